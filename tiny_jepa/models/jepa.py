@@ -1,0 +1,64 @@
+"""The JEPA that joins encoders and predictor: one frame and a sequence of actions in, a representation of every
+future frame out (LeCun 2022, "A path towards autonomous machine intelligence")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tiny_jepa.models.encoder import AgentEncoder, LayoutEncoder, marginals
+from tiny_jepa.models.lift import lift
+from tiny_jepa.models.predictor import GatedCell
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a weights file says of a model's form: enough to build it again."""
+
+    agent_channels: int = 1  # filters of the agent encoder
+    agent_kernel: int = 5  # taps of each
+    agent_pool: str = "centroid"  # centroid or grid
+    layout_channels: int = 2  # filters of the layout encoder, on each axis
+    layout_kernel: int = 9  # taps of each
+    layout_points: int = 1  # key points (x, y) of the layout code
+    gate_widths: tuple[int, ...] = (16, 16)  # hidden widths of the predictor's gate
+    gate_depth: int = 1  # weight-tied depth of the gate's last hidden layer
+    relative: bool = True  # the gate sees positions relative to the layout's key points
+    repr_dim: int = 512  # of the lifted representation; 0 leaves the lift off
+
+
+class JEPA(nn.Module):
+    """`model(states, actions) -> [B, T, D]`; `repr_dim` is D."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        a = self.architecture = architecture
+        self.agent_encoder = AgentEncoder(a.agent_channels, a.agent_kernel, a.agent_pool)
+        self.layout_encoder = LayoutEncoder(a.layout_channels, a.layout_kernel, a.layout_points)
+        self.predictor = GatedCell(a.gate_widths, a.layout_points, a.gate_depth, a.relative)
+        self.repr_dim = a.repr_dim or 2
+
+    def encode_agent(self, frames: Tensor) -> Tensor:
+        """frames [N, 2, H, W], uint8 or float -> agent codes [N, 2] in units of 16 px."""
+        return self.agent_encoder(marginals(frames[:, 0]))
+
+    def encode_layout(self, frames: Tensor) -> Tensor:
+        """frames [N, 2, H, W], uint8 or float -> layout codes [N, 2 * points] in units of 16 px."""
+        return self.layout_encoder(marginals(frames[:, 1]))
+
+    def unroll(self, code: Tensor, actions: Tensor, layout: Tensor) -> Tensor:
+        """Recurrent unroll: code [B, 2] of the first frame, actions [B, T-1, 2] px, layout code
+        -> predicted codes [B, T, 2]; the first is the given one."""
+        codes = [code]
+        for action in actions.unbind(1):
+            codes.append(self.predictor(codes[-1], action, layout))
+        return torch.stack(codes, dim=1)
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        """states [B, >=1, 2, H, W], of which only the first frame is used; actions [B, T-1, 2] px
+        -> representations [B, T, D] of every frame."""
+        first = states[:, 0]
+        codes = self.unroll(self.encode_agent(first), actions.float(), self.encode_layout(first))
+        return lift(codes, self.architecture.repr_dim) if self.architecture.repr_dim else codes

@@ -1,0 +1,62 @@
+"""The predictor: one gated residual cell, shared by every step of the unroll.
+
+`z' = z + gate * A a`, with `A` a learned linear map of the action that starts at zero and one scalar gate that
+starts open. A blocked move leaves the agent in place, so a single gate for both coordinates is the true form, and
+free motion cannot drift. The gate sees the proposed code `z + A a`, the same relative to each layout key point,
+and the action. Which moves are blocked, and where, it has to learn.
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+CENTRE = 2.0
+"""Codes enter the gate relative to 2 units (32 px): a fixed number for the conditioning, whatever the image size."""
+RELATIVE_SCALE = 3.0
+"""Relative positions are scaled up so that one pixel matters."""
+OPEN_BIAS = 2.0
+
+
+class GatedCell(nn.Module):
+    """Predicts the next agent code from this one, the action and the layout code.
+
+    Args:
+        widths: hidden widths of the gate's MLP. points: layout key points. depth: weight-tied depth, how often
+            the last hidden layer is applied. relative: whether the gate sees positions relative to the key
+            points, or only the codes themselves (for ablations).
+    """
+
+    def __init__(self, widths: tuple[int, ...], points: int = 1, depth: int = 1, relative: bool = True) -> None:
+        super().__init__()
+        self.relative = relative
+        self.depth = depth
+        inputs = 2 + 2 * points + 2
+        self.hidden = nn.ModuleList(
+            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((inputs, *widths), widths, strict=False)
+        )
+        self.out = nn.Linear(widths[-1], 1)
+        self.log_gain = nn.Parameter(torch.zeros(()))
+        self.action = nn.Linear(2, 2, bias=False)
+        nn.init.zeros_(self.action.weight)
+        nn.init.constant_(self.out.bias, OPEN_BIAS)
+
+    def gate_logit(self, proposed: Tensor, action: Tensor, layout: Tensor) -> Tensor:
+        """proposed [..., 2], action [..., 2] px, layout [..., 2 * points] -> logit [..., 1]."""
+        points = rearrange(layout, "... (p k) -> ... p k", k=2)
+        if self.relative:
+            points = (proposed.unsqueeze(-2) - points) * RELATIVE_SCALE
+        else:
+            points = points - CENTRE
+        seen = torch.cat([proposed - CENTRE, rearrange(points, "... p k -> ... (p k)"), action], dim=-1)
+        for layer in self.hidden:
+            seen = torch.relu(layer(seen))
+        for _ in range(self.depth - 1):
+            seen = torch.relu(self.hidden[-1](seen))
+        return self.out(seen) * self.log_gain.exp()
+
+    def forward(self, code: Tensor, action: Tensor, layout: Tensor) -> Tensor:
+        """code [..., 2], action [..., 2] px, layout [..., 2 * points] -> next code [..., 2]."""
+        move = self.action(action)
+        return code + torch.sigmoid(self.gate_logit(code + move, action, layout)) * move

@@ -1,0 +1,75 @@
+"""Weights files: architecture, state dict, metadata and a format version, in one file that says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.models.jepa import JEPA, Architecture
+
+FORMAT = 1
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Calls `write(temporary path)` and moves the result into place: whole, or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_weights(path: Path, model: JEPA, metadata: dict[str, Any]) -> None:
+    """Writes a weights file. `metadata` holds plain values only (budget, command, seed, steps, data, metrics...)."""
+    content = {
+        "format": FORMAT,
+        "architecture": asdict(model.architecture),
+        "state_dict": {name: value.detach().cpu() for name, value in model.state_dict().items()},
+        "metadata": metadata,
+    }
+    write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+
+def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[JEPA, dict[str, Any]]:
+    """Builds the model that a weights file holds, in eval mode -> (model, metadata).
+
+    Raises:
+        UserError: a missing, corrupt or foreign file, or one of a later format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no weights file {path}; train one with: python train.py --budget 2k")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is not a readable weights file ({str(error).splitlines()[0][:80]}); copy or train it again") from None
+    if not isinstance(content, dict) or "architecture" not in content:
+        raise UserError(f"{path} is no tiny_jepa weights file: it has no architecture in it; train one with train.py")
+    if content["format"] != FORMAT:
+        raise UserError(f"{path} has format {content['format']}, this version reads {FORMAT}; update tiny_jepa")
+    known = {field.name for field in fields(Architecture)}
+    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in content["architecture"].items()}
+    if set(settings) != known:
+        raise UserError(f"{path} describes another architecture ({', '.join(sorted(set(settings) ^ known))}); train it again")
+    model = JEPA(Architecture(**settings))
+    try:
+        model.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"{path}: its tensors do not fit its architecture ({str(error).splitlines()[0]})") from None
+    return model.to(device).eval(), content["metadata"]
+
+
+def fingerprint(path: Path) -> str:
+    """Short hash of a file: which weights a figure belongs to."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
