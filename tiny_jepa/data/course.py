@@ -16,7 +16,9 @@ def load_array(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: a set needs states.npy and actions.npy, a probing set locations.npy too") from None
+        raise UserError(
+            f"{path} is missing: a set needs states.npy and actions.npy, a probing set locations.npy too"
+        ) from None
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path} is not a readable .npy array ({error}); copy or generate it again") from None
 
@@ -69,7 +71,10 @@ def check_shapes(folder: Path, states: np.ndarray, actions: np.ndarray, location
         fail("states.npy", states, "at least one trajectory")
     if states.dtype != np.uint8 and not np.issubdtype(states.dtype, np.floating):
         fail("states.npy", states, "uint8 or float values")
-    for file, array, steps in (("actions.npy", actions, states.shape[1] - 1), ("locations.npy", locations, states.shape[1])):
+    for file, array, steps in (
+        ("actions.npy", actions, states.shape[1] - 1),
+        ("locations.npy", locations, states.shape[1]),
+    ):
         if array is not None and array.shape != (len(states), steps, 2):
             fail(file, array, f"{(len(states), steps, 2)}, to go with states.npy of shape {states.shape}")
         if array is not None and not np.issubdtype(array.dtype, np.floating):

@@ -63,7 +63,9 @@ def generate_block(world: World, recipe: SetRecipe, name: str, seed: int, block:
 def generate(world: World, recipe: SetRecipe, name: str, seed: int) -> Trajectories:
     """A whole set's trajectories, without frames."""
     blocks = [generate_block(world, recipe, name, seed, i) for i in range(-(-recipe.count // BLOCK))]
-    return Trajectories(*(np.concatenate(parts) for parts in zip(*((b.locations, b.actions, b.layouts) for b in blocks), strict=True)))
+    return Trajectories(
+        *(np.concatenate(parts) for parts in zip(*((b.locations, b.actions, b.layouts) for b in blocks), strict=True))
+    )
 
 
 class ProceduralSet:

@@ -41,7 +41,11 @@ class Source:
         return ":".join([PROCEDURAL, *([",".join(changed)] if changed else [])])
 
     def describe(self) -> str:
-        kind = f"folder {self.root}" if self.root else f"{self.spec} ({self.image_size} px, {self.dtype}, seed {self.seed})"
+        kind = (
+            f"folder {self.root}"
+            if self.root
+            else f"{self.spec} ({self.image_size} px, {self.dtype}, seed {self.seed})"
+        )
         return f"{kind}, chosen by {self.chosen_by}"
 
     def find(self, name: str) -> TrajectorySet | None:
@@ -55,7 +59,9 @@ class Source:
         """The set `name`; a `UserError` where there is none."""
         found = self.find(name)
         if found is None:
-            raise UserError(f"{self.root} has no set {name}; expected the folder {self.root}/{name} with its .npy files")
+            raise UserError(
+                f"{self.root} has no set {name}; expected the folder {self.root}/{name} with its .npy files"
+            )
         return found
 
 
@@ -79,9 +85,13 @@ def open_source(data: str | None = None) -> Source:
         return replace(_parse_procedural(data), chosen_by=chosen_by)
     root = Path(data)
     if not root.is_dir():
-        raise UserError(f"no such data folder: {root} (from {chosen_by}); give the folder that holds train/ and probe_normal/, or 'procedural'")
+        raise UserError(
+            f"no such data folder: {root} (from {chosen_by}); give the folder that holds train/ and probe_normal/, or 'procedural'"
+        )
     if not any((root / name).is_dir() for name in RECIPES):
-        raise UserError(f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val")
+        raise UserError(
+            f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val"
+        )
     return Source(root, chosen_by)
 
 
@@ -96,7 +106,9 @@ def _parse_procedural(data: str) -> Source:
                 raise UserError(f"dtype in --data {data} must be uint8 or float32, not '{value}'")
             source = replace(source, dtype=value)
         elif not value.isdigit() or (key == "size" and not 48 <= int(value) <= 72):
-            raise UserError(f"{key} in --data {data} must be a whole number{' from 48 to 72' if key == 'size' else ''}, not '{value}'")
+            raise UserError(
+                f"{key} in --data {data} must be a whole number{' from 48 to 72' if key == 'size' else ''}, not '{value}'"
+            )
         else:
             source = replace(source, **{_OPTIONS[key]: int(value)})
     return source

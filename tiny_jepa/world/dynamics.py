@@ -39,13 +39,11 @@ def _meets_wall(world: World, start: np.ndarray, end: np.ndarray, layouts: np.nd
     half, door = world.wall_half, world.door_half
     dx, dy = x1 - x0, y1 - y0
     blocked = np.zeros(len(x0), dtype=bool)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for face in (-half, half):
-            crosses = (np.minimum(x0, x1) <= face) & (np.maximum(x0, x1) >= face) & (dx != 0)
-            y_at_face = y0 + (face - x0) / dx * dy
-            blocked |= crosses & (np.abs(y_at_face) > door)
-        for jamb in (-door, door):
-            outwards = (np.abs(y0) <= door) & (y1 > jamb if jamb > 0 else y1 < jamb)
-            x_at_jamb = x0 + (jamb - y0) / dy * dx
-            blocked |= outwards & (np.abs(x_at_jamb) < half)
+    # products, not quotients: exact wherever the coordinates are
+    for face in (-half, half):
+        crosses = (np.minimum(x0, x1) <= face) & (np.maximum(x0, x1) >= face) & (dx != 0)
+        blocked |= crosses & (np.abs(y0 * dx + (face - x0) * dy) > door * np.abs(dx))
+    for jamb in (-door, door):
+        outwards = (np.abs(y0) <= door) & (y1 > jamb if jamb > 0 else y1 < jamb)
+        blocked |= outwards & (np.abs(x0 * dy + (jamb - y0) * dx) < half * np.abs(dy))
     return blocked

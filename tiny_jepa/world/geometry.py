@@ -26,6 +26,8 @@ class World:
     def __post_init__(self) -> None:
         if self.far_border - self.border < 4 or self.wall_margin > self.size - 1 - self.wall_margin:
             raise ValueError(f"a world of {self.size} px has no room for walls from column {self.wall_margin}")
+        if self.wall_half < 0 or self.door_half < 1:
+            raise ValueError("a wall needs wall_half >= 0, a door door_half >= 1")
 
     @property
     def far_border(self) -> int:

@@ -15,8 +15,9 @@ from tiny_jepa.world.geometry import World
 NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX = 1.0, 0.4, 0.2, 1.8  # of an exploring action, px
 TURN_CONCENTRATION = 5.0  # von Mises
 EXPERT_SPEED = 0.9  # px a step
-WALL_RUN_REACH = 16.0  # px: a wall run starts up to this far from the wall's face
-DOOR_REACH = 10.0  # px: a trajectory built to pass the door starts up to this far from the wall
+WALL_RUN_START = (1.0, 16.0)  # px: a wall run starts this far from the wall's face
+DOOR_STD = 1.4  # px: where in the door a trajectory built to pass it does so, truncated to the door
+DOOR_CONE = np.pi / 4  # radians: its heading there, about the wall's normal
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Trajectories:
 
 
 def rollout(world: World, start: np.ndarray, actions: np.ndarray, layouts: np.ndarray) -> Trajectories:
-    """Runs actions [N, T-1, 2] from starts [N, 2] through the dynamics, in float64."""
+    """Runs actions [N, T-1, 2] from starts [N, 2], both as float32 holds them, through the dynamics in float64."""
     actions = actions.astype(np.float32)
     locations = np.empty((len(start), actions.shape[1] + 1, 2))
-    locations[:, 0] = start
+    locations[:, 0] = start.astype(np.float32)
     for t in range(actions.shape[1]):
         locations[:, t + 1], _ = step(world, locations[:, t], actions[:, t].astype(np.float64), layouts)
     return Trajectories(locations.astype(np.float32), actions, layouts)
@@ -53,44 +54,41 @@ def free_starts(world: World, layouts: np.ndarray, rng: np.random.Generator) -> 
 
 
 def exploring_actions(
-    count: int, steps: int, rng: np.random.Generator, heading: np.ndarray | None = None
+    count: int, steps: int, rng: np.random.Generator, heading: np.ndarray | None = None, at: np.ndarray | None = None
 ) -> np.ndarray:
-    """Actions [count, steps, 2] px: truncated-normal norms, a uniform first heading (or `heading` [count],
-    radians), then turns from a von Mises distribution."""
+    """Actions [count, steps, 2] px: truncated-normal norms, a uniform first heading, then turns from a von Mises
+    distribution. `heading` [count] in radians, where given, is that of the action number `at` [count]."""
     norm = rng.normal(NORM_MEAN, NORM_STD, (count, steps))
     while (outside := (norm < NORM_MIN) | (norm > NORM_MAX)).any():
         norm[outside] = rng.normal(NORM_MEAN, NORM_STD, int(outside.sum()))
     turn = rng.vonmises(0.0, TURN_CONCENTRATION, (count, steps))
-    turn[:, 0] = rng.uniform(-np.pi, np.pi, count) if heading is None else heading
+    turn[:, 0] = rng.uniform(-np.pi, np.pi, count)
     angle = np.cumsum(turn, axis=1)
+    if heading is not None and at is not None:
+        angle += (heading - angle[np.arange(count), at])[:, None]
     return np.stack([norm * np.cos(angle), norm * np.sin(angle)], axis=-1)
 
 
 def explore(
     world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator, door_rate: float = 0.35
 ) -> Trajectories:
-    """Exploration of `steps` actions; a share `door_rate` of the trajectories is built to pass the door: they
-    start before it, head for it, turn as all others do, and are redrawn until they change rooms."""
-    count = len(layouts)
+    """Exploration of `steps` actions; a share `door_rate` of the trajectories is built to pass the door: the
+    actions lead into it after a random number of steps. Some meet a wall on their way; they are kept."""
     start = free_starts(world, layouts, rng)
-    actions = exploring_actions(count, steps, rng)
-    trajectories = rollout(world, start, actions, layouts)
-    locations, actions = trajectories.locations, trajectories.actions
-    todo = np.flatnonzero(rng.random(count) < door_rate)
-    for _ in range(20):
-        if not todo.size:
-            break
-        chosen = layouts[todo]
-        side = rng.choice([-1.0, 1.0], todo.size)
-        x = chosen[:, 0] + side * (world.wall_half + rng.uniform(0.1, DOOR_REACH, todo.size))
-        y = chosen[:, 1] + rng.uniform(-world.door_half, world.door_half, todo.size)
-        start = np.clip(np.stack([x, y], axis=1), world.border + 0.01, world.far_border - 0.01)
-        heading = np.arctan2(chosen[:, 1] - start[:, 1], chosen[:, 0] - start[:, 0])
-        drawn = rollout(world, start, exploring_actions(todo.size, steps, rng, heading), chosen)
-        passed = changes_room(drawn)
-        locations[todo[passed]], actions[todo[passed]] = drawn.locations[passed], drawn.actions[passed]
-        todo = todo[~passed]
-    return Trajectories(locations, actions, layouts)
+    actions = exploring_actions(len(layouts), steps, rng)
+    todo = np.flatnonzero(rng.random(len(layouts)) < door_rate)
+    while todo.size:
+        chosen, count = layouts[todo], todo.size
+        offset = np.stack([rng.uniform(-1, 1, count) * world.wall_half, rng.normal(0, DOOR_STD, count)], axis=1)
+        at = rng.integers(0, steps, count)  # the action that leads into the door
+        heading = rng.uniform(-DOOR_CONE, DOOR_CONE, count) + np.pi * rng.integers(0, 2, count)
+        drawn = exploring_actions(count, steps, rng, heading, at)
+        before = np.cumsum(drawn, axis=1)[np.arange(count), at]
+        begin = np.clip(chosen + offset - before, world.border + 0.01, world.far_border - 0.01)
+        fine = (np.abs(offset[:, 1]) < world.door_half) & (np.abs(begin[:, 0] - chosen[:, 0]) > world.wall_half)
+        start[todo[fine]], actions[todo[fine]] = begin[fine], drawn[fine]
+        todo = todo[~fine]
+    return rollout(world, start, actions, layouts)
 
 
 def changes_room(trajectories: Trajectories) -> np.ndarray:
@@ -103,10 +101,11 @@ def run_into_wall(world: World, layouts: np.ndarray, steps: int, rng: np.random.
     """Wall runs: action (±1, 0) at every step towards the wall; a quarter of them aims at the door
     (|y - d| < 2), the rest at the wall above or below it."""
     count = len(layouts)
-    side = rng.choice([-1.0, 1.0], count)
-    x = layouts[:, 0] + side * (world.wall_half + rng.uniform(0.01, WALL_RUN_REACH, count))
-    x = np.clip(x, world.border + 0.01, world.far_border - 0.01)
     low, high = world.border + 0.01, world.far_border - 0.01
+    side = rng.choice([-1.0, 1.0], count)
+    face = layouts[:, 0] + side * world.wall_half
+    depth = np.where(side > 0, high - face, face - low)  # of the room
+    x = face + side * rng.uniform(WALL_RUN_START[0], np.minimum(WALL_RUN_START[1], depth))
     above = np.maximum(layouts[:, 1] - world.door_half - low, 0)
     below = np.maximum(high - layouts[:, 1] - world.door_half, 0)
     along = rng.random(count) * (above + below)
