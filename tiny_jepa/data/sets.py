@@ -82,9 +82,8 @@ def read_batch(dataset: TrajectorySet, indices: np.ndarray) -> Batch:
     return Batch(dataset.frames(indices), dataset.locations(indices), dataset.actions(indices))
 
 
-def as_tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
-    """A tensor that owns its memory; `dtype` None keeps uint8 and turns any float into float32."""
-    tensor = torch.from_numpy(np.array(array))
-    if dtype is None:
-        dtype = torch.uint8 if tensor.dtype == torch.uint8 else torch.float32
-    return tensor.to(dtype)
+def as_tensor(array: np.ndarray) -> Tensor:
+    """A tensor that owns its memory: uint8 stays, any float becomes float32."""
+    if array.dtype != np.uint8:
+        array = array.astype(np.float32, copy=False)
+    return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))

@@ -27,35 +27,40 @@ def render_layouts(world: World, layouts: np.ndarray, dtype: np.dtype | type = n
     for line in (world.border, world.far_border):
         drawn[:, line, :] = True
         drawn[:, :, line] = True
-    return drawn.astype(dtype) * np.asarray(layout_value(world, dtype), dtype=dtype)
+    return drawn * np.asarray(layout_value(world, dtype), dtype=dtype)
 
 
 def render_agents(
     world: World, locations: np.ndarray, dtype: np.dtype | type = np.uint8, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Agent channels [N, H, W] for locations [N, 2] in px; `out` (zeros, contiguous) is drawn into where given."""
-    count, size = len(locations), world.size
-    if np.dtype(dtype) != np.uint8:
-        squared = (np.arange(size) - locations[:, :, None]) ** 2  # [N, 2, size]
-        x, y = np.moveaxis(np.exp(-squared / (2 * world.dot_std**2)), 1, 0)
-        x, y = x / x.sum(1, keepdims=True), y / y.sum(1, keepdims=True)
-        frames = (y[:, :, None] * x[:, None, :]).astype(dtype)
-        if out is None:
-            return frames
-        out[...] = frames
-        return out
+    """Agent channels [N, H, W] for locations [N, 2] in px; `out` (of zeros) is drawn into where given."""
     if out is None:
-        out = np.zeros((count, size, size), np.uint8)
-    # floor() leaves nothing of the dot beyond this radius: a patch is all there is to draw
-    radius = math.ceil(world.dot_std * math.sqrt(2 * math.log(255.0)))
-    side = min(2 * radius + 1, size)
-    corner = np.clip(np.rint(locations).astype(np.int64) - radius, 0, size - side)  # [N, 2]
-    pixel = corner[:, :, None] + np.arange(side)  # [N, 2, side]
-    falloff = np.exp(-((pixel - locations[:, :, None]) ** 2) / (2 * world.dot_std**2)).astype(np.float32)
-    patch = (255 * falloff[:, 1, :, None] * falloff[:, 0, None, :]).astype(np.uint8)
-    rows, columns = pixel[:, 1, :, None], pixel[:, 0, None, :]
-    out[np.arange(count)[:, None, None], rows, columns] = patch
+        out = np.zeros((len(locations), world.size, world.size), dtype)
+    (_draw_patches if out.dtype == np.uint8 else _draw_densities)(world, locations, out)
     return out
+
+
+def _draw_densities(world: World, locations: np.ndarray, out: np.ndarray) -> None:
+    """Gaussians that sum to 1, one axis times the other."""
+    falloff = np.exp(-((np.arange(world.size) - locations[:, :, None]) ** 2) / (2 * world.dot_std**2))  # [N, 2, size]
+    falloff /= falloff.sum(-1, keepdims=True)
+    falloff[falloff < 1e-18] = 0  # no subnormal products: they are slow, and nothing
+    falloff = falloff.astype(out.dtype)
+    np.multiply(falloff[:, 1, :, None], falloff[:, 0, None, :], out=out)
+
+
+def _draw_patches(world: World, locations: np.ndarray, out: np.ndarray) -> None:
+    """uint8 dots: floor() leaves nothing of them beyond a small radius, so a patch is all there is to draw."""
+    radius = math.ceil(world.dot_std * math.sqrt(2 * math.log(255.0)))
+    side = min(2 * radius + 1, world.size)
+    corner = np.clip(np.rint(locations).astype(np.int64) - radius, 0, world.size - side)  # [N, 2]
+    offset = (corner - locations)[:, :, None] + np.arange(side)  # [N, 2, side] px from the dot's centre
+    falloff = np.exp(-(offset**2) / (2 * world.dot_std**2)).astype(np.float32)
+    patch = np.empty((len(locations), side, side), np.uint8)
+    np.multiply(255 * falloff[:, 1, :, None], falloff[:, 0, None, :], out=patch, casting="unsafe")
+    # every side x side window of every frame, as a view: one index a frame picks where its patch goes
+    windows = np.lib.stride_tricks.sliding_window_view(out, (side, side), axis=(1, 2), writeable=True)
+    windows[np.arange(len(locations)), corner[:, 1], corner[:, 0]] = patch
 
 
 def render_states(
