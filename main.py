@@ -1,0 +1,136 @@
+"""Scores a model: its trainable parameters, then the probing losses in px².
+
+    python main.py                     # model_weights.pth on the data there is
+    python main.py --budget 100k --seeds 5 --data /path/to/DL24FA
+    python main.py --model dead-reckoning
+
+The functions have the names of the course's main.py, for others to call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from evaluator import ProbingEvaluator
+from tiny_jepa.data import Loader, Source, open_source
+from tiny_jepa.device import get_device
+from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.evaluation.measure import EXPERT, LONG, SHORT, load_group, measure
+from tiny_jepa.evaluation.metrics_file import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
+from tiny_jepa.evaluation.results import line, write_result
+from tiny_jepa.evaluation.scored import choose_model, result_of
+from tiny_jepa.weights import read_weights
+
+__all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
+
+ROOT = Path(__file__).resolve().parent
+WEIGHTS = ROOT / "model_weights.pth"
+METRICS = ROOT / "metrics.txt"
+
+
+def load_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
+    """The loader that trains the prober of the short sets, and those it scores. Batches move to `device` later."""
+    train, scored = load_group(SHORT, source or open_source())
+    if train is None:
+        raise UserError(f"{(source or open_source()).root} has no set {SHORT.train}, which trains the prober")
+    return train, scored
+
+
+def load_expert_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
+    """The same for the expert set."""
+    train, scored = load_group(EXPERT, source or open_source())
+    if train is None:
+        raise UserError(f"{(source or open_source()).root} has no set {EXPERT.train}, which trains the prober")
+    return train, scored
+
+
+def load_model(weights: Path = WEIGHTS) -> nn.Module:
+    return read_weights(weights)[0]
+
+
+def evaluate_model(
+    device: torch.device, model: nn.Module, probe_train_ds: Any, probe_val_ds: dict[str, Any]
+) -> dict[str, float]:
+    """Trains a prober, scores it on each set, prints the losses in px² and returns them."""
+    evaluator = ProbingEvaluator(device, model, probe_train_ds, probe_val_ds)
+    losses = evaluator.evaluate_all(evaluator.train_pred_prober())
+    for name, loss in losses.items():
+        print(line(name, [loss]), flush=True)
+    return losses
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Scores a model by the probing protocol.")
+    parser.add_argument("--data", help="folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]")
+    parser.add_argument("--prober-data", help="train the probers on this source instead (as --data)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--weights", type=Path, help="weights file (default: model_weights.pth)")
+    which.add_argument("--budget", help="the trained weights of a budget, such as 2k")
+    parser.add_argument("--model", choices=["trained", "untrained", "dead-reckoning"], default="trained")
+    parser.add_argument("--no-lift", action="store_true", help="read out the bare agent code")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="N runs: mean and spread")
+    parser.add_argument("--skip-long", action="store_true", help="only the course's four sets")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best there is)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, the rest on stderr")
+    parser.add_argument("--store", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--write-metrics", action="store_true", help="write metrics.txt from what was measured")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse()
+    if args.seeds < 1:
+        raise UserError(f"--seeds must be at least 1, not {args.seeds}")
+    out = sys.stderr if args.json else sys.stdout
+
+    def say(text: str) -> None:
+        print(text, file=out, flush=True)
+
+    seeds = list(range(args.seeds))
+    device, source = get_device(args.device), open_source(args.data)
+    prober_source = open_source(args.prober_data) if args.prober_data else source
+    scored = choose_model(args.weights or WEIGHTS, args.budget, args.model, lift=not args.no_lift)
+    if args.write_metrics and (scored.kind != "trained" or args.no_lift):
+        raise UserError("--write-metrics is for trained weights with their lift; leave --model and --no-lift out")
+    say(scored.describe())
+    say(f"Data: {source.describe()}")
+    if prober_source != source:
+        say(f"Prober trained on: {prober_source.describe()}")
+    say(f"Total Trainable Parameters: {scored.parameters:,}")
+    losses = measure(
+        scored.model,
+        source,
+        device,
+        seeds=seeds,
+        prober_source=prober_source,
+        groups=(SHORT, EXPERT) if args.skip_long else (SHORT, EXPERT, LONG),
+        report=lambda name, values: say(line(name, values)),
+    )
+    result = result_of(scored, losses, seeds, source, prober_source, shlex.join(["python", "main.py", *sys.argv[1:]]))
+    if args.json:
+        print(json.dumps(result.to_json()))
+    if args.store:
+        write_result(args.store, result)
+    if args.write_metrics:
+        write_metrics(METRICS, metrics_of(result))
+        say(f"wrote {METRICS}")
+    elif scored.kind == "trained" and scored.lift and METRICS.is_file():
+        stated = read_metrics(METRICS)
+        found = disagreements(stated, scored.parameters, result.trained_by) + differing_losses(
+            stated, metrics_of(result)
+        )
+        if found:
+            say(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main)

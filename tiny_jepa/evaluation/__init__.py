@@ -1,0 +1,1 @@
+"""Evaluation beyond the protocol itself (that is tiny_jepa/probing.py): results, scores, looks, submission."""

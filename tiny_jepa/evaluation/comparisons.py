@@ -1,0 +1,47 @@
+"""What a model is compared with: itself without the lift, itself untrained, and dead reckoning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from tiny_jepa.models import JEPA
+from tiny_jepa.models.encoder import UNIT, centroid, marginals
+from tiny_jepa.models.lift import lift
+
+
+class DeadReckoning(nn.Module):
+    """The start read from the agent channel's pixels, all actions added up, every wall ignored. No parameter.
+
+    It marks what an entry knows that has localised the dot and does not know that walls exist.
+    """
+
+    def __init__(self, repr_dim: int = 512) -> None:
+        super().__init__()
+        self.lifted, self.repr_dim = repr_dim > 0, repr_dim or 2
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        start = centroid(marginals(states[:, 0, 0]))[:, None]  # [B, 1, 2]
+        codes = torch.cat([start, start + actions.float().cumsum(dim=1) / UNIT], dim=1)
+        return lift(codes, self.repr_dim) if self.lifted else codes
+
+
+def without_lift(model: JEPA) -> JEPA:
+    """The same weights, read out at the bare agent code."""
+    bare = JEPA(replace(model.architecture, repr_dim=0))
+    bare.load_state_dict(model.state_dict())
+    return bare.eval()
+
+
+def untrained(model: JEPA, seed: int = 0) -> JEPA:
+    """The same architecture with the parameters that training starts from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return JEPA(model.architecture).eval()
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
