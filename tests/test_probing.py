@@ -10,14 +10,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from plain_protocol import StarterEvaluator
 from torch import nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from tiny_jepa.data import Loader, ProceduralSet, SetRecipe
+from tiny_jepa.data import Batch, Loader, ProceduralSet, SetRecipe
 from tiny_jepa.evaluation.comparisons import DeadReckoning
-from tiny_jepa.probing import ProbingConfig, ProbingEvaluator
+from tiny_jepa.evaluation.distinct import DistinctColumns
+from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.probing import ProbingConfig, ProbingEvaluator, is_indexed, scheduled_lr
 
 SHORT = SetRecipe("explore", 640)
 SHORT_VAL = SetRecipe("explore", 150)
@@ -96,6 +102,186 @@ def test_same_losses_as_the_plain_protocol(model, recipes):
     assert our_losses(model, train, val, 3, seed=5) == pytest.approx(plain, rel=1e-3)
     assert our_losses(model, train, val, 3, seed=5, wrap=PlainIterable) == pytest.approx(plain, rel=1e-3)
     assert our_losses(model, train, val, 3, seed=6) != pytest.approx(plain, rel=1e-4)
+
+
+class CountedSet(ProceduralSet):
+    """Counts how often each trajectory's frames are asked for."""
+
+    def __init__(self, *args) -> None:
+        super().__init__(*args)
+        self.asked = np.zeros(len(self), dtype=int)
+
+    def frames(self, indices, start=0, stop=None):
+        assert (start, stop) == (0, 1), "only first frames are seen by a model"
+        self.asked[indices] += 1
+        return super().frames(indices, start, stop)
+
+
+def test_each_representation_is_computed_once():
+    train, val = CountedSet("train", SHORT), CountedSet("val", SHORT_VAL)
+    model = Foreign()
+    evaluator = ProbingEvaluator(
+        "cpu", model, Loader(train, shuffle=True), {"one": Loader(val), "again": Loader(val)}, ProbingConfig(epochs=3)
+    )
+    for _ in range(2):
+        losses = evaluator.evaluate_all(evaluator.train_pred_prober())
+    assert losses["one"] == losses["again"]
+    assert (train.asked == 1).all() and (val.asked == 1).all()
+    assert model.calls == len(train) + len(val)
+
+
+def test_columns_equal_at_first_are_told_apart_later():
+    torch.manual_seed(0)
+    distinct = [torch.rand(3, 4, 2) for _ in range(3)]
+    batches = [torch.stack([a[..., 0], a[..., 1], a[..., 0], torch.zeros(3, 4)], dim=-1) for a in distinct]
+    batches[2][..., 2] += 1  # the third column was the first's twin until now
+    columns = DistinctColumns(4)
+    for batch in batches[:2]:
+        columns.add(batch)
+    assert columns.stored().shape[-1] == 3
+    columns.add(batches[2])
+    assert columns.stored().shape[-1] == 4
+    assert torch.equal(columns.stored()[..., columns.groups], torch.cat(batches))
+
+
+def test_the_prober_of_tied_columns_is_a_whole_one():
+    train, val = simulated(SHORT, "train"), simulated(SHORT_VAL, "val")
+    evaluator = ProbingEvaluator("cpu", DeadReckoning(), Loader(train), {"val": Loader(val)}, ProbingConfig(epochs=2))
+    prober = evaluator.train_pred_prober()
+    assert prober.hidden.weight.shape == (256, 512) and evaluator.represent(Loader(train)).columns.shape[-1] == 3
+    batch = next(iter(Loader(val)))
+    read = prober(DeadReckoning()(batch.states[:, :1], batch.actions)) * evaluator.std + evaluator.mean
+    assert torch.allclose(read, next(iter(evaluator.read_out(prober, Loader(val))))[0], atol=1e-3)
+
+
+class Told:
+    """A set whose frame is its start location and whose actions are what really happened."""
+
+    def __init__(self, inner: ProceduralSet) -> None:
+        self.inner, self.name, self.image_size, self.length = inner, inner.name, 1, inner.length
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def frames(self, indices, start=0, stop=None):
+        return self.inner.locations(indices)[:, start:stop, :, None, None]
+
+    def actions(self, indices):
+        return self.inner.locations(indices).diff(dim=1)
+
+    def locations(self, indices):
+        return self.inner.locations(indices)
+
+
+class Perfect(nn.Module):
+    """The true location, centred and in units of 16 px, tiled to `repr_dim`."""
+
+    def __init__(self, repr_dim: int) -> None:
+        super().__init__()
+        self.repr_dim = repr_dim
+
+    def forward(self, states, actions):
+        start = states[:, :1, :, 0, 0]
+        locations = torch.cat([start, start + actions.cumsum(1)], dim=1)
+        return ((locations - 32) / 16).repeat(1, 1, self.repr_dim // 2)
+
+
+class Random(nn.Module):
+    repr_dim = 32
+
+    def forward(self, states, actions):
+        return torch.randn(len(states), actions.shape[1] + 1, 32)
+
+
+def score(model: nn.Module, train, val) -> float:
+    evaluator = ProbingEvaluator("cpu", model, Loader(train, shuffle=True), {"val": Loader(val)})
+    return evaluator.evaluate_all(evaluator.train_pred_prober())["val"]
+
+
+def test_a_perfect_model_scores_at_the_floor():
+    train, val = simulated(SetRecipe("explore", 10_000), "probe_normal/train"), simulated(SHORT_VAL, "val")
+    wide, narrow = (score(Perfect(d), Told(train), Told(val)) for d in (512, 2))
+    assert wide < 0.03
+    assert narrow > 4 * wide  # a narrow representation is not read out in time
+
+
+@pytest.mark.slow
+def test_a_perfect_model_scores_at_the_floor_on_the_expert_set():
+    train, val = (simulated(SetRecipe("expert", n, steps=90), f"probe_expert/{n}") for n in (6_000, 1_000))
+    assert score(Perfect(512), Told(train), Told(val)) < 0.06
+
+
+def test_a_random_model_scores_what_predicting_the_mean_scores():
+    torch.manual_seed(0)
+    train, val = simulated(SetRecipe("explore", 2_000), "train"), simulated(SHORT_VAL, "val")
+    assert 220 < score(Random(), train, val) < 300
+
+
+def test_schedule():
+    rates = [scheduled_lr(step, 100, 1.0) for step in range(100)]
+    assert rates[:3] == [0, 0.1, 0.2] and rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.55) and rates[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+class CourseLike(Dataset):
+    """A set as the course's own loader has it: float frames, one sample an index."""
+
+    def __init__(self, inner: ProceduralSet) -> None:
+        index = np.arange(len(inner))
+        self.states, self.locations, self.actions = inner.frames(index), inner.locations(index), inner.actions(index)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def __getitem__(self, i) -> Batch:
+        return Batch(states=self.states[i], locations=self.locations[i], actions=self.actions[i])
+
+
+def test_somebody_elses_model_and_loaders():
+    train = DataLoader(CourseLike(simulated(SHORT, "train")), 64, shuffle=True, drop_last=True)
+    val = DataLoader(CourseLike(simulated(SHORT_VAL, "val")), 64, drop_last=True)
+    model = Foreign()
+    evaluator = ProbingEvaluator(torch.device("cpu"), model, train, {"normal": val}, ProbingConfig(epochs=2))
+    losses = evaluator.evaluate_all(evaluator.train_pred_prober())
+    assert set(losses) == {"normal"} and 0 < losses["normal"] < 400
+    assert model.calls == 640 + 150
+
+
+def test_streams_and_unbatched_loaders_are_not_cached():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            yield from ()
+
+    assert not is_indexed(DataLoader(Stream(), 64))
+    assert not is_indexed(DataLoader(CourseLike(simulated(SHORT_VAL, "val")), batch_size=None))
+    assert not is_indexed(SimpleNamespace(batch_size=64, dataset=[1], batch_sampler=[[0]]))
+
+
+def test_quick_debug_takes_three_steps():
+    train = simulated(SHORT, "train")
+    evaluator = ProbingEvaluator("cpu", DeadReckoning(), Loader(train), {}, quick_debug=True)
+    asked = []
+    hook = torch.optim.Adam.step
+    torch.optim.Adam.step = lambda self, *args: (asked.append(self.param_groups[0]["lr"]), hook(self, *args))[1]
+    try:
+        evaluator.train_pred_prober()
+    finally:
+        torch.optim.Adam.step = hook
+    assert asked == [2e-4, 0, 5e-5]  # warm-up: int(0.1 * 10) is one step; the first runs at the base rate
+
+
+def test_our_model_under_the_starters_evaluator():
+    """The course's code: a DataLoader of float frames, its own prober, sampling by torch.randperm."""
+    torch.manual_seed(3)
+    model = JEPA(Architecture())
+    sets = {n: ProceduralSet(n, r, dtype="float32") for n, r in (("train", SHORT), ("val", SHORT_VAL))}
+    train = DataLoader(CourseLike(sets["train"]), 64, shuffle=True, drop_last=True)
+    val = DataLoader(CourseLike(sets["val"]), 64, drop_last=True)
+    starter = StarterEvaluator(model, train, {"normal": val}, epochs=3)
+    torch.manual_seed(0)
+    theirs = starter.evaluate_all(starter.train_pred_prober())["normal"]
+    ours = our_losses(model, sets["train"], sets["val"], 3, seed=0)
+    assert theirs == pytest.approx(ours, rel=0.05)  # the same start of the prober, other shuffles
 
 
 @pytest.mark.slow

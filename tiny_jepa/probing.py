@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from tiny_jepa.data import Batch
+from tiny_jepa.data import Batch, Loader
 from tiny_jepa.evaluation.distinct import DistinctColumns, TiedTraining
 
 LOCATION_MEAN = (31.5863, 32.0618)
@@ -114,22 +114,20 @@ class ProbingEvaluator:
         optimizer = torch.optim.Adam(tied.trained(), lr=config.lr)
         epochs = 1 if self.quick_debug else config.epochs
         max_steps, base = epochs * len(loader), config.lr * loader.batch_size / 256
-        with tqdm(total=max_steps, desc="prober", unit="step", mininterval=1, leave=False) as bar:
-            for step, (columns, locations) in enumerate(
-                batch for _ in range(epochs) for batch in self._batches(loader)
-            ):
-                if columns.shape[1] > config.sample_timesteps:
-                    columns, locations = sample_steps(columns, locations, config.sample_timesteps, rng)
-                loss = (tied(columns) - (locations - self.mean) / self.std).square().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                # as in the course's code: the first step runs at `lr`, the schedule sets the rate of the next
-                for group in optimizer.param_groups:
-                    group["lr"] = scheduled_lr(step, max_steps, base)
-                bar.update()
-                if self.quick_debug and step == 2:
-                    break
+        batches = (batch for _ in range(epochs) for batch in self._batches(loader))
+        bar = tqdm(batches, "prober", max_steps, unit="step", mininterval=1, leave=False)
+        for step, (columns, locations) in enumerate(bar):
+            if columns.shape[1] > config.sample_timesteps:
+                columns, locations = sample_steps(columns, locations, config.sample_timesteps, rng)
+            loss = (tied(columns) - (locations - self.mean) / self.std).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            # as in the course's code: the first step runs at `lr`, the schedule sets the rate of the next
+            for group in optimizer.param_groups:
+                group["lr"] = scheduled_lr(step, max_steps, base)
+            if self.quick_debug and step == 2:
+                break
         tied.write_back()
         return prober.eval()
 
@@ -180,12 +178,9 @@ class ProbingEvaluator:
 
 def is_indexed(loader: Any) -> bool:
     """Whether a loader says which samples it puts into which batch, so that the model needs to see each only once."""
-    dataset = getattr(loader, "dataset", None)
-    return (
-        dataset is not None
-        and getattr(loader, "batch_sampler", None) is not None
-        and not isinstance(dataset, IterableDataset)
-    )
+    if isinstance(loader, DataLoader):
+        return loader.batch_sampler is not None and not isinstance(loader.dataset, IterableDataset)
+    return isinstance(loader, Loader)
 
 
 def in_order(loader: Any) -> Iterator[Any]:
