@@ -17,7 +17,8 @@ from tiny_jepa.data.sets import as_tensor
 from tiny_jepa.world import UNSEEN_WALLS, Trajectories, World, expert, explore, render_states, run_into_wall
 from tiny_jepa.world.geometry import sample_layouts
 
-BLOCK = 2000
+BLOCK = 2000  # trajectories
+DEFAULT_WORLD = World()
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class SetRecipe:
     door_rate: float = 0.35  # explore: share built to pass the door
     exclude_walls: tuple[int, ...] = ()  # wall columns left out as well
     exclude_doors: tuple[int, ...] = ()  # door rows left out
+
+    def allowed_walls(self, world: World) -> tuple[int, ...]:
+        """The wall columns that this set may have."""
+        columns = set(UNSEEN_WALLS) if self.walls == "unseen" else set(world.wall_columns)
+        if self.walls == "seen":
+            columns -= set(UNSEEN_WALLS)
+        return tuple(sorted(columns - set(self.exclude_walls)))
 
 
 RECIPES = {
@@ -51,9 +59,8 @@ def generate_block(world: World, recipe: SetRecipe, name: str, seed: int, block:
     """Block `block` of a set: the same arguments give the same trajectories everywhere."""
     count = min(BLOCK, recipe.count - block * BLOCK)
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), block])
-    exclude = recipe.exclude_walls + (UNSEEN_WALLS if recipe.walls == "seen" else ())
-    only = UNSEEN_WALLS if recipe.walls == "unseen" else None
-    layouts = sample_layouts(world, count, rng, exclude=exclude, only=only, exclude_doors=recipe.exclude_doors)
+    walls = recipe.allowed_walls(world)
+    layouts = sample_layouts(world, count, rng, only=walls, exclude_doors=recipe.exclude_doors)
     if recipe.kind == "explore":
         return explore(world, layouts, recipe.steps, rng, recipe.door_rate)
     return {"wall": run_into_wall, "expert": expert}[recipe.kind](world, layouts, recipe.steps, rng)
@@ -72,7 +79,7 @@ class ProceduralSet:
     """A set of the simulator's, with the interface of one read from files."""
 
     def __init__(
-        self, name: str, recipe: SetRecipe, world: World = World(), seed: int = 0, dtype: str = "uint8"
+        self, name: str, recipe: SetRecipe, world: World = DEFAULT_WORLD, seed: int = 0, dtype: str = "uint8"
     ) -> None:
         self.name, self.recipe, self.world, self.seed, self.dtype = name, recipe, world, seed, np.dtype(dtype)
         self.image_size = world.size

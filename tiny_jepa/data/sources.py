@@ -86,7 +86,8 @@ def open_source(data: str | None = None) -> Source:
     root = Path(data)
     if not root.is_dir():
         raise UserError(
-            f"no such data folder: {root} (from {chosen_by}); give the folder that holds train/ and probe_normal/, or 'procedural'"
+            f"no such data folder: {root} (from {chosen_by}); "
+            "give the folder that holds train/ and probe_normal/, or 'procedural'"
         )
     if not any((root / name).is_dir() for name in RECIPES):
         raise UserError(
@@ -107,8 +108,9 @@ def _parse_procedural(data: str) -> Source:
             source = replace(source, dtype=value)
         elif not value.isdigit() or (key == "size" and not 48 <= int(value) <= 72):
             raise UserError(
-                f"{key} in --data {data} must be a whole number{' from 48 to 72' if key == 'size' else ''}, not '{value}'"
+                f"{key} in --data {data} must be a whole number"
+                f"{' from 48 to 72' if key == 'size' else ''}, not '{value}'"
             )
         else:
-            source = replace(source, **{_OPTIONS[key]: int(value)})
+            source = replace(source, seed=int(value)) if key == "seed" else replace(source, image_size=int(value))
     return source

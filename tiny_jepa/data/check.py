@@ -1,0 +1,187 @@
+"""Reads a folder as a sceptic: are the arrays what the course's format says, and do they tell one story?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from einops import reduce
+from tqdm import tqdm
+
+from tiny_jepa.data.course import CourseSet
+from tiny_jepa.data.procedural import RECIPES
+from tiny_jepa.data.sources import open_source
+from tiny_jepa.errors import UserError
+from tiny_jepa.world import UNSEEN_WALLS, World, render_layouts, step
+
+DRAWN_TOLERANCE = 0.03  # px: an agent read off uint8 pixels is within 0.01 of its location
+MOVE_TOLERANCE = 0.005  # px, between recorded locations
+RULE_TOLERANCE = 0.001  # share of moves: rounding decides those that end within a hair of a wall
+BATCH_BYTES = 4 * 2**20  # read at a time
+
+
+@dataclass
+class Report:
+    """What was found in one set; `faults` counts trajectories, by kind of fault."""
+
+    name: str
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    walls: set[int] = field(default_factory=set)
+    read: int = 0  # trajectories
+    moves: int = 0
+    still: int = 0  # moves that left the agent in place
+    broken: int = 0  # moves that the world would not have made
+    faults: Counter[str] = field(default_factory=Counter)
+    error: str = ""
+
+    def lines(self) -> list[str]:
+        found = [f"{text} ({count:,} of {self.read:,} trajectories read)" for text, count in self.faults.items()]
+        if self.broken > RULE_TOLERANCE * self.moves:
+            found.append(f"moves that the walls would have stopped, or stops without a wall ({self.broken:,})")
+        return found + ([self.error] if self.error else [])
+
+
+def check_folder(folder: Path, limit: int = 2000) -> int:
+    """Checks every set of a folder, up to `limit` trajectories of each (0: all), and prints a table; 1 where there
+    are faults, else 0.
+
+    Raises:
+        UserError: no such folder, or none with a set.
+    """
+    open_source(str(folder))
+    reports = [check_set(folder / name, name, limit) for name in RECIPES if (folder / name).is_dir()]
+    rows: list[tuple] = [("set", "trajectories", "frames", "px", "dtype", "read", "wall columns", "blocked", "faults")]
+    for r in reports:
+        n, t, _, px, _ = r.shape or ("-",) * 5
+        blocked = f"{r.still / r.moves:.1%}" if r.moves else "-"
+        rows.append((r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, len(r.lines()) or "none"))
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{cell!s:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    for r in reports:
+        for line in r.lines():
+            print(f"fault in {r.name}: {line}")
+        if r.name == "train" and r.walls & set(UNSEEN_WALLS):
+            print("note on train: it has the columns 37 to 41, which the unseen-layout set wants unseen")
+    return int(any(r.lines() for r in reports))
+
+
+def check_set(folder: Path, name: str, limit: int) -> Report:
+    """Opens and reads one set; whatever stops the reading is a fault too."""
+    report = Report(name)
+    try:
+        dataset = CourseSet(folder, name, labelled=name != "train")
+        report.shape, report.dtype = dataset.states_file.shape, str(dataset.states_file.dtype)
+        world = World(size=dataset.image_size)
+        count = min(limit or len(dataset), len(dataset))
+        chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)  # the last one too: files end badly
+        size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
+        for i in tqdm(range(0, count, size), desc=name, unit="batch", leave=False):
+            indices = chosen[i : i + size]
+            states, actions = dataset.frames(indices).numpy(), dataset.actions(indices).numpy()
+            locations = dataset.locations(indices).numpy() if dataset.locations_file else None
+            _check_batch(report, world, states, actions, locations)
+    except (UserError, ValueError) as error:
+        report.error = str(error)
+    return report
+
+
+def _check_batch(
+    report: Report, world: World, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None
+) -> None:
+    report.read += len(states)
+
+    def fault(text: str, bad: np.ndarray) -> None:
+        if bad.any():
+            report.faults[text] += int(bad.reshape(len(states), -1).any(1).sum())
+
+    agent, drawn = states[:, :, 0], states[:, :, 1]
+    value = reduce(drawn[:, 0], "n h w -> n 1 1", "max")
+    fault("the layout changes from frame to frame", reduce(drawn != drawn[:, :1], "n t h w -> n", "max"))
+    fault("the layout has other values than 0 and one more", (drawn[:, 0] != 0) & (drawn[:, 0] != value))
+    layouts, readable = read_layouts(world, drawn[:, 0] != 0)
+    fault("the layout is not two pairs of border lines and a wall with a door", ~readable)
+    report.walls.update(np.unique(layouts[readable, 0]).tolist())
+
+    peak, mass = reduce(agent, "n t h w -> n t", "max"), reduce(agent.astype(np.float32), "n t h w -> n t", "sum")
+    if states.dtype == np.uint8:
+        fault("the agent's peak is not 200 to 255", peak < 200)
+    else:
+        fault("the agent does not sum to 1", ~(np.abs(mass - 1) < 0.01))
+        fault("the agent has negative values", agent < 0)
+    seen = read_agents(agent, mass)
+    tolerance = DRAWN_TOLERANCE if locations is None else MOVE_TOLERANCE
+    if locations is not None:
+        _compare(fault, "locations.npy", seen, locations, DRAWN_TOLERANCE)
+    where = seen if locations is None else locations
+
+    from_door = where - layouts[:, None]
+    in_columns = np.abs(from_door[..., 0]) < world.wall_half - tolerance
+    in_wall = in_columns & (np.abs(from_door[..., 1]) > world.door_half + tolerance)
+    fault("the agent is inside the wall", in_wall & readable[:, None])
+    outside = (where < world.border - tolerance) | (where > world.far_border + tolerance)
+    fault("the agent is outside the borders", outside)
+
+    move = np.diff(where.astype(np.float64), axis=1)
+    still = np.abs(move).max(-1) < tolerance
+    _compare(fault, "actions.npy", np.where(still[..., None], actions, move), actions, 2 * tolerance)
+    report.moves, report.still = report.moves + still.size, report.still + int((still & (actions != 0).any(-1)).sum())
+    if locations is not None and readable.any():
+        ends, _ = step(
+            world,
+            where[readable, :-1].reshape(-1, 2).astype(np.float64),
+            actions[readable].reshape(-1, 2),
+            layouts[readable].repeat(actions.shape[1], axis=0),
+        )
+        off = np.abs(ends - where[readable, 1:].reshape(-1, 2)).max(-1) > tolerance
+        report.broken += int(off.sum())
+
+
+def _compare(fault, file: str, seen: np.ndarray, recorded: np.ndarray, tolerance: float) -> None:
+    """Faults of `recorded` [N, T, 2] against what the frames show, with the likely reason."""
+
+    def differs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return ~(np.abs(a - b).max((1, 2), initial=0) < tolerance)  # [N]; NaN differs
+
+    bad = differs(seen, recorded)
+    swapped = bad & ~differs(seen, recorded[..., ::-1])
+    late, early = ~differs(seen[:, 1:], recorded[:, :-1]), ~differs(seen[:, :-1], recorded[:, 1:])
+    shifted = bad & ~swapped & (late | early)
+    fault(f"{file}: x and y are swapped", swapped)
+    fault(f"{file}: shifted by a frame against states.npy", shifted)
+    fault(f"{file} does not agree with the agent in states.npy", bad & ~swapped & ~shifted)
+
+
+def read_layouts(world: World, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """drawn [N, H, W] bool -> layouts [N, 2] (wall, door) and whether drawing them gives `drawn` again [N] bool."""
+    inside = slice(world.border + 1, world.far_border)
+    index = np.arange(world.size)[inside]
+    in_wall = drawn[:, inside, inside].sum(1) > world.size // 2  # [N, columns]
+    wall = np.rint((in_wall * index).sum(1) / np.maximum(in_wall.sum(1), 1)).astype(np.int64)
+    is_open = ~drawn[np.arange(len(drawn)), inside, wall]  # [N, rows]
+    door = np.rint((is_open * index).sum(1) / np.maximum(is_open.sum(1), 1)).astype(np.int64)
+    layouts = np.stack([wall, door], axis=1)
+    return layouts, (render_layouts(world, layouts).astype(bool) == drawn).all((1, 2))
+
+
+def read_agents(agent: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """The mean coordinates [N, T, 2] of agent channels [N, T, H, W] of total `mass` [N, T]; NaN where empty."""
+    index = np.arange(agent.shape[-1], dtype=np.float32)
+    columns, rows = (reduce(agent, f"n t h w -> n t {axis}", "sum") for axis in "wh")
+    with np.errstate(invalid="ignore"):
+        return np.stack([columns @ index, rows @ index], axis=-1) / mass[..., None]
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """{20, 21, 22, 40} -> "20-22, 40" """
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs) or "-"
