@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tiny_jepa.data.check import read_agents
 from tiny_jepa.data.sets import TrajectorySet
 from tiny_jepa.errors import UserError
 
@@ -30,7 +31,9 @@ def show(dataset: TrajectorySet, indices: np.ndarray, out: Path) -> list[Path]:
     except ImportError as error:
         raise UserError(f"pictures need {error.name}; install it with: pip install 'tiny_jepa[plots]'") from None
     matplotlib.use("Agg")
-    states, paths = dataset.frames(indices).numpy(), _paths(dataset, indices)
+    states = dataset.frames(indices).numpy()
+    agent = states[:, :, 0]
+    paths = read_agents(agent, agent.sum((2, 3), dtype=np.float32))  # so that sets without labels have them too
     try:
         out.mkdir(parents=True, exist_ok=True)
         _sheet(dataset.name, indices, states, paths, out / "trajectories.png")
@@ -38,14 +41,6 @@ def show(dataset: TrajectorySet, indices: np.ndarray, out: Path) -> list[Path]:
     except OSError as error:
         raise UserError(f"cannot write to {out} ({error.strerror or error}); give another --out") from None
     return [out / "trajectories.png", out / "trajectories.gif"]
-
-
-def _paths(dataset: TrajectorySet, indices: np.ndarray) -> np.ndarray:
-    """Locations [N, T, 2] px as the frames show them, so that a set without labels has them too."""
-    from tiny_jepa.data.check import read_agents
-
-    agent = dataset.frames(indices).numpy()[:, :, 0]
-    return read_agents(agent, agent.sum((2, 3), dtype=np.float32))
 
 
 def _floor(layout: np.ndarray) -> np.ndarray:
@@ -76,10 +71,10 @@ def _sheet(name: str, indices: np.ndarray, states: np.ndarray, paths: np.ndarray
         lines.set_array(np.arange(len(segments)))
         axis.add_collection(lines)
         axis.scatter(*path.T, c=np.arange(len(path)), cmap=COLOURS, norm=norm, s=7, zorder=3)
-        axis.scatter(*path[0], s=60, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
-        axis.scatter(*path[-1], s=45, color=INK, zorder=4)
+        axis.scatter(*path[0], s=50, facecolors="none", edgecolors=INK, linewidths=1.4, zorder=4)
+        axis.scatter(*path[-1], s=22, color=INK, zorder=4)
         axis.set_title(f"no. {index}", fontsize=10)
-    figure.suptitle(f"{name}: {states.shape[1]} frames of {states.shape[-1]} px; ring: start, disc: end", fontsize=12)
+    figure.suptitle(f"{name}\n{states.shape[1]} frames of {states.shape[-1]} px; ring: start, disc: end", fontsize=11)
     figure.colorbar(lines, ax=axes, label="frame", shrink=0.7)
     figure.savefig(file, dpi=100)
     plt.close(figure)
@@ -105,11 +100,11 @@ def _animation(states: np.ndarray, paths: np.ndarray, file: Path) -> None:
     for t in range(steps):
         for path, corner in zip(paths, corners, strict=True):  # the path stays on the canvas, the agent does not
             ends = [tuple((path[s] + 0.5) * SCALE + corner) for s in (max(t - 1, 0), t)]
-            draw.line(ends, fill=colours[t], width=SCALE // 2)
+            draw.line(ends, fill=colours[t], width=SCALE - 1)
         frame = canvas.copy()
         for path, corner in zip(paths, corners, strict=True):
             x, y = (path[t] + 0.5) * SCALE + corner
-            ImageDraw.Draw(frame).ellipse((x - 6, y - 6, x + 6, y + 6), fill=colours[t], outline=INK, width=2)
+            ImageDraw.Draw(frame).ellipse((x - 5, y - 5, x + 5, y + 5), fill=colours[t], outline=INK, width=2)
         frames.append(frame)
     durations = [FRAME_MS] * (steps - 1) + [8 * FRAME_MS]
     palette = frames[-1].quantize(128)
