@@ -94,7 +94,7 @@ def explore(
 def changes_room(trajectories: Trajectories) -> np.ndarray:
     """Which trajectories were on both sides of the wall's centre -> [N] bool."""
     side = trajectories.locations[:, :, 0] > trajectories.layouts[:, None, 0]
-    return side.any(1) & ~side.all(1)
+    return np.asarray(side.any(1) & ~side.all(1))
 
 
 def run_into_wall(world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
