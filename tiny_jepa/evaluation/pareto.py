@@ -53,9 +53,7 @@ def _published(axis: Any, peers: Sequence[Entry], name: str) -> None:
     best = min(fair, key=lambda peer: peer.losses[name] or 0)
     smallest = min(fair, key=lambda peer: peer.parameters or 0)
     _label(axis, best, name, "best published", (0, -8), THEIRS, va="top")
-    _label(
-        axis, smallest, name, f"smallest published\n{smallest.losses[name]:.3g}", (-2, 8), THEIRS, "bottom", "center"
-    )
+    _label(axis, smallest, name, "smallest published", (-2, 8), THEIRS)
 
 
 def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
@@ -63,9 +61,7 @@ def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
     trained = [entry for entry in known if entry.mark == "ours"]
     axis.plot([e.parameters for e in trained], [_height(e, name) for e in trained], "o-", ms=8, color=OURS)
     for entry in trained:
-        _label(
-            axis, entry, name, f"{entry.name.split()[-1]}\n{entry.losses[name]:.3g}", (0, 7), OURS, "bottom", "center"
-        )
+        _label(axis, entry, name, entry.name.split()[-1], (0, 7), OURS)
     for entry in known:
         if entry.mark == "reference" and entry.parameters:
             axis.plot(entry.parameters, _height(entry, name), "x", ms=8, color=OURS)
