@@ -44,6 +44,6 @@ def _meets_wall(world: World, start: np.ndarray, end: np.ndarray, layouts: np.nd
         crosses = (np.minimum(x0, x1) <= face) & (np.maximum(x0, x1) >= face) & (dx != 0)
         blocked |= crosses & (np.abs(y0 * dx + (face - x0) * dy) > door * np.abs(dx))
     for jamb in (-door, door):
-        outwards = (np.abs(y0) <= door) & (y1 > jamb if jamb > 0 else y1 < jamb)
+        outwards = (y0 <= jamb) & (y1 > jamb) if jamb > 0 else (y0 >= jamb) & (y1 < jamb)
         blocked |= outwards & (np.abs(x0 * dy + (jamb - y0) * dx) < half * np.abs(dy))
     return blocked
