@@ -71,7 +71,7 @@ def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
             below = "" if (entry.losses[name] or 0) >= FLOOR else f", below {FLOOR:g}"
             text, place = f"{entry.name}: {entry.losses[name]:.2g}{below}", (0.01, _height(entry, name))
             axis.annotate(text, place, xycoords=("axes fraction", "data"), va="bottom", color=THEIRS, fontsize=9)
-    axis.margins(x=0.07, y=0.12)
+    axis.margins(x=0.07, y=0.18)
 
 
 def _height(entry: Entry, name: str) -> float:
