@@ -1,0 +1,204 @@
+"""Reading: folders and the procedural sets behind one interface, in bounded memory, with sentences for bad input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tiny_jepa.data import RECIPES, CourseSet, Loader, ProceduralSet, open_source, read_batch
+from tiny_jepa.data.npy import NpyFile
+from tiny_jepa.errors import UserError
+from tiny_jepa.world import World
+
+PROCEDURAL = ProceduralSet("probe_normal/val", replace(RECIPES["probe_normal/val"], count=40))
+
+
+def write(root: Path, name: str = "probe_normal/val", dataset=PROCEDURAL, **changes) -> Path:
+    """A folder with one set; `changes` replace whole arrays, None leaves one out."""
+    indices = np.arange(len(dataset))
+    arrays = {key: getattr(dataset, method)(indices).numpy() for key, method in KEYS.items()} | changes
+    (root / name).mkdir(parents=True)
+    for key, array in arrays.items():
+        if array is not None:
+            np.save(root / name / f"{key}.npy", array)
+    return root
+
+
+KEYS = {"states": "frames", "actions": "actions", "locations": "locations"}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float16", ">f4"])
+def test_a_folder_reads_as_the_procedural_set(tmp_path, dtype):
+    source = replace(PROCEDURAL.recipe, count=12)
+    dataset = ProceduralSet(PROCEDURAL.name, source, World(size=65), dtype="uint8" if dtype == "uint8" else "float32")
+    states = dataset.frames(np.arange(12)).numpy().astype(dtype)
+    read = CourseSet(write(tmp_path, dataset=dataset, states=states) / dataset.name, dataset.name, labelled=True)
+    assert (len(read), read.length, read.image_size) == (12, 17, 65)
+    indices = np.array([7, 0, 7, 11, -1])
+    torch.testing.assert_close(
+        read.frames(indices), dataset.frames(indices), atol=1e-4 if dtype == "float16" else 0, rtol=0
+    )
+    assert read.frames(indices).dtype == (torch.uint8 if dtype == "uint8" else torch.float32)
+    assert torch.equal(read.actions(indices), dataset.actions(indices))
+    assert torch.equal(read.locations(indices), dataset.locations(indices))
+    for start, stop in ((0, 1), (3, 7), (16, None), (5, 5)):
+        assert torch.equal(read.frames(indices, start, stop), read.frames(indices)[:, start:stop])
+
+
+def test_loaders_shuffle_repeatably_and_drop_the_last():
+    loader = Loader(PROCEDURAL, batch_size=16, shuffle=True, seed=3)
+    assert len(loader) == 2 and loader.batch_size == 16
+    order = [torch.cat([batch.locations[:, 0] for batch in epoch]) for epoch in (loader, loader)]
+    assert not torch.equal(order[0], order[1])
+    again = Loader(PROCEDURAL, batch_size=16, shuffle=True, seed=3)
+    assert torch.equal(order[0], torch.cat([batch.locations[:, 0] for batch in again]))
+    assert len(Loader(PROCEDURAL, batch_size=64)) == 1
+    batch = read_batch(PROCEDURAL, np.arange(3))
+    assert batch.states.shape == (3, 17, 2, 64, 64) and batch.actions.shape == (3, 16, 2)
+
+
+def test_procedural_sets_repeat_and_differ_by_name_and_seed():
+    def first(name: str, seed: int) -> torch.Tensor:
+        return ProceduralSet(name, PROCEDURAL.recipe, seed=seed).locations(np.arange(40))
+
+    assert torch.equal(first("a", 0), first("a", 0))
+    assert not torch.equal(first("a", 0), first("b", 0)) and not torch.equal(first("a", 0), first("a", 1))
+    assert {name: len(open_source("procedural").require(name)) for name in RECIPES} == {
+        "train": 147_000,
+        "probe_normal/train": 10_000,
+        "probe_normal/val": 4_000,
+        "probe_wall/val": 4_000,
+        "probe_wall_other/val": 4_000,
+        "probe_expert/train": 6_000,
+        "probe_expert/val": 1_000,
+        "probe_long/train": 2_000,
+        "probe_long/val": 500,
+    }
+
+
+def test_where_data_comes_from(tmp_path, monkeypatch):
+    monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
+    monkeypatch.setattr("tiny_jepa.data.sources.COURSE_ROOT", tmp_path / "none")
+    assert open_source().describe() == "procedural (64 px, uint8, seed 0), chosen by default"
+    course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
+    monkeypatch.setattr("tiny_jepa.data.sources.COURSE_ROOT", course)
+    assert open_source().root == course
+    monkeypatch.setenv("TINY_JEPA_DATA", str(mine))
+    assert open_source().root == mine and "TINY_JEPA_DATA" in open_source().describe()
+    source = open_source("procedural:seed=2,size=65,dtype=float32")
+    assert (source.root, source.seed, source.image_size, source.dtype) == (None, 2, 65, "float32")
+    assert source.spec == "procedural:seed=2,size=65,dtype=float32" and open_source(source.spec) == source
+    assert open_source(str(mine)).find("probe_expert/val") is None
+    with pytest.raises(UserError, match="has no set probe_expert/val"):
+        open_source(str(mine)).require("probe_expert/val")
+
+
+STATES = PROCEDURAL.frames(np.arange(40)).numpy()
+FLOATS = STATES.astype(np.float32)
+NANS = np.where(np.arange(64) == 9, np.float32("nan"), FLOATS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"states": None}, r"states\.npy is missing: a set needs states\.npy and actions\.npy"),
+        ({"actions": None}, r"actions\.npy is missing"),
+        ({"locations": None}, r"locations\.npy is missing"),
+        ({"states": STATES[:, :, :1]}, r"shape \(40, 17, 1, 64, 64\) .* expected 2 channels"),
+        ({"states": STATES[..., :60]}, r"shape \(40, 17, 2, 64, 60\) .* expected square images"),
+        ({"states": STATES[:, 0]}, r"shape \(40, 2, 64, 64\) .* expected five axes"),
+        ({"states": STATES[:0]}, "expected at least one trajectory"),
+        ({"states": STATES.astype(np.int64)}, "type int64; expected uint8 or float values"),
+        ({"states": np.asfortranarray(STATES)}, "in Fortran order; save it again"),
+        ({"states": STATES[:30]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(30, 16, 2\)"),
+        ({"states": STATES[:, :16]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(40, 15, 2\)"),
+        ({"locations": np.zeros((40, 16, 2), np.float32)}, r"locations\.npy has shape \(40, 16, 2\) .* \(40, 17, 2\)"),
+        ({"actions": np.zeros((40, 16, 2), np.int32)}, "expected float values"),
+        ({"states": NANS}, r"states\.npy holds NaN or infinite values"),
+        ({"actions": np.full((40, 16, 2), np.inf)}, r"actions\.npy holds NaN or infinite values"),
+        ({"locations": np.full((40, 17, 2), np.nan)}, r"locations\.npy holds NaN or infinite values"),
+    ],
+)
+def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message) as caught:
+        read_batch(open_source(str(write(tmp_path, **changes))).require("probe_normal/val"), np.arange(40))
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [(0, "not a readable .npy array"), (60, "not a readable .npy array"), (5000, r"cut short: 5,000 bytes of \d")],
+)
+def test_broken_files_are_named(tmp_path, keep, message):
+    path = write(tmp_path) / "probe_normal/val/states.npy"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=message):
+        open_source(str(tmp_path)).require("probe_normal/val")
+
+
+def test_other_files_are_no_arrays(tmp_path):
+    (tmp_path / "states.npy").write_text("hello, I am text\n" * 9)
+    with pytest.raises(UserError, match="not a readable"):
+        NpyFile(tmp_path / "states.npy")
+    np.save(tmp_path / "objects.npy", np.array([None, {}]), allow_pickle=True)
+    with pytest.raises(UserError, match="Python objects"):
+        NpyFile(tmp_path / "objects.npy")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{tmp}/nowhere", "no such data folder: .*nowhere"),
+        ("{tmp}", "holds no set; expected folders such as"),
+        ("procedural:colour=red", "unknown option 'colour' .* seed, size, dtype"),
+        ("procedural:seed=x", "seed .* must be a whole number, not 'x'"),
+        ("procedural:size=10", "size .* from 48 to 72, not '10'"),
+        ("procedural:dtype=int8", "must be uint8 or float32, not 'int8'"),
+    ],
+)
+def test_bad_sources_get_one_sentence(tmp_path, data, message):
+    with pytest.raises(UserError, match=message):
+        open_source(data.format(tmp=tmp_path))
+
+
+READ = """
+import os, resource, sys
+import numpy as np
+from pathlib import Path
+from tiny_jepa.data import CourseSet, Loader
+dataset = CourseSet(Path(sys.argv[1]), "train", labelled=False)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+for indices in Loader(dataset, 64, shuffle=True).batch_sampler:
+    dataset.frames(indices)
+print(peak() - before, peak())
+"""
+
+
+def resident_bytes(folder: Path, trajectories: int) -> tuple[int, int]:
+    """Writes a train set of zeros, reads it all in random batches: how much the peak grew, and the peak."""
+    states = np.lib.format.open_memmap(folder / "states.npy", "w+", np.uint8, (trajectories, 17, 2, 64, 64))
+    for i in range(0, trajectories, 500):
+        states[i : i + 500] = 1
+    del states
+    np.save(folder / "actions.npy", np.zeros((trajectories, 16, 2), np.float32))
+    done = subprocess.run([sys.executable, "-c", READ, str(folder)], capture_output=True, text=True, check=True)
+    grown, peak = map(int, done.stdout.split())
+    return grown, peak
+
+
+def test_reading_does_not_keep_the_file_in_memory(tmp_path):
+    grown, _ = resident_bytes(tmp_path, 2500)  # 350 MB
+    assert grown < 60e6
+
+
+@pytest.mark.slow
+def test_a_5_gb_file_is_read_below_1500_mb(tmp_path):
+    _, peak = resident_bytes(tmp_path, 36_000)
+    assert peak < 1.5e9
