@@ -189,6 +189,7 @@ def resident_bytes(folder: Path, trajectories: int) -> tuple[int, int]:
     del states
     np.save(folder / "actions.npy", np.zeros((trajectories, 16, 2), np.float32))
     done = subprocess.run([sys.executable, "-c", READ, str(folder)], capture_output=True, text=True, check=True)
+    (folder / "states.npy").unlink()
     grown, peak = map(int, done.stdout.split())
     return grown, peak
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,10 +136,10 @@ def _share(text: str) -> float:
 
 def _numbers(text: str) -> tuple[int, ...]:
     """ "30,34-36" -> (30, 34, 35, 36)"""
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+        raise argparse.ArgumentTypeError(f"expected numbers and ranges such as 30,34-36, not '{text}'")
     numbers: set[int] = set()
     for part in text.split(","):
         low, _, high = part.partition("-")
-        if not low.isdigit() or not (high or low).isdigit():
-            raise argparse.ArgumentTypeError(f"expected numbers and ranges such as 30,34-36, not '{text}'")
         numbers |= set(range(int(low), int(high or low) + 1))
     return tuple(sorted(numbers))
