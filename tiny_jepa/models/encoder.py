@@ -92,11 +92,11 @@ class LayoutEncoder(nn.Module):
         super().__init__()
         self.axes = nn.ModuleList(SeparableConv(channels, kernel, points, bias=channels > 1) for _ in range(2))
 
+    def maps(self, profiles: Tensor) -> Tensor:
+        """profiles [N, 2, S] from `marginals` -> maps [N, points, 2, S], each summing to 1 over S."""
+        profiles = torch.log1p(profiles)  # so that a door's dip is seen beside a border's peak
+        return torch.stack([conv(profiles[:, k]).softmax(-1) for k, conv in enumerate(self.axes)], dim=2)
+
     def forward(self, profiles: Tensor) -> Tensor:
-        """profiles: [N, 2, S] from `marginals` -> code [N, 2 * points] as (x1, y1, x2, y2, ...)."""
-        profiles = torch.log1p(profiles)  # a door's dip beside a border's peak
-        maps = [conv(profiles[:, i]).softmax(-1) for i, conv in enumerate(self.axes)]
-        coordinates = [centroid(m) for m in maps]
-        idx = torch.arange(profiles.shape[-1]) / UNIT
-        self.spread = sum(((m * idx.square()).sum(-1) - c.square()).mean() for m, c in zip(maps, coordinates)) / 2
-        return rearrange(torch.stack(coordinates, dim=-1), "n p k -> n (p k)")
+        """profiles [N, 2, S] from `marginals` -> code [N, 2 * points] as (x1, y1, x2, y2, ...)."""
+        return rearrange(centroid(self.maps(profiles)), "n p k -> n (p k)")

@@ -20,7 +20,7 @@ class Architecture:
     agent_channels: int = 1  # filters of the agent encoder
     agent_kernel: int = 5  # taps of each
     agent_pool: str = "centroid"  # centroid or grid
-    layout_channels: int = 2  # filters of the layout encoder, on each axis
+    layout_channels: int = 1  # filters of the layout encoder, on each axis
     layout_kernel: int = 9  # taps of each
     layout_points: int = 1  # key points (x, y) of the layout code
     gate_widths: tuple[int, ...] = (16, 16)  # hidden widths of the predictor's gate

@@ -1,0 +1,123 @@
+"""Budgets: presets in `budgets/`, and any other count solved for."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.models.budget import build, solve
+from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.weights import read_weights
+
+_HERE = Path(__file__).resolve().parent
+FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
+"""The presets and their trained weights: `budgets/` in a checkout, inside the package once installed."""
+SUFFIXES = {"k": 1_000, "m": 1_000_000}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A ceiling on trainable parameters, the architecture that fills it and how it is trained."""
+
+    name: str
+    limit: int
+    architecture: Architecture
+    training: TrainingConfig
+
+
+def list_budgets() -> list[str]:
+    """Names of the presets, smallest first."""
+    return sorted((path.stem for path in FOLDER.glob("*.ini")), key=parse_count)
+
+
+def parse_count(text: str) -> int:
+    """A count as people write it: `500`, `2k`, `1M`.
+
+    Raises:
+        UserError: no positive whole number.
+    """
+    digits, factor = text.strip(), 1
+    if digits[-1:].lower() in SUFFIXES:
+        digits, factor = digits[:-1], SUFFIXES[digits[-1].lower()]
+    try:
+        count = round(float(digits) * factor)
+    except (ValueError, OverflowError):
+        count = 0
+    if count <= 0:
+        raise UserError(f"budget '{text}' is no count of parameters; write 500, 2k, 100k or 1M")
+    return count
+
+
+def find_budget(text: str) -> Budget:
+    """The preset of this name or count, or a budget solved for it: the settings of the largest preset that is not
+    above it (or of the smallest), its widths free.
+
+    Raises:
+        UserError: no such count, or one that no model fits.
+    """
+    limit = parse_count(text)
+    by_limit = {parse_count(name): name for name in list_budgets()}
+    if limit in by_limit:
+        return _read_preset(by_limit[limit])
+    nearest = max((count for count in by_limit if count < limit), default=min(by_limit))
+    preset = _read_preset(by_limit[nearest])
+    return replace(preset, name=text, limit=limit, architecture=solve(limit, preset.architecture))
+
+
+def _read_preset(name: str) -> Budget:
+    parser = configparser.ConfigParser(inline_comment_prefixes="#")
+    parser.read(FOLDER / f"{name}.ini")
+    model = _typed(parser["model"], Architecture, name) if "model" in parser else {}
+    training = _typed(parser["training"], TrainingConfig, name) if "training" in parser else {}
+    limit = parse_count(name)
+    architecture = replace(Architecture(), **model)
+    if "gate_widths" not in model:
+        architecture = solve(limit, architecture)
+    return Budget(name, limit, architecture, replace(TrainingConfig(), **training))
+
+
+def _typed(section: configparser.SectionProxy, into: type, name: str) -> dict[str, Any]:
+    known = {field.name for field in fields(into)}
+    if unknown := set(section) - known:
+        raise UserError(f"budgets/{name}.ini has unknown keys: {', '.join(sorted(unknown))}")
+    return {key: parse_value(value) for key, value in section.items()}
+
+
+def parse_value(text: str) -> Any:
+    """A value of a preset or of the command line: number, tuple, bool, or the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def build_model(budget: str) -> JEPA:
+    """An untrained model for a budget ("2k", "100000", ...): `model(states, actions) -> [B, T, repr_dim]`, states
+    [B, >=1, 2, H, W] uint8 or float of any scale, actions [B, T-1, 2] px."""
+    found = find_budget(budget)
+    return build(found.architecture, found.limit)
+
+
+def find_weights(name: str) -> Path:
+    """The weights file that ships for a preset.
+
+    Raises:
+        UserError: no preset of that name, or none trained.
+    """
+    path = FOLDER / f"{name}.pth"
+    if not path.is_file():
+        trained = ", ".join(n for n in list_budgets() if (FOLDER / f"{n}.pth").is_file())
+        raise UserError(f"no trained weights for budget '{name}'; there are: {trained}; or python train.py --budget {name}")
+    return path
+
+
+def load_model(name: str) -> JEPA:
+    """The trained model of a preset, in eval mode; its metrics and command are in `model.metadata`."""
+    model, metadata = read_weights(find_weights(name))
+    model.metadata = metadata
+    return model

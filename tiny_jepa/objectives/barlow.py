@@ -1,0 +1,43 @@
+"""Barlow Twins (Zbontar et al. 2021, https://arxiv.org/abs/2103.03230): prediction and target are the twins."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+def cross_correlation(a: Tensor, b: Tensor, epsilon: float = 1e-5) -> Tensor:
+    """Cross-correlation matrix [D, D] of two batches of codes [N, D], each standardised over the batch (eq. 2)."""
+    a = (a - a.mean(dim=0)) / (a.var(dim=0, unbiased=False) + epsilon).sqrt()
+    b = (b - b.mean(dim=0)) / (b.var(dim=0, unbiased=False) + epsilon).sqrt()
+    return a.T @ b / len(a)
+
+
+def barlow_twins_loss(a: Tensor, b: Tensor, redundancy_weight: float = 5e-3) -> Tensor:
+    """Distance of the cross-correlation matrix to the identity (eq. 1): codes [N, D] -> scalar."""
+    matrix = cross_correlation(a, b)
+    diagonal = matrix.diagonal()
+    off_diagonal = matrix.square().sum() - diagonal.square().sum()
+    return (1 - diagonal).square().sum() + redundancy_weight * off_diagonal
+
+
+class BarlowTwins(nn.Module):
+    """Barlow Twins at every predicted time step, with the plain prediction distance beside it, since standardised
+    codes alone do not fix the scale; the layout's twin is its code in a shifted frame."""
+
+    def __init__(
+        self, prediction_weight: float = 25.0, twins_weight: float = 1.0, redundancy_weight: float = 5e-3
+    ) -> None:
+        super().__init__()
+        self.weights = (prediction_weight, twins_weight)
+        self.redundancy_weight = redundancy_weight
+
+    def forward(self, predicted: Tensor, target: Tensor, layout: Tensor, layout_twin: Tensor) -> dict[str, Tensor]:
+        """predicted, target [B, T, D]; layout and its twin [B, L] -> weighted terms, to be summed."""
+        prediction, twins = self.weights
+        steps = range(1, target.shape[1])
+        agent = sum(barlow_twins_loss(predicted[:, t], target[:, t], self.redundancy_weight) for t in steps)
+        return {
+            "prediction": prediction * (predicted - target).square().mean(),
+            "agent twins": twins * agent / len(steps),
+            "layout twins": twins * barlow_twins_loss(layout, layout_twin, self.redundancy_weight),
+        }

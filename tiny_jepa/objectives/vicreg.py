@@ -1,0 +1,56 @@
+"""VICReg (Bardes, Ponce & LeCun 2022, https://arxiv.org/abs/2105.04906) for codes along a trajectory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def invariance_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean squared distance of predicted and target codes [..., D] -> scalar."""
+    return (predicted - target).square().mean()
+
+
+def variance_loss(codes: Tensor, target_std: float = 1.0, epsilon: float = 1e-4) -> Tensor:
+    """Hinge on the standard deviation of each dimension over the batch (eq. 1): codes [N, D] -> scalar."""
+    std = (codes.var(dim=0) + epsilon).sqrt()
+    return torch.relu(target_std - std).mean()
+
+
+def covariance_loss(codes: Tensor) -> Tensor:
+    """Squared off-diagonal covariances over D (eqs. 3 and 4): codes [N, D] -> scalar."""
+    centred = codes - codes.mean(dim=0)
+    covariance = centred.T @ centred / (len(codes) - 1)
+    return (covariance.square().sum() - covariance.diagonal().square().sum()) / codes.shape[1]
+
+
+class VICReg(nn.Module):
+    """Prediction in representation space, with variance and covariance terms for the agent's codes at every time
+    step and for the layout's codes.
+
+    Args:
+        prediction_weight, variance_weight, covariance_weight: of the three terms.
+        target_std: of each code dimension over the batch, in code units.
+    """
+
+    def __init__(
+        self,
+        prediction_weight: float = 25.0,
+        variance_weight: float = 0.3,
+        covariance_weight: float = 0.006,
+        target_std: float = 0.9,
+    ) -> None:
+        super().__init__()
+        self.weights = (prediction_weight, variance_weight, covariance_weight)
+        self.target_std = target_std
+
+    def forward(self, predicted: Tensor, target: Tensor, layout: Tensor) -> dict[str, Tensor]:
+        """predicted, target [B, T, D]; layout [B, L] -> weighted terms, to be summed."""
+        prediction, variance, covariance = self.weights
+        groups = [*target.unbind(1), layout]
+        share = [1 / target.shape[1]] * target.shape[1] + [1.0]  # the time steps together weigh as much as the layout
+        return {
+            "prediction": prediction * invariance_loss(predicted, target),
+            "variance": variance * sum(s * variance_loss(z, self.target_std) for s, z in zip(share, groups, strict=True)),
+            "covariance": covariance * sum(s * covariance_loss(z) for s, z in zip(share, groups, strict=True)),
+        }

@@ -1,0 +1,137 @@
+"""What `train.py` runs: from a budget to trained weights."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from tiny_jepa import __version__
+from tiny_jepa.budgets import Budget
+from tiny_jepa.data import open_source
+from tiny_jepa.device import get_device
+from tiny_jepa.models.budget import build, count_parameters
+from tiny_jepa.models.jepa import Architecture
+from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.loop import Seen, Trainer
+from tiny_jepa.training.options import parse_arguments, resolve_budget
+from tiny_jepa.training.run import Run, command_line, free_name, read_config
+from tiny_jepa.training.watch import Watch, plateau
+from tiny_jepa.weights import save_weights
+
+LOOK_EVERY = 50  # steps
+ROOT_WEIGHTS = Path("model_weights.pth")
+
+
+def main(argv: list[str]) -> int:
+    arguments = parse_arguments(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    root = Path(arguments.runs)
+    if arguments.resume:
+        run = Run(root / arguments.resume)
+        config = read_config(run.folder)
+        budget = budget_of(config)
+        command, data = config["command"], config["data"]
+    else:
+        budget = resolve_budget(arguments)
+        run = Run(root / free_name(root, arguments.name or f"{budget.name}-seed{budget.training.seed}"))
+        command, data = command_line(), arguments.data
+    source = open_source(data)
+    torch.manual_seed(budget.training.seed)
+    model = build(budget.architecture, budget.limit)
+    dataset = source.require("train")
+    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device))
+    print(f"budget {budget.name}: {count_parameters(model):,} of {budget.limit:,} trainable parameters")
+    print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
+    print(f"run: {run.folder}")
+    if arguments.resume:
+        run.restore(trainer)
+    else:
+        run.describe(budget, command, source.spec, count_parameters(model))
+        run.save(trainer)  # a folder that cannot be written to is found now, not hours later
+    try:
+        figures = train(trainer, run)
+    except KeyboardInterrupt:
+        run.save(trainer)
+        print(f"\nstopped at step {trainer.step}; go on with: python train.py --resume {run.folder.name}")
+        return 130
+    metadata = describe_weights(budget, run, trainer, command, source.spec)
+    save_weights(run.weights, model, metadata)
+    run.checkpoint.unlink(missing_ok=True)
+    if says := plateau(figures):
+        print(f"warning: {says}")
+    print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
+    if not arguments.no_install:
+        install(run)
+    return 0
+
+
+def train(trainer: Trainer, run: Run) -> dict[str, float]:
+    """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
+    watch, figures = Watch(), dict[str, float]()
+    started, frames = time.monotonic(), 0
+    with tqdm(total=trainer.total_steps, initial=trainer.step, unit="step", desc=trainer.phase, mininterval=0.5) as bar:
+
+        def after_step(losses: dict[str, Tensor], seen: Seen) -> None:
+            nonlocal frames
+            frames += seen.frames
+            bar.update()
+            if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
+                figures.update(watch.look(trainer.model, seen, trainer.step))
+                rate = frames / (time.monotonic() - started)
+                phase = "encode" if trainer.step <= trainer.config.encode_steps else "predict"
+                lr = trainer.optimizer.param_groups[0]["lr"]
+                run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": float(losses["loss"]), **figures})
+                bar.set_description(phase, refresh=False)
+                std = "/".join(f"{value:.2f}" for name, value in figures.items() if name.startswith("std"))
+                bar.set_postfix_str(
+                    f"loss {float(losses['loss']):.4f}, one-step {figures['one_step']:.4f} px² (reckoned "
+                    f"{figures['reckoned']:.3f}), std {std}, {rate:,.0f} frames/s"
+                )
+            run.save_sometimes(trainer)
+
+        trainer.run(after_step)
+    return figures
+
+
+def budget_of(config: dict[str, Any]) -> Budget:
+    """The budget that a run's config.json holds."""
+    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in config["architecture"].items()}
+    return Budget(config["budget"], config["budget_limit"], Architecture(**settings), TrainingConfig(**config["training"]))
+
+
+def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, data: str) -> dict[str, Any]:
+    """The metadata of a weights file."""
+    config = trainer.config
+    return {
+        "budget": budget.name,
+        "budget_limit": budget.limit,
+        "parameters": count_parameters(trainer.model.requires_grad_(True)),
+        "command": command,
+        "seed": config.seed,
+        "steps": trainer.total_steps,
+        "trajectories_seen": config.encode_steps * config.encode_batch + config.predict_steps * config.predict_batch,
+        "data": data,
+        "data_kind": "procedural" if data.startswith("procedural") else "folder",
+        "sets_read": ["train"],
+        "run": run.folder.name,
+        "version": __version__,
+        "minutes": round(run.seconds / 60, 2),
+        "metrics": {},
+    }
+
+
+def install(run: Run) -> None:
+    """Puts a run's weights in place as model_weights.pth; the earlier file is kept beside the run."""
+    if ROOT_WEIGHTS.is_file():
+        shutil.copy2(ROOT_WEIGHTS, run.folder / "previous_model_weights.pth")
+    temporary = ROOT_WEIGHTS.with_name(f".{ROOT_WEIGHTS.name}.new")
+    shutil.copy2(run.weights, temporary)
+    temporary.replace(ROOT_WEIGHTS)
+    print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")

@@ -1,0 +1,32 @@
+"""Settings of a training run. Each is a key of a preset in `budgets/` and an option of `train.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """All schedules count steps."""
+
+    objective: str = "vicreg"  # vicreg, barlow or byol
+    augmentation: str = "full"  # full (mirrors, shifts, moved walls and doors), mirrors or none
+    # phase 1, `encode`: encoders and action map, from frames, the gate at rest
+    encode_steps: int = 600
+    encode_batch: int = 128  # trajectories a step
+    encode_frames: int = 4  # consecutive frames of each that are encoded
+    encode_lr: float = 4e-3
+    variance_weight: float = 0.3  # vicreg: of the variance hinge (0 invites collapse)
+    concentration_weight: float = 0.6  # of the layout maps' concentration
+    # phase 2, `predict`: predictor and layout encoder, on the codes of the frozen agent encoder
+    cached: int = 100_000  # trajectories whose codes are computed once and kept
+    predict_steps: int = 12_000
+    predict_batch: int = 512  # trajectories a step
+    predict_lr: float = 4e-3
+    teacher_weight: float = 1.0  # of the one-step loss, from true codes at every time step
+    unroll_weight: float = 0.1  # of the recurrent unroll's loss
+    unroll_batch: int = 128  # trajectories of the batch that are unrolled
+    horizon: int = 16  # longest unroll; it grows from 2 over the first half of the phase
+    # both
+    clip: float = 1.0  # gradient norm
+    seed: int = 0

@@ -1,0 +1,98 @@
+"""Command-line options of `train.py`: one for each key of the architecture and of the training settings."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import re
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
+from tiny_jepa.budgets import Budget, find_budget, parse_value
+from tiny_jepa.errors import UserError
+from tiny_jepa.models.budget import solve
+from tiny_jepa.models.jepa import Architecture
+from tiny_jepa.objectives.adapters import OBJECTIVES
+from tiny_jepa.training.config import TrainingConfig
+
+CHOICES = {
+    "objective": OBJECTIVES,
+    "augmentation": ("full", "mirrors", "none"),
+    "agent_pool": ("centroid", "grid"),
+}
+
+
+def key_comments(settings: type) -> dict[str, str]:
+    """The same-line comment of each field of a dataclass: its documentation."""
+    return dict(re.findall(r"^    (\w+): [^#\n]*?# (.*)$", inspect.getsource(settings), re.MULTILINE))
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """Raises a `UserError` that names the nearest option where one is unknown."""
+    parser = argparse.ArgumentParser(
+        prog="train.py", description="Trains a world model to a parameter budget, without labels.", allow_abbrev=False
+    )
+    parser.add_argument("--budget", default="2k", help="trainable parameters: 500, 2k, 100k, 1M; presets: budgets/ (2k)")
+    parser.add_argument("--data", help="folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]")
+    parser.add_argument("--name", help="of the run's folder in --runs (BUDGET-seedN)")
+    parser.add_argument("--runs", default="runs", help="where run folders go (runs)")
+    parser.add_argument("--resume", metavar="NAME", help="go on with an interrupted run; all else comes from its folder")
+    parser.add_argument("--no-install", action="store_true", help="leave model_weights.pth alone")
+    parser.add_argument("--device", help="cpu, cuda or mps (the best there is)")
+    for settings in (TrainingConfig, Architecture):
+        group = parser.add_argument_group(settings.__name__)
+        comments = key_comments(settings)
+        for field in fields(settings):
+            says = comments.get(field.name, field.name.replace("_", " ")).replace("%", "%%")
+            group.add_argument("--" + field.name.replace("_", "-"), metavar="X", help=f"{says} ({_default(field)})")
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        options = [option for action in parser._actions for option in action.option_strings]
+        near = difflib.get_close_matches(unknown[0].split("=")[0], options, n=1)
+        raise UserError(f"unknown option {unknown[0]}" + (f"; did you mean {near[0]}?" if near else "; see --help"))
+    return arguments
+
+
+def resolve_budget(arguments: argparse.Namespace) -> Budget:
+    """The budget with all keys from the command line in place; its widths are solved for unless they are given."""
+    budget = find_budget(arguments.budget)
+    training = {f.name: _typed(f, value) for f in fields(TrainingConfig) if (value := getattr(arguments, f.name)) is not None}
+    model = {f.name: _typed(f, value) for f in fields(Architecture) if (value := getattr(arguments, f.name)) is not None}
+    architecture = replace(budget.architecture, **model)
+    if model and "gate_widths" not in model:
+        architecture = solve(budget.limit, architecture)
+    return replace(budget, architecture=architecture, training=check(replace(budget.training, **training)))
+
+
+def check(config: TrainingConfig) -> TrainingConfig:
+    """Raises a `UserError` for settings that cannot be trained with."""
+    at_least = {"encode_steps": 1, "encode_batch": 2, "encode_frames": 2, "cached": 2, "predict_steps": 1, "horizon": 1}
+    at_least |= {"predict_batch": 2, "unroll_batch": 1, "seed": 0}
+    for name, lowest in at_least.items():
+        if getattr(config, name) < lowest:
+            raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(config, name)}")
+    for name in ("encode_lr", "predict_lr", "clip"):
+        if not getattr(config, name) > 0:
+            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
+    if not (config.teacher_weight or config.unroll_weight):
+        raise UserError("--teacher-weight and --unroll-weight cannot both be 0: nothing would be predicted")
+    return config
+
+
+def _default(field: Any) -> Any:
+    return "required" if field.default is MISSING else field.default
+
+
+def _typed(field: Any, text: str) -> Any:
+    option, kind = "--" + field.name.replace("_", "-"), type(field.default)
+    value = parse_value(text)
+    if kind is tuple and isinstance(value, int):
+        value = (value,)
+    if kind is float and isinstance(value, int):
+        value = float(value)
+    if field.name in CHOICES and value not in CHOICES[field.name]:
+        raise UserError(f"{option} must be one of {', '.join(CHOICES[field.name])}, not '{text}'")
+    if type(value) is not kind:
+        raise UserError(f"{option} takes a value like {field.default}, not '{text}'")
+    return value

@@ -1,0 +1,137 @@
+"""A run's folder: configuration, log, checkpoints, weights."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tiny_jepa import __version__
+from tiny_jepa.budgets import Budget
+from tiny_jepa.errors import UserError
+from tiny_jepa.training.loop import Trainer
+from tiny_jepa.weights import write_atomically
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Run:
+    """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoint = folder / "checkpoint.pth"
+        self.weights = folder / "weights.pth"
+        self.seconds = 0.0  # of training, over all its processes
+        self._since = self._saved = time.monotonic()
+
+    def describe(self, budget: Budget, command: str, data: str, parameters: int) -> None:
+        """Writes config.json: the resolved configuration and all that names this run."""
+        content = {
+            "budget": budget.name,
+            "budget_limit": budget.limit,
+            "parameters": parameters,
+            "architecture": asdict(budget.architecture),
+            "training": asdict(budget.training),
+            "command": command,
+            "data": data,
+            "version": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "git": git_revision(),
+        }
+        write_atomically(self.folder / "config.json", lambda path: path.write_text(json.dumps(content, indent=1) + "\n"))
+
+    def save(self, trainer: Trainer) -> None:
+        """Writes the checkpoint."""
+        self._tick()
+        state = trainer.state() | {"seconds": self.seconds}
+        write_atomically(self.checkpoint, lambda path: torch.save(state, path))
+        self._saved = time.monotonic()
+
+    def save_sometimes(self, trainer: Trainer) -> None:
+        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save(trainer)
+
+    def restore(self, trainer: Trainer) -> None:
+        """Goes back to the checkpoint, and cuts the log there."""
+        if not self.checkpoint.is_file():
+            raise UserError(f"nothing to resume: {self.checkpoint} is missing; start the run without --resume")
+        state = torch.load(self.checkpoint, map_location=trainer.device, weights_only=True)
+        self.seconds = state["seconds"]
+        trainer.load_state(state)
+        log = self.folder / "log.csv"
+        if log.is_file():
+            with log.open(newline="") as file:
+                head, *rows = list(csv.reader(file))
+            kept = [head, *(row for row in rows if row and row[0].isdigit() and int(row[0]) <= trainer.step)]
+            write_atomically(log, lambda path: _write_rows(path, kept))
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Appends a row to log.csv; every row has the columns of the first."""
+        path = self.folder / "log.csv"
+        columns = ["step", "phase", "seconds", "lr", "loss", *sorted(set(row) - {"step", "phase", "seconds", "lr", "loss"})]
+        self._tick()
+        row = {**row, "seconds": round(self.seconds, 2)}
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if file.tell() == 0:
+                writer.writerow(columns)
+            writer.writerow([row[name] for name in columns])
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.seconds += now - self._since
+        self._since = now
+
+
+def _write_rows(path: Path, rows: list[list[str]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a run; a `UserError` where there is none."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(f"no run in {folder}: {path} is missing; the runs here are: {', '.join(list_runs(folder.parent))}")
+    return json.loads(path.read_text())
+
+
+def list_runs(root: Path) -> list[str]:
+    return sorted(path.parent.name for path in root.glob("*/config.json")) or ["none"]
+
+
+def free_name(root: Path, name: str) -> str:
+    """`name`, or `name-2`, `name-3`... where that is taken."""
+    candidates = [name, *(f"{name}-{i}" for i in range(2, 1000))]
+    return next(candidate for candidate in candidates if not (root / candidate).exists())
+
+
+def git_revision() -> str | None:
+    """Short hash of the checkout's commit, with `+` where files differ from it; None outside git."""
+    try:
+        answers = [
+            subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True)
+            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answers[0].stdout.strip() + ("+" if answers[1].stdout.strip() else "")
+
+
+def command_line() -> str:
+    """The command as it was typed."""
+    import shlex
+
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])

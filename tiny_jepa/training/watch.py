@@ -1,0 +1,71 @@
+"""Watches a run for collapse, and for the plateau at which walls do not exist."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.models.encoder import UNIT
+from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.training.loop import Seen
+
+COLLAPSED_STD = 0.1
+"""Code units: a dimension that spreads less than 1.6 px says nothing."""
+PATIENCE = 6
+"""Looks in a row that must find a collapse before the run is stopped."""
+GRACE_STEPS = 200
+
+
+def effective_rank(codes: Tensor) -> float:
+    """exp(entropy) of the normalised singular values (Roy & Vetterli 2007): codes [N, D] -> 1 .. D."""
+    values = torch.linalg.svdvals(codes - codes.mean(dim=0))
+    share = values / values.sum().clamp_min(1e-12)
+    return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
+
+
+class Watch:
+    """Looks at a step's codes; `figures` go to the log and the progress bar."""
+
+    def __init__(self) -> None:
+        self.found_collapsed = 0
+
+    @torch.no_grad()
+    def look(self, model: JEPA, seen: Seen, step: int) -> dict[str, float]:
+        """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors).
+
+        Raises:
+            UserError: a collapse that stays.
+        """
+        agent = seen.codes.flatten(0, 1)
+        std = torch.cat([agent.std(dim=0), seen.layout.std(dim=0)])
+        before, after = seen.codes[:, :-1], seen.codes[:, 1:]
+        layout = seen.layout[:, None].expand(-1, before.shape[1], -1)
+        guesses = {
+            "one_step": model.predictor(before, seen.actions, layout),
+            "still": before,
+            "reckoned": before + model.predictor.action(seen.actions),
+        }
+        errors = {name: float((guess - after).square().mean()) * UNIT**2 for name, guess in guesses.items()}
+        names = ["std_x", "std_y", *(f"std_layout{i}" for i in range(seen.layout.shape[1]))]
+        self._check(float(std.min()), names[int(std.argmin())], step)
+        return dict(zip(names, std.tolist(), strict=True)) | {"rank": effective_rank(agent)} | errors
+
+    def _check(self, lowest: float, name: str, step: int) -> None:
+        collapsed = step > GRACE_STEPS and not lowest > COLLAPSED_STD  # NaN is a collapse too
+        self.found_collapsed = self.found_collapsed + 1 if collapsed else 0
+        if self.found_collapsed >= PATIENCE:
+            raise UserError(
+                f"collapsed: {name} is {lowest:.3f} at step {step} and stays there, so that code says nothing any more; "
+                "try a larger --variance-weight, another --objective or another --seed"
+            )
+
+
+def plateau(figures: dict[str, float]) -> str | None:
+    """A sentence where the predictor does no better than dead reckoning: the walls were not learned."""
+    if figures["one_step"] < 0.5 * figures["reckoned"]:
+        return None
+    return (
+        f"at dead reckoning: one-step error {figures['one_step']:.4f} px² against {figures['reckoned']:.4f} with walls "
+        "ignored, so the walls were not learned; try another --seed or more --predict-steps"
+    )
