@@ -1,0 +1,73 @@
+"""`python -m tiny_jepa look`: where a model errs, as printed tables and as pictures."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from tiny_jepa.data import open_source
+from tiny_jepa.device import get_device
+from tiny_jepa.evaluation import figures
+from tiny_jepa.evaluation.looks import ReadOut, binned, probe_encoders, read_out_all
+from tiny_jepa.evaluation.plotting import pyplot
+from tiny_jepa.evaluation.scored import choose_model
+from tiny_jepa.evaluation.tables import markdown, number
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tiny_jepa look", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=Path("model_weights.pth"), help="weights file")
+    parser.add_argument("--budget", help="the trained weights of a budget instead, such as 2k")
+    parser.add_argument("--out", type=Path, default=Path("looks"), help="folder of the pictures")
+    parser.add_argument("--data", help="as main.py takes it")
+    parser.add_argument("--prober-data", help="train the probers on this source instead")
+    parser.add_argument("--device", help="cpu, cuda or mps")
+    args = parser.parse_args(argv)
+    pyplot()  # says at once where matplotlib is missing
+    device, source = get_device(args.device), open_source(args.data)
+    prober_source = open_source(args.prober_data) if args.prober_data else source
+    scored = choose_model(args.weights, args.budget)
+    print(scored.describe(), f"Data: {source.describe()}", sep="\n", flush=True)
+
+    sets = read_out_all(scored.model, source, prober_source, device)
+    probed = probe_encoders(scored.model, source, prober_source, device)  # type: ignore[arg-type]
+    print(f"\nError by time step, px²\n{time_table(sets)}")
+    print(f"\nError by distance from the wall's centre, px²\n{wall_table(sets)}")
+    name = f"tiny_jepa {scored.name}"
+    written = [
+        figures.over_time(sets, name, args.out / "over_time.png"),
+        figures.near_wall(sets, name, args.out / "near_wall.png"),
+        figures.rollouts(sets, name, args.out / "rollouts.png", args.out / "rollouts.gif"),
+    ]
+    if "normal" in sets:
+        written.append(figures.maps(sets["normal"], name, args.out / "maps.png"))
+    if probed:
+        rows = [[what, number(error), number(variance)] for what, (error, variance) in probed.items()]
+        print(f"\nThe encoders alone, px²\n{markdown(['read from one frame', 'error', 'knowing nothing'], rows)}")
+        written.append(figures.encoders(probed, name, args.out / "encoders.png"))
+    print("\nwrote", ", ".join(map(str, written)), "and", args.out / "rollouts.gif")
+
+
+def time_table(sets: dict[str, ReadOut]) -> str:
+    """Each set at a few time steps, and dead reckoning at the last one."""
+    steps = (0, 1, 4, 8, 16, 30, 60, 90)
+    rows = []
+    for name, read in sets.items():
+        errors = read.errors().mean(0)
+        cells = [number(float(errors[step])) if step < len(errors) else "" for step in steps]
+        rows.append([name, *cells, number(float(read.errors(reckoned=True).mean(0)[-1]))])
+    return markdown(["set", *(f"t = {step}" for step in steps), "last, dead reckoning"], rows)
+
+
+def wall_table(sets: dict[str, ReadOut]) -> str:
+    """Each set in a few bins of the agent's horizontal distance to the wall."""
+    edges = np.array([0, 1, 2, 3, 5, 10, 20, 64])
+    rows = []
+    for name, read in sets.items():
+        distance = np.abs(read.true[..., 0] - read.layouts[:, None, 0])
+        means = binned(distance, read.errors(), edges)
+        rows.append([name, *("" if np.isnan(mean) else number(float(mean)) for mean in means)])
+    return markdown(["set", *(f"{low} to {high} px" for low, high in pairwise(edges))], rows)
