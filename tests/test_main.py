@@ -1,0 +1,214 @@
+"""main.py as its users run it: on a folder in the course's layout, with sets missing, as JSON, with metrics.txt."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import evaluator
+import main as script
+from tiny_jepa.data import ProceduralSet, SetRecipe
+from tiny_jepa.errors import UserError
+from tiny_jepa.evaluation.metrics_file import Metrics, read_metrics, write_metrics
+from tiny_jepa.evaluation.results import read_result
+from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.weights import save_weights
+from tiny_jepa.world import World
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = "python train.py --budget 2k"
+FEW = {
+    "probe_normal/train": SetRecipe("explore", 256),
+    "probe_normal/val": SetRecipe("explore", 70),
+    "probe_wall/val": SetRecipe("wall", 3),  # smaller than a batch
+    "probe_expert/train": SetRecipe("expert", 64, steps=40),
+    "probe_expert/val": SetRecipe("expert", 64, steps=40),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A data folder in the course's layout, 65 px float32, without probe_wall_other."""
+    root = tmp_path_factory.mktemp("data")
+    for name, recipe in FEW.items():
+        drawn, index = ProceduralSet(name, recipe, World(size=65), dtype="float32"), np.arange(recipe.count)
+        (root / name).mkdir(parents=True)
+        for array in ("frames", "actions", "locations"):
+            file = root / name / f"{'states' if array == 'frames' else array}.npy"
+            np.save(file, getattr(drawn, array)(index).numpy())
+    return root
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    model = JEPA(Architecture())
+    metadata = {"budget": "2k", "command": COMMAND, "data": "procedural", "run": "test", "parameters": count(model)}
+    save_weights(tmp_path / "w.pth", model, metadata)
+    return tmp_path / "w.pth"
+
+
+def count(model) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def run(monkeypatch, tmp_path: Path, *options) -> int:
+    monkeypatch.setattr(sys, "argv", ["main.py", *map(str, options)])
+    monkeypatch.setattr(script, "METRICS", tmp_path / "metrics.txt")
+    return script.main()
+
+
+def test_prints_as_the_course_does(folder, weights, tmp_path, monkeypatch, capsys):
+    assert run(monkeypatch, tmp_path, "--data", folder, "--weights", weights) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert "budget 2k" in lines[0] and "run test" in lines[0] and str(folder) in lines[1]
+    assert lines[2] == f"Total Trainable Parameters: {count(JEPA(Architecture()))}"
+    assert [line.split(": ")[0] for line in lines[3:]] == [
+        f"{name} loss" for name in ("normal", "wall", "wall_other", "expert", "long")
+    ]
+    assert lines[5] == "wall_other loss: not available" and lines[7] == "long loss: not available (ours)"
+    assert math.isfinite(float(lines[3].split()[-1])) and math.isfinite(float(lines[6].split()[-1]))
+    assert "prober" in err and "prober" not in out
+
+
+def test_as_json_and_stored(folder, weights, tmp_path, monkeypatch, capsys):
+    stored = tmp_path / "r.json"
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--json", "--seeds", 2, "--store", stored)
+    content = json.loads(capsys.readouterr().out)
+    result = read_result(stored)
+    assert content == result.to_json()
+    assert len(result.losses["normal"]) == 2 and result.losses["wall_other"] is None
+    assert content["losses"]["normal"]["mean"] == pytest.approx(np.mean(result.losses["normal"]))
+    assert content["losses"]["normal"]["std"] == pytest.approx(np.std(result.losses["normal"], ddof=1))
+    assert (result.data, result.lift, result.trained_by, result.seeds) == (str(folder), True, COMMAND, [0, 1])
+
+
+def test_the_same_seed_gives_the_same_losses(folder, weights, tmp_path, monkeypatch, capsys):
+    texts = []
+    for _ in range(2):
+        run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--skip-long")
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] and "long" not in texts[0]
+
+
+def test_metrics_are_written_and_watched(folder, weights, tmp_path, monkeypatch, capsys):
+    metrics = tmp_path / "metrics.txt"
+    common = ("--data", folder, "--weights", weights, "--skip-long")
+    run(monkeypatch, tmp_path, *common, "--write-metrics")
+    lines = metrics.read_text().splitlines()
+    assert len(lines) == 6 and lines[0].startswith("probe_normal val loss: ")
+    assert lines[2] == "probe_wall_other val loss: not available"
+    assert lines[4:] == [str(count(JEPA(Architecture()))), COMMAND]
+    capsys.readouterr()
+    run(monkeypatch, tmp_path, *common)
+    assert "other weights" not in capsys.readouterr().out
+    stated = read_metrics(metrics)
+    write_metrics(metrics, Metrics({**stated.losses, "normal": 0.01}, stated.parameters, "python train.py --seed 9"))
+    run(monkeypatch, tmp_path, *common)
+    note = capsys.readouterr().out.splitlines()[-1]
+    assert "belongs to other weights" in note and "--seed 9" in note and "normal is 0.0100 there" in note
+
+
+def test_comparisons(folder, weights, tmp_path, monkeypatch, capsys):
+    run(monkeypatch, tmp_path, "--data", folder, "--model", "dead-reckoning", "--skip-long")
+    assert "Total Trainable Parameters: 0" in capsys.readouterr().out
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--model", "untrained", "--skip-long")
+    assert "untrained 2k" in capsys.readouterr().out
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--no-lift", "--skip-long")
+    assert "without the lift" in capsys.readouterr().out
+
+
+def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys):
+    """A folder with nothing to train a prober on is scored by a prober that saw another."""
+    only = tmp_path / "only"
+    (only / "probe_wall").mkdir(parents=True)
+    (only / "probe_wall/val").symlink_to(folder / "probe_wall/val")
+    with pytest.raises(UserError, match="--prober-data procedural"):
+        run(monkeypatch, tmp_path, "--data", only, "--weights", weights)
+    capsys.readouterr()
+    run(monkeypatch, tmp_path, "--data", only, "--weights", weights, "--prober-data", folder)
+    out = capsys.readouterr().out
+    assert "Prober trained on" in out and "normal loss: not available" in out and "expert loss: not available" in out
+    assert "wall loss: not" not in out
+
+
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        (("--seeds", 0), "--seeds must be at least 1"),
+        (("--weights", "nowhere.pth"), "no weights file nowhere.pth"),
+        (("--data", "nowhere"), "no such data folder"),
+        (("--model", "dead-reckoning", "--write-metrics"), "--write-metrics is for trained weights"),
+        (("--device", "abacus"), "no device 'abacus'"),
+    ],
+)
+def test_bad_input(options, reason, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=reason):
+        run(monkeypatch, tmp_path, *options)
+
+
+def test_corrupt_weights_end_in_one_sentence(tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"not a file of weights")
+    command = [sys.executable, "main.py", "--weights", str(tmp_path / "w.pth")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+
+
+def test_public_names():
+    """What the course's own scripts call."""
+    parameters = {
+        script.get_device: [],
+        script.load_data: ["device"],
+        script.load_expert_data: ["device"],
+        script.load_model: [],
+        script.evaluate_model: ["device", "model", "probe_train_ds", "probe_val_ds"],
+        evaluator.ProbingEvaluator: ["device", "model", "probe_train_ds", "probe_val_ds"],
+    }
+    for function, expected in parameters.items():
+        signature = inspect.signature(function).parameters.values()
+        assert [p.name for p in signature if p.default is p.empty] == expected
+    names = list(inspect.signature(evaluator.ProbingEvaluator).parameters)
+    assert names[4:] == ["config", "quick_debug"]
+
+
+def test_the_courses_way_of_calling(folder, weights, monkeypatch, capsys):
+    monkeypatch.setenv("TINY_JEPA_DATA", str(folder))
+    device = script.get_device("cpu")
+    model = script.load_model(weights)
+    train, scored = script.load_data(device)
+    losses = script.evaluate_model(device, model, train, scored)
+    expert_train, expert_scored = script.load_expert_data(device)
+    losses |= script.evaluate_model(device, model, expert_train, expert_scored)
+    assert set(losses) == {"normal", "wall", "expert"}
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [f"{n} loss" for n in losses]
+
+
+REAL = [path for path in (ROOT.parent / "shared" / "real_samples", ROOT / "real_samples") if path.is_dir()]
+
+
+@pytest.mark.skipif(not REAL, reason="the real sample arrays are not here")
+def test_dead_reckoning_on_real_trajectories(tmp_path, monkeypatch, capsys):
+    """Real float32 files, 65 px, three trajectories a set, with a prober trained on generated data."""
+    data = ("--data", REAL[0], "--prober-data", "procedural:size=65,dtype=float32")
+    run(monkeypatch, tmp_path, *data, "--model", "dead-reckoning", "--json")
+    losses = json.loads(capsys.readouterr().out)["losses"]
+    assert losses["normal"]["mean"] < 1 and losses["wall"]["mean"] < 1  # one move of the 96 is blocked
+    assert losses["wall_other"] is None and losses["expert"] is None and losses["long"] is None
+
+
+@pytest.mark.skipif(not REAL, reason="the real sample arrays are not here")
+@pytest.mark.skipif(not (ROOT / "model_weights.pth").is_file(), reason="no trained weights in the root")
+def test_committed_weights_on_real_trajectories(tmp_path, monkeypatch, capsys):
+    run(monkeypatch, tmp_path, "--data", REAL[0], "--prober-data", "procedural:size=65,dtype=float32", "--json")
+    losses = json.loads(capsys.readouterr().out)["losses"]
+    assert (losses["normal"]["mean"] + losses["wall"]["mean"]) / 2 <= 1.0
