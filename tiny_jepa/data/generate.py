@@ -13,13 +13,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from tqdm import tqdm
 
+from tiny_jepa import __version__
 from tiny_jepa.data.procedural import BLOCK, SetRecipe, generate_block
 from tiny_jepa.errors import UserError
 from tiny_jepa.world import World, render_states
@@ -109,11 +109,7 @@ def _written_so_far(folder: Path, settings: dict) -> int | None:
 
 
 def _record(folder: Path, settings: dict, written: int) -> None:
-    try:
-        release = version("tiny_jepa")
-    except PackageNotFoundError:
-        release = "source tree"
-    record = {"settings": settings, "version": release, "written": written, "of": settings["recipe"]["count"]}
+    record = {"settings": settings, "version": __version__, "written": written, "of": settings["recipe"]["count"]}
     temporary = folder / (METADATA + PARTIAL)
     temporary.write_text(json.dumps(record, indent=1) + "\n")
     os.replace(temporary, folder / METADATA)
