@@ -65,7 +65,7 @@ def project(tmp_path: Path) -> Path:
     for name in (
         "tiny_jepa/__init__.py",
         "tiny_jepa/models/jepa.py",
-        "budgets/2k.py",
+        "budgets/2k.ini",
         "evaluator.py",
         "count_params.py",
     ):

@@ -25,7 +25,7 @@ REQUIRED = (
     "requirements.txt",
     "metrics.txt",
 )
-FOLDERS = {"tiny_jepa": ("*.py", "*.csv"), "budgets": ("*.py",), "docs": ("*.md", "*.png")}
+FOLDERS = {"tiny_jepa": ("*.py", "*.csv"), "budgets": ("*.ini", "*.py"), "docs": ("*.md", "*.png")}
 """Folders that go along, with the files that are needed to run and to read."""
 TO_READ = ("README.md", "LICENSE")
 PLACEHOLDERS = {"", "team", "team name", "your team", "your team name", "placeholder", "name", "tiny jepa", "todo"}
@@ -53,7 +53,7 @@ def check_files(root: Path) -> None:
         if not (root / name).read_bytes().strip():
             raise UserError(f"refused: {name} is empty in {root.resolve()}")
     for name in ("tiny_jepa", "budgets"):
-        if not any((root / name).glob("*.py")):
+        if not (root / name).is_dir() or not any((root / name).iterdir()):
             raise UserError(f"refused: the folder {name}/ is missing or empty in {root.resolve()}")
     if not re.search(r"^torch\b", (root / "requirements.txt").read_text(), re.MULTILINE):
         raise UserError("refused: requirements.txt does not name torch, so nothing would run after installing it")
