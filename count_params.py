@@ -10,7 +10,7 @@ from tiny_jepa.weights import read_weights
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Parameters, buffers, bytes and multiply-adds, and whether the budget holds.")
+    parser = argparse.ArgumentParser(description="Parameters, bytes and multiply-adds, and whether the budget holds.")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--budget", help="a preset or any count: 500, 2k, 123456")
     which.add_argument("--weights", default="model_weights.pth", help="a weights file (model_weights.pth)")

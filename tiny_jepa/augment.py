@@ -110,7 +110,12 @@ def proposed_ends(scene: Scene, actions: Tensor) -> Tensor:
 def fits(scene: Scene, wall: Tensor, door: Tensor) -> Tensor:
     """Whether wall columns and door rows [B, 2] px leave a room on both sides and wall above and below -> [B]."""
     x, y = scene.border[:, 0], scene.border[:, 1]
-    return (wall[:, 0] > x[:, 0] + 4) & (wall[:, 1] < x[:, 1] - 4) & (door[:, 0] > y[:, 0] + 1) & (door[:, 1] < y[:, 1] - 1)
+    return (
+        (wall[:, 0] > x[:, 0] + 4)
+        & (wall[:, 1] < x[:, 1] - 4)
+        & (door[:, 0] > y[:, 0] + 1)
+        & (door[:, 1] < y[:, 1] - 1)
+    )
 
 
 def read_scene(states: Tensor) -> Scene:

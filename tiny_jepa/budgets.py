@@ -112,12 +112,12 @@ def find_weights(name: str) -> Path:
     path = FOLDER / f"{name}.pth"
     if not path.is_file():
         trained = ", ".join(n for n in list_budgets() if (FOLDER / f"{n}.pth").is_file())
-        raise UserError(f"no trained weights for budget '{name}'; there are: {trained}; or python train.py --budget {name}")
+        raise UserError(
+            f"no trained weights for budget '{name}'; there are: {trained}; or python train.py --budget {name}"
+        )
     return path
 
 
 def load_model(name: str) -> JEPA:
-    """The trained model of a preset, in eval mode; its metrics and command are in `model.metadata`."""
-    model, metadata = read_weights(find_weights(name))
-    model.metadata = metadata
-    return model
+    """The trained model of a preset, in eval mode; its command, seed and figures are in `model.metadata`."""
+    return read_weights(find_weights(name))[0]

@@ -25,7 +25,9 @@ def write_atomically(path: Path, write: Any) -> None:
         write(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from None
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -53,21 +55,26 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is not a readable weights file ({str(error).splitlines()[0][:80]}); copy or train it again") from None
+        raise UserError(
+            f"{path} is not a readable weights file ({str(error).splitlines()[0][:80]}); copy or train it again"
+        ) from None
     if not isinstance(content, dict) or "architecture" not in content:
         raise UserError(f"{path} is no tiny_jepa weights file: it has no architecture in it; train one with train.py")
     if content["format"] != FORMAT:
         raise UserError(f"{path} has format {content['format']}, this version reads {FORMAT}; update tiny_jepa")
     known = {field.name for field in fields(Architecture)}
-    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in content["architecture"].items()}
+    settings = content["architecture"]
     if set(settings) != known:
-        raise UserError(f"{path} describes another architecture ({', '.join(sorted(set(settings) ^ known))}); train it again")
-    model = JEPA(Architecture(**settings))
+        raise UserError(
+            f"{path} describes another architecture ({', '.join(sorted(set(settings) ^ known))}); train it again"
+        )
+    model = JEPA(Architecture.from_settings(settings))
     try:
         model.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         raise UserError(f"{path}: its tensors do not fit its architecture ({str(error).splitlines()[0]})") from None
-    return model.to(device).eval(), content["metadata"]
+    model.metadata = content["metadata"]
+    return model.to(device).eval(), model.metadata
 
 
 def fingerprint(path: Path) -> str:

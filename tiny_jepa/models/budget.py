@@ -33,7 +33,7 @@ def predicted_count(architecture: Architecture) -> int:
     return agent + layout + gate + (fan_in + 1) + 1 + 4
 
 
-def solve(limit: int, base: Architecture = Architecture()) -> Architecture:
+def solve(limit: int, base: Architecture) -> Architecture:
     """The architecture with the largest count that `limit` allows, the gate's widths free and nearly equal.
 
     Raises:

@@ -13,7 +13,21 @@ from torch import Tensor, nn
 from tiny_jepa.models.budget import count_parameters
 from tiny_jepa.models.jepa import JEPA
 
-BY_HAND = ("sum", "amax", "mul", "mul_", "div", "add", "sub", "square", "pow", "clamp_min", "softmax", "log1p", "relu")
+BY_HAND: tuple[str, ...] = (
+    "sum",
+    "amax",
+    "mul",
+    "mul_",
+    "div",
+    "add",
+    "sub",
+    "square",
+    "pow",
+    "clamp_min",
+    "softmax",
+    "log1p",
+    "relu",
+)
 BY_HAND += ("sigmoid", "exp")
 """Operators that fvcore does not count; each is counted as one operation an element of its larger side."""
 

@@ -4,6 +4,7 @@ future frame out (LeCun 2022, "A path towards autonomous machine intelligence").
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +29,21 @@ class Architecture:
     relative: bool = True  # the gate sees positions relative to the layout's key points
     repr_dim: int = 512  # of the lifted representation; 0 leaves the lift off
 
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> Architecture:
+        """From the plain values of a file, where a tuple may have become a list."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
+
 
 class JEPA(nn.Module):
     """`model(states, actions) -> [B, T, D]`; `repr_dim` is D."""
 
+    metadata: dict[str, Any]
+    """Of the weights file that the model was read from; empty otherwise."""
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        self.metadata = {}
         a = self.architecture = architecture
         self.agent_encoder = AgentEncoder(a.agent_channels, a.agent_kernel, a.agent_pool)
         self.layout_encoder = LayoutEncoder(a.layout_channels, a.layout_kernel, a.layout_points)

@@ -45,10 +45,7 @@ class GatedCell(nn.Module):
     def gate_logit(self, proposed: Tensor, action: Tensor, layout: Tensor) -> Tensor:
         """proposed [..., 2], action [..., 2] px, layout [..., 2 * points] -> logit [..., 1]."""
         points = rearrange(layout, "... (p k) -> ... p k", k=2)
-        if self.relative:
-            points = (proposed.unsqueeze(-2) - points) * RELATIVE_SCALE
-        else:
-            points = points - CENTRE
+        points = (proposed.unsqueeze(-2) - points) * RELATIVE_SCALE if self.relative else points - CENTRE
         seen = torch.cat([proposed - CENTRE, rearrange(points, "... p k -> ... (p k)"), action], dim=-1)
         for layer in self.hidden:
             seen = torch.relu(layer(seen))

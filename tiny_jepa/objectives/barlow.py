@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -34,10 +35,10 @@ class BarlowTwins(nn.Module):
     def forward(self, predicted: Tensor, target: Tensor, layout: Tensor, layout_twin: Tensor) -> dict[str, Tensor]:
         """predicted, target [B, T, D]; layout and its twin [B, L] -> weighted terms, to be summed."""
         prediction, twins = self.weights
-        steps = range(1, target.shape[1])
-        agent = sum(barlow_twins_loss(predicted[:, t], target[:, t], self.redundancy_weight) for t in steps)
+        steps = zip(predicted[:, 1:].unbind(1), target[:, 1:].unbind(1), strict=True)
+        agent = torch.stack([barlow_twins_loss(a, b, self.redundancy_weight) for a, b in steps]).mean()
         return {
             "prediction": prediction * (predicted - target).square().mean(),
-            "agent twins": twins * agent / len(steps),
+            "agent twins": twins * agent,
             "layout twins": twins * barlow_twins_loss(layout, layout_twin, self.redundancy_weight),
         }

@@ -47,10 +47,12 @@ class VICReg(nn.Module):
     def forward(self, predicted: Tensor, target: Tensor, layout: Tensor) -> dict[str, Tensor]:
         """predicted, target [B, T, D]; layout [B, L] -> weighted terms, to be summed."""
         prediction, variance, covariance = self.weights
-        groups = [*target.unbind(1), layout]
-        share = [1 / target.shape[1]] * target.shape[1] + [1.0]  # the time steps together weigh as much as the layout
+        # the time steps together weigh as much as the layout
+        steps, share = target.unbind(1), 1 / target.shape[1]
+        spread = [variance_loss(z, self.target_std) * share for z in steps] + [variance_loss(layout, self.target_std)]
+        joint = [covariance_loss(z) * share for z in steps] + [covariance_loss(layout)]
         return {
             "prediction": prediction * invariance_loss(predicted, target),
-            "variance": variance * sum(s * variance_loss(z, self.target_std) for s, z in zip(share, groups, strict=True)),
-            "covariance": covariance * sum(s * covariance_loss(z) for s, z in zip(share, groups, strict=True)),
+            "variance": variance * torch.stack(spread).sum(),
+            "covariance": covariance * torch.stack(joint).sum(),
         }

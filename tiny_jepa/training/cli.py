@@ -102,8 +102,8 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
 
 def budget_of(config: dict[str, Any]) -> Budget:
     """The budget that a run's config.json holds."""
-    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in config["architecture"].items()}
-    return Budget(config["budget"], config["budget_limit"], Architecture(**settings), TrainingConfig(**config["training"]))
+    architecture = Architecture.from_settings(config["architecture"])
+    return Budget(config["budget"], config["budget_limit"], architecture, TrainingConfig(**config["training"]))
 
 
 def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, data: str) -> dict[str, Any]:

@@ -34,14 +34,23 @@ def encode_trajectories(
     model: JEPA, dataset: TrajectorySet, indices: np.ndarray, augmentation: str, seed: int, device: torch.device
 ) -> Codes:
     """Augments and encodes the trajectories `indices` of a set; the same arguments give the same codes."""
-    parts = []
-    chunks = [indices[i : i + CHUNK] for i in range(0, len(indices), CHUNK)]
-    for number, chunk in enumerate(tqdm(chunks, desc="encoding trajectories", unit_scale=CHUNK, unit="traj", leave=False)):
+    count, steps = len(indices), dataset.length
+    codes = Codes(
+        agent=torch.empty(count, steps, 2, device=device),
+        actions=torch.empty(count, steps - 1, 2, device=device),
+        layout_profiles=torch.empty(count, 2, dataset.image_size, device=device),
+    )  # filled in place: small tensors kept between large ones that come and go would split the heap
+    bar = tqdm(total=count, desc="encoding trajectories", unit="traj", leave=False, mininterval=0.5)
+    for number, start in enumerate(range(0, count, CHUNK)):
+        part = slice(start, start + CHUNK)
+        chunk = np.sort(indices[part])  # the kindest order for a memory-mapped file
         rng = np.random.default_rng([seed, 1, number])
-        chunk = np.sort(chunk)  # the kindest order for a memory-mapped file
         states, actions = augment(dataset.frames(chunk), dataset.actions(chunk), rng, augmentation)
         states = states.to(device)
         agent = model.encode_agent(rearrange(states, "b t c h w -> (b t) c h w"))
-        agent = rearrange(agent, "(b t) d -> b t d", b=len(chunk))
-        parts.append(Codes(agent, actions.to(device), marginals(states[:, 0, 1])))
-    return Codes(*(torch.cat(group) for group in zip(*parts, strict=True)))
+        codes.agent[part] = rearrange(agent, "(b t) d -> b t d", b=len(chunk))
+        codes.actions[part] = actions.to(device)
+        codes.layout_profiles[part] = marginals(states[:, 0, 1])
+        bar.update(len(chunk))
+    bar.close()
+    return codes

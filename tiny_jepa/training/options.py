@@ -33,11 +33,11 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="train.py", description="Trains a world model to a parameter budget, without labels.", allow_abbrev=False
     )
-    parser.add_argument("--budget", default="2k", help="trainable parameters: 500, 2k, 100k, 1M; presets: budgets/ (2k)")
+    parser.add_argument("--budget", default="2k", help="trainable parameters: 500, 2k, 1M; presets: budgets/ (2k)")
     parser.add_argument("--data", help="folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]")
     parser.add_argument("--name", help="of the run's folder in --runs (BUDGET-seedN)")
     parser.add_argument("--runs", default="runs", help="where run folders go (runs)")
-    parser.add_argument("--resume", metavar="NAME", help="go on with an interrupted run; all else comes from its folder")
+    parser.add_argument("--resume", metavar="NAME", help="go on with an interrupted run, its settings as they were")
     parser.add_argument("--no-install", action="store_true", help="leave model_weights.pth alone")
     parser.add_argument("--device", help="cpu, cuda or mps (the best there is)")
     for settings in (TrainingConfig, Architecture):
@@ -57,8 +57,10 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 def resolve_budget(arguments: argparse.Namespace) -> Budget:
     """The budget with all keys from the command line in place; its widths are solved for unless they are given."""
     budget = find_budget(arguments.budget)
-    training = {f.name: _typed(f, value) for f in fields(TrainingConfig) if (value := getattr(arguments, f.name)) is not None}
-    model = {f.name: _typed(f, value) for f in fields(Architecture) if (value := getattr(arguments, f.name)) is not None}
+    training, model = (
+        {f.name: _typed(f, text) for f in fields(settings) if (text := getattr(arguments, f.name)) is not None}
+        for settings in (TrainingConfig, Architecture)
+    )
     architecture = replace(budget.architecture, **model)
     if model and "gate_widths" not in model:
         architecture = solve(budget.limit, architecture)

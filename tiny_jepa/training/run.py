@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -50,7 +51,9 @@ class Run:
             "numpy": np.__version__,
             "git": git_revision(),
         }
-        write_atomically(self.folder / "config.json", lambda path: path.write_text(json.dumps(content, indent=1) + "\n"))
+        write_atomically(
+            self.folder / "config.json", lambda path: path.write_text(json.dumps(content, indent=1) + "\n")
+        )
 
     def save(self, trainer: Trainer) -> None:
         """Writes the checkpoint."""
@@ -80,7 +83,8 @@ class Run:
     def log(self, row: dict[str, Any]) -> None:
         """Appends a row to log.csv; every row has the columns of the first."""
         path = self.folder / "log.csv"
-        columns = ["step", "phase", "seconds", "lr", "loss", *sorted(set(row) - {"step", "phase", "seconds", "lr", "loss"})]
+        first = ["step", "phase", "seconds", "lr", "loss"]
+        columns = [*first, *(name for name in row if name not in first)]
         self._tick()
         row = {**row, "seconds": round(self.seconds, 2)}
         with path.open("a", newline="") as file:
@@ -104,7 +108,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a run; a `UserError` where there is none."""
     path = folder / "config.json"
     if not path.is_file():
-        raise UserError(f"no run in {folder}: {path} is missing; the runs here are: {', '.join(list_runs(folder.parent))}")
+        raise UserError(
+            f"no run in {folder}: {path} is missing; the runs here are: {', '.join(list_runs(folder.parent))}"
+        )
     return json.loads(path.read_text())
 
 
@@ -122,7 +128,9 @@ def git_revision() -> str | None:
     """Short hash of the checkout's commit, with `+` where files differ from it; None outside git."""
     try:
         answers = [
-            subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True)
+            subprocess.run(
+                ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+            )
             for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         ]
     except (OSError, subprocess.SubprocessError):
@@ -132,6 +140,4 @@ def git_revision() -> str | None:
 
 def command_line() -> str:
     """The command as it was typed."""
-    import shlex
-
     return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])

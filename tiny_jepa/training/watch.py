@@ -56,7 +56,7 @@ class Watch:
         self.found_collapsed = self.found_collapsed + 1 if collapsed else 0
         if self.found_collapsed >= PATIENCE:
             raise UserError(
-                f"collapsed: {name} is {lowest:.3f} at step {step} and stays there, so that code says nothing any more; "
+                f"collapsed: {name} is {lowest:.3f} at step {step} and stays there, so that code says nothing; "
                 "try a larger --variance-weight, another --objective or another --seed"
             )
 

@@ -1,0 +1,100 @@
+"""Objectives against the papers' formulas, written out with loops.
+
+1. Variance and covariance losses are VICReg's equations; a collapsed code pays the full hinge.
+2. Barlow Twins' loss is zero for equal, decorrelated codes and blind to scale and offset.
+3. BYOL's targets move slowly and receive no gradient.
+4. Concentration is the spatial variance of a map.
+"""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.objectives import (
+    TargetEncoder,
+    VICReg,
+    barlow_twins_loss,
+    build_objective,
+    byol_loss,
+    concentration_loss,
+    covariance_loss,
+    cross_correlation,
+    invariance_loss,
+    variance_loss,
+)
+
+
+@pytest.fixture
+def codes():
+    return torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) @ torch.tensor(
+        [[0.5, 0.2, 0.0], [0.0, 1.5, 0.3], [0.0, 0.0, 0.1]]
+    )
+
+
+def test_variance_is_the_papers_hinge(codes):
+    expected = sum(max(0.0, 1.0 - math.sqrt(codes[:, j].var().item() + 1e-4)) for j in range(3)) / 3
+    assert variance_loss(codes, 1.0).item() == pytest.approx(expected, rel=1e-5)
+    assert variance_loss(torch.ones(10, 3), 1.0).item() == pytest.approx(1.0 - 0.01, abs=1e-6)
+    assert variance_loss(10 * codes, 0.1).item() == 0.0
+
+
+def test_covariance_is_the_papers_formula(codes):
+    centred = codes - codes.mean(0)
+    matrix = sum(torch.outer(row, row) for row in centred) / 49
+    expected = sum(matrix[i, j].item() ** 2 for i in range(3) for j in range(3) if i != j) / 3
+    assert covariance_loss(codes).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_vicreg_weights_its_terms_and_counts_every_time_step(codes):
+    target = torch.stack([codes[:, :2], 0.2 * codes[:, :2]], dim=1)
+    predicted, layout = target + 0.1, 0.3 * codes[:, 1:]
+    terms = VICReg(2.0, 3.0, 5.0, target_std=0.9)(predicted, target, layout)
+    assert terms["prediction"].item() == pytest.approx(2.0 * 0.01, rel=1e-4)
+    agent = (variance_loss(target[:, 0], 0.9) + variance_loss(target[:, 1], 0.9)) / 2
+    assert terms["variance"].item() == pytest.approx(3.0 * (agent + variance_loss(layout, 0.9)).item(), rel=1e-5)
+    agent = (covariance_loss(target[:, 0]) + covariance_loss(target[:, 1])) / 2
+    assert terms["covariance"].item() == pytest.approx(5.0 * (agent + covariance_loss(layout)).item(), rel=1e-5)
+    assert invariance_loss(predicted, target).item() == invariance_loss(target, predicted).item()
+
+
+def test_barlow_matches_its_formula_and_ignores_scale(codes):
+    other = codes + 0.3 * torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
+    a, b = ((x - x.mean(0)) / x.std(0, unbiased=False) for x in (codes, other))
+    matrix = torch.stack([torch.stack([(a[:, i] * b[:, j]).mean() for j in range(3)]) for i in range(3)])
+    assert torch.allclose(cross_correlation(codes, other), matrix, atol=1e-3)
+    expected = sum((1 - matrix[i, i].item()) ** 2 for i in range(3))
+    expected += 0.1 * sum(matrix[i, j].item() ** 2 for i in range(3) for j in range(3) if i != j)
+    assert barlow_twins_loss(codes, other, 0.1).item() == pytest.approx(expected, rel=1e-2)
+    assert barlow_twins_loss(codes, 7 * other + 3, 0.1).item() == pytest.approx(expected, rel=1e-2)
+    assert barlow_twins_loss(torch.ones(50, 3), torch.ones(50, 3)).item() == pytest.approx(3.0, abs=1e-3)
+
+
+def test_byol_targets_move_slowly_and_take_no_gradient():
+    online = nn.Linear(2, 2, bias=False)
+    target = TargetEncoder(online, momentum=0.9)
+    before = target.encoder.weight.clone()
+    with torch.no_grad():
+        online.weight.add_(1.0)
+    target.update(online)
+    assert torch.allclose(target.encoder.weight, before + 0.1)
+    assert not any(p.requires_grad for p in target.parameters())
+    predicted = torch.zeros(4, 2, requires_grad=True)
+    aim = torch.ones(4, 2, requires_grad=True)
+    byol_loss(predicted, aim).backward()
+    assert aim.grad is None and predicted.grad is not None
+
+
+def test_concentration_is_the_maps_variance():
+    one_place, two_places = torch.zeros(1, 64), torch.zeros(1, 64)
+    one_place[0, 20] = 1.0
+    two_places[0, [16, 48]] = 0.5
+    assert concentration_loss(one_place, 16.0).item() == pytest.approx(0.0, abs=1e-6)
+    assert concentration_loss(two_places, 16.0).item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_unknown_objective_is_one_sentence():
+    with pytest.raises(UserError, match=r"unknown objective 'mae'; there are vicreg, barlow, byol"):
+        build_objective("mae", nn.Identity(), nn.Identity(), 16.0)
