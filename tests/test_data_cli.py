@@ -149,6 +149,7 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
         ),
         (["generate", "--out", "x", "--seed", "-1"], "--seed must not be negative"),
         (["check", "nowhere"], "no such data folder: nowhere"),
+        (["check", "nowhere", "--limit", "-1"], "--limit must not be negative"),
         (["show", "procedural", "--first", "4000"], "trajectories 0 to 3999"),
         (["burn"], "invalid choice: 'burn'"),
         ([], "required"),

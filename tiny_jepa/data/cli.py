@@ -101,6 +101,8 @@ def _changed(name: str, args: argparse.Namespace, world: World) -> SetRecipe:
 def _check(args: argparse.Namespace) -> int:
     from tiny_jepa.data.check import check_folder
 
+    if args.limit < 0:
+        raise UserError(f"--limit must not be negative, not {args.limit}; 0 reads all")
     return check_folder(args.folder, args.limit)
 
 
