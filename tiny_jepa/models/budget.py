@@ -1,17 +1,22 @@
 """From a parameter budget to an architecture.
 
 The encoders have the same 23 parameters at every budget: more filters did not place dot, wall or door any better
-(docs/budgets.md). All the rest goes to the predictor's gate, whose two hidden widths are solved for.
+(docs/budgets.md). All the rest goes to the predictor's gate, whose hidden widths are solved for.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 from torch import nn
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
+
+THREE_LAYERS_FROM = 1_000
+SLACK = 4
+"""Widths may differ from each other by a few, so that the budget is filled."""
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -25,8 +30,8 @@ def predicted_count(architecture: Architecture) -> int:
     agent = a.agent_channels * a.agent_kernel + (a.agent_channels if a.agent_channels > 1 else 0)
     agent += 19 if a.agent_pool == "grid" else 0
     filters = a.layout_channels * a.layout_kernel
-    layout = 2 * (filters + (a.layout_channels * (1 + a.layout_points) if a.layout_channels > 1 else 0))
-    fan_in, gate = 4 + 2 * a.layout_points, 0
+    layout = 2 * (filters + (a.layout_channels if a.layout_channels > 1 else 0))
+    fan_in, gate = 6, 0
     for width in a.gate_widths:
         gate += (fan_in + 1) * width
         fan_in = width
@@ -34,25 +39,29 @@ def predicted_count(architecture: Architecture) -> int:
 
 
 def solve(limit: int, base: Architecture) -> Architecture:
-    """The architecture with the largest count that `limit` allows, the gate's widths free and nearly equal.
+    """The architecture with the largest count that `limit` allows, the gate's widths free and nearly equal: two
+    hidden layers below `THREE_LAYERS_FROM` parameters, three from there on.
 
     Raises:
         UserError: when not even the narrowest gate fits; the message names the smallest buildable budget.
     """
-    smallest = predicted_count(replace(base, gate_widths=(1, 1)))
-    if limit < smallest:
-        raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {smallest}")
+
+    def count(*widths: int) -> int:
+        return predicted_count(replace(base, gate_widths=widths))
+
+    if limit < count(1, 1):
+        raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {count(1, 1)}")
+    layers = 3 if limit >= THREE_LAYERS_FROM else 2
     width = 1
-    while predicted_count(replace(base, gate_widths=(width + 1, width + 1))) <= limit:
+    while count(*[width + 1] * layers) <= limit:
         width += 1
-    candidates = []
-    for first in range(max(1, width - 8), width + 9):
-        second = width + 9
-        while second > 0 and predicted_count(replace(base, gate_widths=(first, second))) > limit:
-            second -= 1
-        if second > 0:
-            candidates.append(replace(base, gate_widths=(first, second)))
-    return max(candidates, key=predicted_count)
+    near = range(max(1, width - SLACK), width + SLACK + 1)
+    fitting = []
+    for first in product(near, repeat=layers - 1):
+        last = next((w for w in range(width + SLACK, 0, -1) if count(*first, w) <= limit), None)
+        if last is not None:
+            fitting.append((*first, last))
+    return replace(base, gate_widths=max(fitting, key=lambda widths: (count(*widths), min(widths))))
 
 
 def build(architecture: Architecture, limit: int) -> JEPA:

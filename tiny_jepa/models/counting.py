@@ -75,13 +75,12 @@ def call_cost(model: JEPA, method: str, *inputs: Tensor) -> Cost:
 def cost_report(model: JEPA, image_size: int = 64) -> dict[str, Any]:
     """Everything that `count_params.py` prints, as plain values."""
     parameters = parameter_count(model)
-    layout = torch.zeros(1, 2 * model.architecture.layout_points)
     frame = torch.rand(1, 2, image_size, image_size)
     with torch.no_grad():
         costs = {
             "encode a frame's agent": call_cost(model, "encode_agent", frame),
             "encode a layout": call_cost(model, "encode_layout", frame),
-            "one predicted step": call_cost(model, "step", torch.zeros(1, 2), torch.zeros(1, 2), layout),
+            "one predicted step": call_cost(model, "step", *torch.zeros(3, 1, 2)),
         }
     total = count_parameters(model)
     return {

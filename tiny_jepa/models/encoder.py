@@ -42,18 +42,20 @@ def centroid(mass: Tensor) -> Tensor:
 
 class SeparableConv(nn.Module):
     """Depthwise-separable 1-D convolution of one marginal: `channels` filters of `kernel` taps, a rectifier,
-    a pointwise mix to `maps` feature maps. [N, S] -> [N, maps, S]. Without biases it is covariant to shifts and
-    homogeneous: it has nothing to prefer the image's centre with."""
+    a pointwise mix to one map. [N, S] -> [N, S]. Without biases it is covariant to shifts and homogeneous: it has
+    nothing to prefer the image's centre with."""
 
-    def __init__(self, channels: int, kernel: int, maps: int, bias: bool) -> None:
+    def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv1d(1, channels, kernel, padding=kernel // 2, bias=bias)
+        self.depthwise = nn.Conv1d(1, channels, kernel, padding=kernel // 2, bias=False)
         # one channel has nothing to be mixed with: its filter is the map
-        self.pointwise = nn.Conv1d(channels, maps, 1, bias=False) if channels > 1 else None
+        self.pointwise = nn.Conv1d(channels, 1, 1, bias=False) if channels > 1 else None
 
     def forward(self, profile: Tensor) -> Tensor:
         features = self.depthwise(rearrange(profile, "n s -> n 1 s"))
-        return features if self.pointwise is None else self.pointwise(torch.relu(features))
+        if self.pointwise is not None:
+            features = self.pointwise(torch.relu(features))
+        return rearrange(features, "n 1 s -> n s")
 
 
 class AgentEncoder(nn.Module):
@@ -65,12 +67,12 @@ class AgentEncoder(nn.Module):
 
     def __init__(self, channels: int, kernel: int, pool: str = "centroid") -> None:
         super().__init__()
-        self.conv = SeparableConv(channels, kernel, maps=1, bias=False)
+        self.conv = SeparableConv(channels, kernel)
         self.readout = nn.Linear(GRID_CELLS, 1) if pool == "grid" else None
 
     def forward(self, profiles: Tensor) -> Tensor:
         """profiles: [N, 2, S] from `marginals` -> code [N, 2]."""
-        heat = self.conv(rearrange(profiles, "n k s -> (n k) s")).square().squeeze(1)
+        heat = self.conv(rearrange(profiles, "n k s -> (n k) s")).square()
         if self.readout is None:
             code = centroid(heat)
         else:
@@ -85,18 +87,18 @@ def grid_pool(heat: Tensor) -> Tensor:
 
 
 class LayoutEncoder(nn.Module):
-    """Layout channel -> layout code [N, 2 * points]: `points` key points (x, y), each coordinate a soft arg-max
-    over a map of its own axis."""
+    """Layout channel -> layout code [N, 2]: a key point (x, y), each coordinate a soft arg-max over a map of its own
+    axis. Training makes it (wall, door)."""
 
-    def __init__(self, channels: int, kernel: int, points: int = 1) -> None:
+    def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.axes = nn.ModuleList(SeparableConv(channels, kernel, points, bias=channels > 1) for _ in range(2))
+        self.axes = nn.ModuleList(SeparableConv(channels, kernel) for _ in range(2))
 
     def maps(self, profiles: Tensor) -> Tensor:
-        """profiles [N, 2, S] from `marginals` -> maps [N, points, 2, S], each summing to 1 over S."""
+        """profiles [N, 2, S] from `marginals` -> maps [N, 2, S], each summing to 1 over S."""
         profiles = torch.log1p(profiles)  # so that a door's dip is seen beside a border's peak
-        return torch.stack([conv(profiles[:, k]).softmax(-1) for k, conv in enumerate(self.axes)], dim=2)
+        return torch.stack([conv(profiles[:, k]).softmax(-1) for k, conv in enumerate(self.axes)], dim=1)
 
     def forward(self, profiles: Tensor) -> Tensor:
-        """profiles [N, 2, S] from `marginals` -> code [N, 2 * points] as (x1, y1, x2, y2, ...)."""
-        return rearrange(centroid(self.maps(profiles)), "n p k -> n (p k)")
+        """profiles [N, 2, S] from `marginals` -> code [N, 2]."""
+        return centroid(self.maps(profiles))

@@ -23,10 +23,9 @@ class Architecture:
     agent_pool: str = "centroid"  # centroid or grid
     layout_channels: int = 1  # filters of the layout encoder, on each axis
     layout_kernel: int = 9  # taps of each
-    layout_points: int = 1  # key points (x, y) of the layout code
     gate_widths: tuple[int, ...] = (16, 16)  # hidden widths of the predictor's gate
     gate_depth: int = 1  # weight-tied depth of the gate's last hidden layer
-    relative: bool = True  # the gate sees positions relative to the layout's key points
+    relative: bool = True  # the gate sees positions relative to the layout's key point
     repr_dim: int = 512  # of the lifted representation; 0 leaves the lift off
 
     @classmethod
@@ -46,8 +45,8 @@ class JEPA(nn.Module):
         self.metadata = {}
         a = self.architecture = architecture
         self.agent_encoder = AgentEncoder(a.agent_channels, a.agent_kernel, a.agent_pool)
-        self.layout_encoder = LayoutEncoder(a.layout_channels, a.layout_kernel, a.layout_points)
-        self.predictor = GatedCell(a.gate_widths, a.layout_points, a.gate_depth, a.relative)
+        self.layout_encoder = LayoutEncoder(a.layout_channels, a.layout_kernel)
+        self.predictor = GatedCell(a.gate_widths, a.gate_depth, a.relative)
         self.repr_dim = a.repr_dim or 2
 
     def encode_agent(self, frames: Tensor) -> Tensor:
@@ -55,7 +54,7 @@ class JEPA(nn.Module):
         return self.agent_encoder(marginals(frames[:, 0]))
 
     def encode_layout(self, frames: Tensor) -> Tensor:
-        """frames [N, 2, H, W], uint8 or float -> layout codes [N, 2 * points] in units of 16 px."""
+        """frames [N, 2, H, W], uint8 or float -> layout codes [N, 2] in units of 16 px."""
         return self.layout_encoder(marginals(frames[:, 1]))
 
     def unroll(self, code: Tensor, actions: Tensor, layout: Tensor) -> Tensor:

@@ -2,14 +2,13 @@
 
 `z' = z + gate * A a`, with `A` a learned linear map of the action that starts at zero and one scalar gate that
 starts open. A blocked move leaves the agent in place, so a single gate for both coordinates is the true form, and
-free motion cannot drift. The gate sees the proposed code `z + A a`, the same relative to each layout key point,
-and the action. Which moves are blocked, and where, it has to learn.
+free motion cannot drift. The gate sees the proposed code `z + A a`, the same relative to the layout code, and the
+action. Which moves are blocked, and where, it has to learn.
 """
 
 from __future__ import annotations
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 CENTRE = 2.0
@@ -23,16 +22,15 @@ class GatedCell(nn.Module):
     """Predicts the next agent code from this one, the action and the layout code.
 
     Args:
-        widths: hidden widths of the gate's MLP. points: layout key points. depth: weight-tied depth, how often
-            the last hidden layer is applied. relative: whether the gate sees positions relative to the key
-            points, or only the codes themselves (for ablations).
+        widths: hidden widths of the gate's MLP. depth: weight-tied depth, how often the last hidden layer is applied.
+        relative: whether the gate sees the proposed code relative to the layout code, or the layout code itself.
     """
 
-    def __init__(self, widths: tuple[int, ...], points: int = 1, depth: int = 1, relative: bool = True) -> None:
+    def __init__(self, widths: tuple[int, ...], depth: int = 1, relative: bool = True) -> None:
         super().__init__()
         self.relative = relative
         self.depth = depth
-        inputs = 2 + 2 * points + 2
+        inputs = 6
         self.hidden = nn.ModuleList(
             nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((inputs, *widths), widths, strict=False)
         )
@@ -43,10 +41,9 @@ class GatedCell(nn.Module):
         nn.init.constant_(self.out.bias, OPEN_BIAS)
 
     def gate_logit(self, proposed: Tensor, action: Tensor, layout: Tensor) -> Tensor:
-        """proposed [..., 2], action [..., 2] px, layout [..., 2 * points] -> logit [..., 1]."""
-        points = rearrange(layout, "... (p k) -> ... p k", k=2)
-        points = (proposed.unsqueeze(-2) - points) * RELATIVE_SCALE if self.relative else points - CENTRE
-        seen = torch.cat([proposed - CENTRE, rearrange(points, "... p k -> ... (p k)"), action], dim=-1)
+        """proposed [..., 2], action [..., 2] px, layout [..., 2] -> logit [..., 1]."""
+        layout = (proposed - layout) * RELATIVE_SCALE if self.relative else layout - CENTRE
+        seen = torch.cat([proposed - CENTRE, layout, action], dim=-1)
         for layer in self.hidden:
             seen = torch.relu(layer(seen))
         for _ in range(self.depth - 1):
@@ -54,6 +51,6 @@ class GatedCell(nn.Module):
         return self.out(seen) * self.log_gain.exp()
 
     def forward(self, code: Tensor, action: Tensor, layout: Tensor) -> Tensor:
-        """code [..., 2], action [..., 2] px, layout [..., 2 * points] -> next code [..., 2]."""
+        """code [..., 2], action [..., 2] px, layout [..., 2] -> next code [..., 2]."""
         move = self.action(action)
         return code + torch.sigmoid(self.gate_logit(code + move, action, layout)) * move

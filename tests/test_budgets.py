@@ -1,0 +1,78 @@
+"""Budgets are hard ceilings, filled well; presets, counts and their errors."""
+
+import random
+
+import pytest
+import torch
+
+import tiny_jepa
+from tiny_jepa.budgets import find_budget, find_weights, list_budgets, parse_count
+from tiny_jepa.errors import UserError
+from tiny_jepa.models.budget import build, count_parameters, predicted_count
+from tiny_jepa.models.counting import cost_report
+
+
+def random_budgets():
+    rng = random.Random(0)
+    return sorted({round(10 ** rng.uniform(2.398, 6)) for _ in range(230)})[:200]
+
+
+def test_two_hundred_random_budgets_are_filled_and_never_broken():
+    budgets = random_budgets()
+    assert len(budgets) == 200
+    for count in budgets:
+        budget = find_budget(str(count))
+        model = build(budget.architecture, budget.limit)
+        total = sum(p.numel() for p in model.parameters())
+        assert total == count_parameters(model) == predicted_count(budget.architecture)
+        assert (0.97 if count >= 2000 else 0.9) * count <= total <= count, (count, total)
+        out = model(torch.rand(2, 1, 2, 64, 64), torch.rand(2, 3, 2))
+        out.sum().backward()
+        assert out.shape == (2, 4, 512)
+
+
+def test_presets_hold_their_ceilings():
+    assert list_budgets() == ["250", "500", "2k", "10k", "100k"]
+    for name in list_budgets():
+        model, limit = tiny_jepa.build_model(name), find_budget(name).limit
+        assert (0.97 if limit >= 2000 else 0.9) * limit <= count_parameters(model) <= limit
+
+
+@pytest.mark.parametrize(("text", "count"), [("500", 500), ("2k", 2000), ("1M", 1_000_000), ("1.5k", 1500)])
+def test_counts_are_read_as_people_write_them(text, count):
+    assert parse_count(text) == count
+
+
+@pytest.mark.parametrize("text", ["lots", "-5", "0", "", "k", "nan", "inf", "1e999"])
+def test_what_is_no_count_is_said(text):
+    with pytest.raises(UserError, match="is no count of parameters"):
+        find_budget(text)
+
+
+def test_an_impossible_budget_names_the_smallest_possible():
+    with pytest.raises(UserError, match=r"smallest buildable one has (\d+)") as raised:
+        find_budget("3")
+    smallest = int(str(raised.value).rsplit(" ", 1)[1])
+    assert count_parameters(tiny_jepa.build_model(str(smallest))) == smallest
+    with pytest.raises(UserError):
+        tiny_jepa.build_model(str(smallest - 1))
+
+
+def test_shipped_weights_load_without_being_told_their_budget():
+    for name in list_budgets():
+        model = tiny_jepa.load_model(name)
+        assert count_parameters(model) <= find_budget(name).limit == model.metadata["budget_limit"]
+        assert model.metadata["command"].startswith("python train.py")
+    with pytest.raises(UserError, match="no trained weights for budget '7k'"):
+        find_weights("7k")
+
+
+def test_costs_are_counted():
+    report = cost_report(tiny_jepa.build_model("2k"))
+    assert report["parameters"] == sum(report["modules"][name] for name in ("agent_encoder", "layout_encoder", "predictor"))
+    assert report["buffers"] == {} and report["bytes_float16"] * 2 == report["bytes_float32"]
+    widths = find_budget("2k").architecture.gate_widths
+    inner = sum(a * b for a, b in zip((6, *widths), (*widths, 1), strict=True))
+    assert report["costs"]["one predicted step"]["fvcore"] == inner + 4
+    assert report["costs"]["encode a frame's agent"]["fvcore"] == 2 * 64 * 5
+    assert report["costs"]["encode a layout"]["fvcore"] == 2 * 64 * 9

@@ -1,0 +1,130 @@
+"""Models: shapes, covariance, size and type of the frames, and that nothing of the world is built in."""
+
+import numpy as np
+import pytest
+import torch
+
+from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.models.encoder import UNIT, centroid, marginals
+from tiny_jepa.models.lift import CONSTANT, lift
+from tiny_jepa.world import World, explore, render_states, sample_layouts
+
+
+def make_model(**settings):
+    torch.manual_seed(0)
+    model = JEPA(Architecture(**settings)).eval()
+    torch.nn.init.normal_(model.predictor.action.weight, std=0.06)
+    return model
+
+
+def draw(size=64, dtype=np.uint8, count=20, steps=8, seed=0, low=None):
+    """States and trajectories; with `low`, clear of the far borders so that two sizes can share them."""
+    world, rng = World(size=64), np.random.default_rng(seed)
+    trajectories = explore(world, sample_layouts(world, count, rng), steps, rng)
+    if low is not None:
+        keep = (trajectories.locations < low).all(axis=(1, 2)) & (trajectories.layouts < low).all(axis=1)
+        trajectories = type(trajectories)(*(part[keep] for part in vars(trajectories).values()))
+    states = render_states(World(size=size), trajectories.locations, trajectories.layouts, dtype)
+    return torch.from_numpy(states), torch.from_numpy(trajectories.actions), trajectories
+
+
+@pytest.mark.parametrize("settings", [{}, {"agent_pool": "grid"}, {"layout_channels": 2}, {"agent_channels": 3}])
+@pytest.mark.parametrize("settings2", [{}, {"gate_depth": 3}, {"relative": False}, {"gate_widths": (5,)}])
+def test_forward_gives_a_representation_of_every_frame(settings, settings2):
+    model = make_model(**settings, **settings2)
+    states, actions, _ = draw()
+    with torch.no_grad():
+        out = model(states[:, :1], actions)
+    assert out.shape == (20, 9, 512) and model.repr_dim == 512
+    bare = make_model(**settings, **settings2, repr_dim=0)
+    with torch.no_grad():
+        codes = bare(states[:, :1], actions)
+    assert codes.shape == (20, 9, 2) and bare.repr_dim == 2
+    assert torch.allclose(lift(codes, 512), out, atol=1e-6)
+
+
+def test_unroll_is_the_recurrent_one_and_sees_the_first_frame_only():
+    model = make_model()
+    states, actions, _ = draw()
+    code, layout = model.encode_agent(states[:, 0]), model.encode_layout(states[:, 0])
+    expected = [code]
+    for t in range(8):
+        expected.append(model.predictor(expected[-1], actions[:, t], layout))
+    assert torch.allclose(model.unroll(code, actions, layout), torch.stack(expected, 1))
+    assert torch.equal(model(states, actions), model(states[:, :1], actions))
+
+
+def test_lift_only_repeats_the_code():
+    code = torch.randn(4, 2)
+    lifted = lift(code, 512)
+    assert lifted.shape == (4, 512)
+    assert (lifted[:, 384:] == CONSTANT).all()
+    assert torch.allclose(lifted[:, :2], lifted[:, 382:384])
+    assert torch.linalg.matrix_rank(lifted - lifted.mean(0)) == 2
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (5, -3), (-7, 11)])
+def test_agent_encoder_is_translation_covariant(shift):
+    model = make_model(agent_channels=2)
+    states, _, _ = draw(count=50)
+    inner = states[(states[:, 0, 0, 14:-14, 14:-14].flatten(1) > 0).any(1)][:, 0]
+    # keep agents far enough from the image's edge for the roll not to wrap
+    inner = inner[(inner[:, 0].flatten(1).float() - torch.nn.functional.pad(inner[:, 0, 14:-14, 14:-14], [14] * 4).flatten(1)).abs().sum(1) == 0]
+    assert len(inner) > 5
+    moved = torch.roll(inner, shift, dims=(-1, -2))
+    difference = model.encode_agent(moved) - model.encode_agent(inner)
+    assert torch.allclose(difference, torch.tensor(shift) / UNIT, atol=1e-4)
+
+
+def test_layout_encoder_follows_a_moved_wall():
+    model = make_model()
+    with torch.no_grad():  # a filter that has learned: it answers to three drawn columns, and to a gap
+        model.layout_encoder.axes[0].depthwise.weight.copy_(torch.tensor([0, 0, -2, 2, 2, 2, -2, 0, 0.0]).view(1, 1, 9))
+        model.layout_encoder.axes[1].depthwise.weight.fill_(-6.0)
+    world = World()
+    layouts = np.array([[24, 20], [31, 30], [43, 40]])
+    states = torch.from_numpy(render_states(world, np.full((3, 1, 2), 12.0), layouts))
+    codes = model.encode_layout(states[:, 0]).detach().numpy() * UNIT
+    assert np.abs(codes - layouts).max() < 0.2
+
+
+def test_frames_of_any_size_and_type_give_the_same_predictions():
+    model = make_model()
+    frames = [draw(size, dtype, 200, low=50) for size in (64, 65) for dtype in (np.uint8, np.float32)]
+    assert len(frames[0][0]) > 20
+    with torch.no_grad():
+        codes = [model.encode_agent(states[:, 0]) * UNIT for states, _, _ in frames]
+    assert max((a - codes[0]).abs().max() for a in codes) < 0.05
+
+
+def test_centroid_and_marginals_are_anchored_at_pixel_zero():
+    frame = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    frame[0, 10, 32] = 200
+    profile = marginals(frame)
+    assert profile.shape == (1, 2, 64) and profile.max() == 1.0
+    assert torch.equal(centroid(profile) * UNIT, torch.tensor([[32.0, 10.0]]))
+    larger = torch.zeros(1, 65, 65)
+    larger[0, 10, 32] = 0.09
+    assert torch.allclose(centroid(marginals(larger)) * UNIT, torch.tensor([[32.0, 10.0]]))
+
+
+def test_an_untrained_model_stays_where_it_is():
+    """Its action map is zero, so that it is no better than 'no motion', and that is worse than dead reckoning."""
+    torch.manual_seed(1)
+    model = JEPA(Architecture())
+    states, actions, trajectories = draw(count=100)
+    codes = model.unroll(model.encode_agent(states[:, 0]), actions, model.encode_layout(states[:, 0]))
+    assert torch.equal(codes, codes[:, :1].expand_as(codes))
+    still = np.square(trajectories.locations - trajectories.locations[:, :1]).mean()
+    summed = np.concatenate([np.zeros((100, 1, 2)), np.cumsum(trajectories.actions, 1)], 1)
+    reckoned = np.square(trajectories.locations - trajectories.locations[:, :1] - summed).mean()
+    assert still > reckoned
+
+
+def test_every_parameter_gets_a_gradient_and_nothing_hides_in_buffers():
+    for settings in ({}, {"agent_pool": "grid", "layout_channels": 2, "agent_channels": 2, "gate_depth": 2}):
+        model = make_model(**settings)
+        states, actions, _ = draw(count=64)
+        model(states, actions).square().sum().backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+        assert not list(model.buffers())
