@@ -200,15 +200,15 @@ def score(model: nn.Module, train, val) -> float:
 
 def test_a_perfect_model_scores_at_the_floor():
     train, val = simulated(SetRecipe("explore", 10_000), "probe_normal/train"), simulated(SHORT_VAL, "val")
-    wide, narrow = (score(Perfect(d), Told(train), Told(val)) for d in (512, 2))
-    assert wide < 0.03
-    assert narrow > 4 * wide  # a narrow representation is not read out in time
+    assert score(Perfect(512), Told(train), Told(val)) < 0.03
 
 
 @pytest.mark.slow
 def test_a_perfect_model_scores_at_the_floor_on_the_expert_set():
     train, val = (simulated(SetRecipe("expert", n, steps=90), f"probe_expert/{n}") for n in (6_000, 1_000))
-    assert score(Perfect(512), Told(train), Told(val)) < 0.06
+    wide, narrow = (score(Perfect(d), Told(train), Told(val)) for d in (512, 2))
+    assert wide < 0.06
+    assert narrow > 20 * wide  # a narrow representation is not read out in time
 
 
 def test_a_random_model_scores_what_predicting_the_mean_scores():

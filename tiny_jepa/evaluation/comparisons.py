@@ -40,8 +40,3 @@ def untrained(model: JEPA, seed: int = 0) -> JEPA:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return JEPA(model.architecture).eval()
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -142,6 +142,8 @@ def _animate(figure: Any, lines: list[list[tuple[Any, np.ndarray]]], path: Path)
         from PIL import Image  # noqa: F401
     except ImportError:
         raise UserError("the animation needs pillow; install it with: pip install pillow") from None
+    figure.canvas.draw()
+    figure.set_layout_engine("none")  # laid out once, not anew in each frame
     steps = max(len(points) for panel in lines for _, points in panel)
 
     def show(step: int) -> list[Any]:

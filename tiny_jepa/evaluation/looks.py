@@ -148,7 +148,7 @@ def probe_encoders(
 def examples(sets: dict[str, ReadOut], each: int) -> list[tuple[str, ReadOut, int]]:
     """`each` trajectories of the normal and of the wall set: from where walls hardly matter to where they matter
     most, by dead reckoning's error, so that nobody chose them by hand."""
-    chosen = []
+    chosen: list[tuple[str, ReadOut, int]] = []
     for name in ("normal", "wall"):
         if name in sets:
             order = np.argsort(sets[name].errors(reckoned=True).mean(1), kind="stable")

@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from tiny_jepa.data import Source
-from tiny_jepa.evaluation.comparisons import DeadReckoning, count_parameters, untrained, without_lift
+from tiny_jepa.evaluation.comparisons import DeadReckoning, untrained, without_lift
 from tiny_jepa.evaluation.results import Result
+from tiny_jepa.models.budget import count_parameters
 from tiny_jepa.weights import fingerprint, read_weights
 
 
@@ -52,7 +53,7 @@ def choose_model(weights: Path, budget: str | None = None, kind: str = "trained"
     if kind == "dead-reckoning":
         return Scored(DeadReckoning(512 if lift else 0), "dead reckoning", kind, lift, None, {})
     if budget is not None:
-        from tiny_jepa.zoo import find_weights
+        from tiny_jepa.budgets import find_weights
 
         weights = find_weights(budget)
     model, metadata = read_weights(weights)

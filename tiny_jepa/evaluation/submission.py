@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.evaluation.comparisons import count_parameters
 from tiny_jepa.evaluation.metrics_file import NOT_AVAILABLE, disagreements, read_metrics
+from tiny_jepa.models.budget import count_parameters
 from tiny_jepa.weights import read_weights, write_atomically
 
 TOP = "DL_Final_Proj"
