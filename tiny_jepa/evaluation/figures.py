@@ -1,4 +1,5 @@
-"""Pictures of the deeper looks. Each says on itself what it shows; red is the model, grey dead reckoning."""
+"""Pictures of the deeper looks. Each says on itself what it shows; solid or red is the model, dashed or
+grey is dead reckoning."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from tiny_jepa.evaluation.plotting import MISSED, OURS, TRUE, pyplot, save
 COLOURS = {"normal": "#1f5fa8", "wall": "#c8321e", "wall_other": "#d98a1c", "expert": "#2e7d4f", "long": "#7a4aa8"}
 FLOOR = 1e-3
 """px²: errors below are drawn here."""
+ERROR = f"error, px² (below {FLOOR:g}: drawn there)"
 NEAR = np.arange(0, 25)
 """px: bins of the distance to the wall."""
 
@@ -28,10 +30,10 @@ def over_time(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
                 axis.plot(np.maximum(read.errors().mean(0), FLOOR), color=COLOURS[key], label=key, lw=2)
                 reckoned = np.maximum(read.errors(reckoned=True).mean(0), FLOOR)
                 axis.plot(reckoned, "--", color=COLOURS[key], alpha=0.5)
-        axis.plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
-        axis.set(yscale="log", xlabel="time step (0 is the only frame seen)", ylabel="error, px²")
+        axis.set(yscale="log", xlabel="time step (0 is the only frame seen)", ylabel=ERROR)
         axis.set_title("long sets" if long else "17-step sets")
-        axis.legend()
+    axes[0].plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
+    figure.legend(loc="outside lower center", ncols=6)
     figure.suptitle(f"{name}: how the error grows as the model predicts further ahead")
     return save(figure, path)
 
@@ -49,9 +51,9 @@ def near_wall(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
         axis.plot(NEAR[:-1] + 0.5, reckoned, "--", color=COLOURS[key], alpha=0.5)
     axis.axvspan(0, 1, color="k", alpha=0.12, label="inside the wall: the door")
     axis.plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
-    axis.set(yscale="log", xlabel="distance of the agent from the wall's centre, px", ylabel="error, px²")
+    axis.set(yscale="log", xlabel="distance of the agent from the wall's centre, px", ylabel=ERROR)
     axis.set_title(f"{name}: error near the wall and far from it")
-    axis.legend(fontsize=9)
+    figure.legend(loc="outside lower center", ncols=5, fontsize=9)
     return save(figure, path)
 
 
