@@ -1,0 +1,165 @@
+"""train.py as its users run it: a short run end to end, kill and resume, collapse, bad input."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
+from tiny_jepa.training.watch import effective_rank, plateau
+from tiny_jepa.weights import read_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+SHORT = "--budget 100 --encode-steps 30 --encode-batch 16 --cached 300 --predict-steps 120 --predict-batch 32".split()
+
+
+def train(folder, *arguments, check=True, timeout=120):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+    assert not check or done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+def state(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
+    done = train(tmp_path, *SHORT, "--seed", "5")
+    run = tmp_path / "runs" / "100-seed5"
+    assert "procedural" in done.stdout and "99 of 100 trainable parameters" in done.stdout
+    model, metadata = read_weights(tmp_path / "model_weights.pth")
+    assert same(model.state_dict(), state(run / "weights.pth"))
+    assert metadata["command"] == "python train.py " + " ".join(SHORT) + " --seed 5"
+    assert metadata["sets_read"] == ["train"] and metadata["steps"] == 150 and metadata["parameters"] == 99
+    config = json.loads((run / "config.json").read_text())
+    assert config["training"]["seed"] == 5 and config["architecture"]["gate_widths"] == [5, 5]
+    rows = list(csv.DictReader((run / "log.csv").open()))
+    assert [int(row["step"]) for row in rows] == [50, 100, 150]
+    assert {"loss", "std_x", "std_layout0", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
+    assert not (run / "checkpoint.pth").exists()
+    # a second run gets its own folder, the same weights, and keeps the earlier file
+    train(tmp_path, *SHORT, "--seed", "5")
+    assert same(state(tmp_path / "runs" / "100-seed5-2" / "weights.pth"), state(run / "weights.pth"))
+    assert (tmp_path / "runs" / "100-seed5-2" / "previous_model_weights.pth").read_bytes() == (
+        run / "weights.pth"
+    ).read_bytes()
+    train(tmp_path, *SHORT, "--seed", "6", "--no-install")
+    assert same(state(tmp_path / "model_weights.pth"), state(run / "weights.pth"))
+
+
+def interrupt_somewhere(folder, name, after, sign):
+    """Starts a run, ends it with a signal once its checkpoint has appeared and `after` seconds have passed."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TINY_JEPA_CHECKPOINT_SECONDS": "0.2"}
+    arguments = ["--resume", name] if (folder / "runs" / name).exists() else [*SHORT, "--name", name, "--no-install"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (folder / "runs" / name / "checkpoint.pth").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(after)
+    process.send_signal(sign)
+    return process.communicate(timeout=60)[0], process.returncode
+
+
+def resume_until_done(folder, name, kills, rng):
+    for _ in range(kills):
+        if not (folder / "runs" / name / "weights.pth").exists():
+            interrupt_somewhere(folder, name, rng.uniform(0.0, 4.0), signal.SIGKILL)
+    if not (folder / "runs" / name / "weights.pth").exists():
+        train(folder, "--resume", name, "--no-install")
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, kills):
+    train(tmp_path, *SHORT, "--name", "whole", "--no-install")
+    rng = random.Random(kills)
+    for i in range(max(1, kills // 4)):
+        resume_until_done(tmp_path, f"killed{i}", 4 if kills > 2 else kills, rng)
+        assert same(state(tmp_path / "runs" / "whole" / "weights.pth"), state(tmp_path / f"runs/killed{i}/weights.pth"))
+        steps = [row["step"] for row in csv.DictReader((tmp_path / f"runs/killed{i}/log.csv").open())]
+        assert steps == ["50", "100", "150"]
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    out, code = interrupt_somewhere(tmp_path, "stopped", 3.0, signal.SIGINT)
+    if code == 0:
+        pytest.skip("the run had ended before the signal came")
+    assert code == 130 and "go on with: python train.py --resume stopped" in out
+    assert "trained in" in train(tmp_path, "--resume", "stopped", "--no-install").stdout
+
+
+def test_a_collapsing_run_is_caught_and_named(tmp_path):
+    """A linear read-out of a grid can shrink; without the variance term it does. (A centroid cannot.)"""
+    arguments = ["--budget", "200", "--agent-pool", "grid", "--variance-weight", "0", "--encode-steps", "1500"]
+    done = train(tmp_path, *arguments, "--encode-batch", "32", check=False)
+    assert done.returncode == 2 and "collapsed: std_" in done.stderr and "--variance-weight" in done.stderr
+    assert not (tmp_path / "model_weights.pth").exists()
+
+
+@pytest.mark.parametrize("objective", ["barlow", "byol"])
+@pytest.mark.parametrize("model", [[], ["--agent-pool", "grid", "--budget", "200"]])
+def test_other_objectives_and_poolings_train(tmp_path, objective, model):
+    train(tmp_path, *SHORT, *model, "--objective", objective, "--augmentation", "mirrors", "--teacher-weight", "0")
+    assert read_weights(tmp_path / "model_weights.pth")[1]["steps"] == 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--budget 3", "smallest buildable one has 39"),
+        ("--budget lots", "is no count of parameters"),
+        ("--budget -5", "is no count of parameters"),
+        ("--bugdet 5", "unknown option --bugdet; did you mean --budget?"),
+        ("--predict-stesp 5", "unknown option --predict-stesp; did you mean --predict-steps?"),
+        ("--predict-steps many", "--predict-steps takes a value like"),
+        ("--predict-batch 1", "--predict-batch must be at least 2"),
+        ("--encode-lr 0", "--encode-lr must be above 0"),
+        ("--objective mae", "--objective must be one of vicreg, barlow, byol"),
+        ("--gate-widths 500,500", "the budget allows 2,000"),
+        ("--teacher-weight 0 --unroll-weight 0", "cannot both be 0"),
+        ("--data nowhere", "no such data folder: nowhere"),
+        ("--resume nothing", "no run in runs/nothing"),
+        ("--device warp", "no device 'warp' here"),
+    ],
+)
+def test_bad_input_gets_one_sentence(tmp_path, arguments, says):
+    done = train(tmp_path, *arguments.split(), check=False)
+    assert done.returncode == 2 and says in done.stderr
+    assert done.stderr.count("error:") == 1 and "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_an_unwritable_runs_folder_is_said_at_once(tmp_path):
+    (tmp_path / "taken").write_text("")
+    done = train(tmp_path, *SHORT, "--runs", "taken", check=False)
+    assert done.returncode == 2 and "cannot write taken" in done.stderr
+
+
+def test_every_key_is_documented_and_settable():
+    assert set(key_comments(TrainingConfig)) == set(vars(TrainingConfig()))
+    budget = resolve_budget(parse_arguments("--budget 777 --cached 9 --gate-depth 2 --clip 3".split()))
+    assert budget.training.cached == 9 and budget.training.clip == 3.0 and budget.architecture.gate_depth == 2
+
+
+def test_rank_and_plateau_say_what_they_measure():
+    assert effective_rank(torch.randn(500, 2, generator=torch.Generator().manual_seed(0))) == pytest.approx(2, abs=0.01)
+    assert effective_rank(torch.randn(500, 1) @ torch.ones(1, 2)) == pytest.approx(1, abs=0.01)
+    assert plateau({"one_step": 0.01, "reckoned": 0.1}) is None
+    assert "walls were not learned" in plateau({"one_step": 0.09, "reckoned": 0.1})
