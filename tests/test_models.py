@@ -69,7 +69,12 @@ def test_agent_encoder_is_translation_covariant(shift):
     states, _, _ = draw(count=50)
     inner = states[(states[:, 0, 0, 14:-14, 14:-14].flatten(1) > 0).any(1)][:, 0]
     # keep agents far enough from the image's edge for the roll not to wrap
-    inner = inner[(inner[:, 0].flatten(1).float() - torch.nn.functional.pad(inner[:, 0, 14:-14, 14:-14], [14] * 4).flatten(1)).abs().sum(1) == 0]
+    inner = inner[
+        (inner[:, 0].flatten(1).float() - torch.nn.functional.pad(inner[:, 0, 14:-14, 14:-14], [14] * 4).flatten(1))
+        .abs()
+        .sum(1)
+        == 0
+    ]
     assert len(inner) > 5
     moved = torch.roll(inner, shift, dims=(-1, -2))
     difference = model.encode_agent(moved) - model.encode_agent(inner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -29,7 +30,8 @@ def write_atomically(path: Path, write: Any) -> None:
             f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def save_weights(path: Path, model: JEPA, metadata: dict[str, Any]) -> None:

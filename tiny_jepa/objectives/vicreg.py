@@ -6,6 +6,10 @@ import torch
 from torch import Tensor, nn
 
 
+TARGET_STD = 0.9
+"""Of each code dimension over a batch, in units of 16 px: about what locations spread."""
+
+
 def invariance_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean squared distance of predicted and target codes [..., D] -> scalar."""
     return (predicted - target).square().mean()
@@ -38,7 +42,7 @@ class VICReg(nn.Module):
         prediction_weight: float = 25.0,
         variance_weight: float = 0.3,
         covariance_weight: float = 0.006,
-        target_std: float = 0.9,
+        target_std: float = TARGET_STD,
     ) -> None:
         super().__init__()
         self.weights = (prediction_weight, variance_weight, covariance_weight)

@@ -25,6 +25,7 @@ class TrainingConfig:
     predict_lr: float = 4e-3
     teacher_weight: float = 1.0  # of the one-step loss, from true codes at every time step
     unroll_weight: float = 0.1  # of the recurrent unroll's loss
+    layout_hold: float = 0.07  # of phase 1's variance and concentration terms for the layout, kept in phase 2
     unroll_batch: int = 128  # trajectories of the batch that are unrolled
     horizon: int = 16  # longest unroll; it grows from 2 over the first half of the phase
     # both

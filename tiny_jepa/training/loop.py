@@ -22,8 +22,9 @@ from tiny_jepa.augment import augment
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.encoder import UNIT, marginals
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.objectives import build_objective, concentration_loss
+from tiny_jepa.objectives import build_objective, concentration_loss, variance_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
+from tiny_jepa.objectives.vicreg import TARGET_STD
 from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
 
@@ -158,6 +159,11 @@ class Trainer:
             target = batch.agent[:n, start : start + horizon + 1]
             predicted = model.unroll(target[:, 0], batch.actions[:n, start : start + horizon], layout[:n])
             terms["unroll"] = c.unroll_weight * UNIT**2 * (predicted - target).square().mean()
+        if c.layout_hold:  # until the gate makes use of the layout code, its errors must not wear it away
+            hold = c.concentration_weight * concentration_loss(model.layout_encoder.maps(batch.layout_profiles), UNIT)
+            if c.objective == "vicreg":
+                hold = hold + c.variance_weight * variance_loss(layout, TARGET_STD)
+            terms["layout"] = c.layout_hold * hold
         return terms, Seen(c.predict_batch * batch.agent.shape[1], batch.agent, batch.actions, layout.detach())
 
     def _horizon(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -22,7 +23,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.training.loop import Trainer
 from tiny_jepa.weights import write_atomically
 
-CHECKPOINT_SECONDS = 60.0
+CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
 
 
 class Run:
