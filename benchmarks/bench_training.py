@@ -1,0 +1,133 @@
+"""How fast training runs, by batch size and threads, and where its time goes.
+
+    python -m benchmarks.bench_training [--budget 2k] [--threads 1 2] [--repeats 3]
+
+Three kinds of work: steps on frames (phase `encode`: drawn, augmented, encoded), the encoding of trajectories into
+cached codes between the phases, and steps on cached codes (phase `predict`, its whole schedule of horizons in short).
+Rates are by the clock, medians of the repeats; in `predict` a frame is a cached code. The profile, at the budget's own
+batch sizes and one thread, has each function's own time without what it calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from tiny_jepa.budgets import Budget, find_budget
+from tiny_jepa.data import RECIPES, ProceduralSet, TrajectorySet
+from tiny_jepa.models.budget import build
+from tiny_jepa.training.codes import encode_trajectories
+from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.loop import Seen, Trainer
+
+ENCODE_BATCHES = (32, 128, 512)
+PREDICT_BATCHES = (128, 512, 2048)
+ENCODE_STEPS, PREDICT_STEPS = 8, 30
+TRAJECTORIES = 2000
+PROFILED = 8  # functions of each profile
+
+
+def settings(budget: Budget, phase: str, batch: int) -> TrainingConfig:
+    """A short run, nearly all of it in one phase."""
+    if phase == "encode":
+        return replace(budget.training, encode_batch=batch, encode_steps=ENCODE_STEPS + 1, predict_steps=0)
+    short = replace(budget.training, encode_steps=1, encode_batch=2, cached=TRAJECTORIES, predict_steps=PREDICT_STEPS)
+    return replace(short, predict_batch=batch, unroll_batch=min(batch, budget.training.unroll_batch))
+
+
+def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig) -> Trainer:
+    torch.manual_seed(0)
+    return Trainer(build(budget.architecture, budget.limit), dataset, config, torch.device("cpu"))
+
+
+def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
+    """Seconds and frames of a step; the first of the phase is left out, since it starts things up."""
+    marks: list[tuple[float, int]] = []
+
+    def after_step(_: dict[str, Tensor], seen: Seen) -> None:
+        if phase == "encode" or trainer.step > trainer.config.encode_steps:
+            marks.append((time.perf_counter(), seen.frames))
+
+    trainer.run(after_step)
+    return (marks[-1][0] - marks[0][0]) / (len(marks) - 1), marks[-1][1]
+
+
+def time_steps(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
+    print(f"{'phase':<9}{'batch':>7}{'threads':>9}{'ms a step':>12}{'trajectories/s':>17}{'frames/s':>12}")
+    for phase, batches in (("encode", ENCODE_BATCHES), ("predict", PREDICT_BATCHES)):
+        for batch in batches:
+            config = settings(budget, phase, batch)
+            for count in threads:
+                torch.set_num_threads(count)
+                runs = [seconds_a_step(make_trainer(budget, dataset, config), phase) for _ in range(repeats)]
+                took, frames = median(seconds for seconds, _ in runs), runs[0][1]
+                print(
+                    f"{phase:<9}{batch:>7}{count:>9}{1e3 * took:>12.2f}{batch / took:>17,.0f}{frames / took:>12,.0f}",
+                    flush=True,
+                )
+
+
+def time_caching(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
+    config = budget.training
+    for count in threads:
+        torch.set_num_threads(count)
+        model = build(budget.architecture, budget.limit)
+        found = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            encode_trajectories(
+                model, dataset, torch.arange(TRAJECTORIES).numpy(), config.augmentation, 0, torch.device("cpu")
+            )
+            found.append(time.perf_counter() - begin)
+        rate = TRAJECTORIES / median(found)
+        print(f"{'caching':<9}{'-':>7}{count:>9}{'-':>12}{rate:>17,.0f}{rate * dataset.length:>12,.0f}", flush=True)
+
+
+def show_profile(budget: Budget, dataset: TrajectorySet, phase: str) -> None:
+    """The functions with the most time of their own, and their share of all of it."""
+    torch.set_num_threads(1)
+    batch = budget.training.encode_batch if phase == "encode" else budget.training.predict_batch
+    trainer = make_trainer(budget, dataset, settings(budget, phase, batch))
+    profiler = cProfile.Profile()
+    first = 1 if phase == "encode" else trainer.config.encode_steps + 1
+
+    def after_step(*_: object) -> None:
+        if trainer.step == first:
+            profiler.enable()
+
+    trainer.run(after_step)
+    profiler.disable()
+    stats = pstats.Stats(profiler)
+    total = stats.total_tt  # type: ignore[attr-defined]
+    rows = sorted(stats.stats.items(), key=lambda row: -row[1][2])[:PROFILED]  # type: ignore[attr-defined]
+    print(f"\nwhere the time of phase {phase} goes, batch {batch}, one thread")
+    for (file, line, name), (_, calls, own, *_rest) in rows:
+        place = "" if file == "~" else f" ({Path(file).name}:{line})"
+        print(f"{own / total:>7.1%}{calls:>8,} calls  {name.strip('<>')}{place}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", default="2k")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    budget = find_budget(arguments.budget)
+    dataset = ProceduralSet("train", replace(RECIPES["train"], count=TRAJECTORIES))
+    print(f"budget {budget.name}, 17 frames of 64 px uint8, torch {torch.__version__}")
+    time_steps(budget, dataset, arguments.threads, arguments.repeats)
+    time_caching(budget, dataset, arguments.threads, arguments.repeats)
+    for phase in ("encode", "predict"):
+        show_profile(budget, dataset, phase)
+
+
+if __name__ == "__main__":
+    main()
