@@ -55,7 +55,7 @@ def test_moved_scenes_obey_the_simulator(scene, transform):
 
 
 def test_shifts_carry_blocked_moves_along_and_walls_reach_unseen_columns(scene):
-    world, _, states, actions = scene
+    _, _, states, actions = scene
     shifted = shift_scene(states, actions, np.random.default_rng(1))
     before, after = read_scene(states), read_scene(shifted)
     moved = (before.wall != after.wall).any(1)

@@ -69,7 +69,9 @@ def test_shipped_weights_load_without_being_told_their_budget():
 
 def test_costs_are_counted():
     report = cost_report(tiny_jepa.build_model("2k"))
-    assert report["parameters"] == sum(report["modules"][name] for name in ("agent_encoder", "layout_encoder", "predictor"))
+    assert report["parameters"] == sum(
+        report["modules"][name] for name in ("agent_encoder", "layout_encoder", "predictor")
+    )
     assert report["buffers"] == {} and report["bytes_float16"] * 2 == report["bytes_float32"]
     widths = find_budget("2k").architecture.gate_widths
     inner = sum(a * b for a, b in zip((6, *widths), (*widths, 1), strict=True))

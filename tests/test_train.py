@@ -19,7 +19,8 @@ from tiny_jepa.training.watch import effective_rank, plateau
 from tiny_jepa.weights import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-SHORT = "--budget 100 --encode-steps 30 --encode-batch 16 --cached 300 --predict-steps 120 --predict-batch 32".split()
+SHORT = ["--budget", "100", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
+SHORT += ["--predict-steps", "120", "--predict-batch", "32"]
 
 
 def train(folder, *arguments, check=True, timeout=120):
@@ -154,7 +155,7 @@ def test_an_unwritable_runs_folder_is_said_at_once(tmp_path):
 
 def test_every_key_is_documented_and_settable():
     assert set(key_comments(TrainingConfig)) == set(vars(TrainingConfig()))
-    budget = resolve_budget(parse_arguments("--budget 777 --cached 9 --gate-depth 2 --clip 3".split()))
+    budget = resolve_budget(parse_arguments(["--budget", "777", "--cached", "9", "--gate-depth", "2", "--clip", "3"]))
     assert budget.training.cached == 9 and budget.training.clip == 3.0 and budget.architecture.gate_depth == 2
 
 
@@ -163,3 +164,12 @@ def test_rank_and_plateau_say_what_they_measure():
     assert effective_rank(torch.randn(500, 1) @ torch.ones(1, 2)) == pytest.approx(1, abs=0.01)
     assert plateau({"one_step": 0.01, "reckoned": 0.1}) is None
     assert "walls were not learned" in plateau({"one_step": 0.09, "reckoned": 0.1})
+
+
+def test_auditions_choose_by_prediction_error_and_repeat(tmp_path):
+    arguments = [*SHORT, "--auditions", "3", "--audition-steps", "40", "--no-install"]
+    train(tmp_path, *arguments, "--name", "a")
+    train(tmp_path, *arguments, "--name", "b")
+    train(tmp_path, *SHORT, "--no-install", "--name", "c")
+    first, second, without = (state(tmp_path / "runs" / name / "weights.pth") for name in "abc")
+    assert same(first, second) and not same(first, without)

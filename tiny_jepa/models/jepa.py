@@ -31,7 +31,8 @@ class Architecture:
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> Architecture:
         """From the plain values of a file, where a tuple may have become a list."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        return cls(**values)
 
 
 class JEPA(nn.Module):
@@ -48,6 +49,13 @@ class JEPA(nn.Module):
         self.layout_encoder = LayoutEncoder(a.layout_channels, a.layout_kernel)
         self.predictor = GatedCell(a.gate_widths, a.gate_depth, a.relative)
         self.repr_dim = a.repr_dim or 2
+
+    def fresh_predictor(self, seed: int) -> GatedCell:
+        """An untrained predictor of this architecture, drawn from `seed` without touching the global generator."""
+        a = self.architecture
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return GatedCell(a.gate_widths, a.gate_depth, a.relative)
 
     def encode_agent(self, frames: Tensor) -> Tensor:
         """frames [N, 2, H, W], uint8 or float -> agent codes [N, 2] in units of 16 px."""

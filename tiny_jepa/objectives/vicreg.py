@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-
 TARGET_STD = 0.9
 """Of each code dimension over a batch, in units of 16 px: about what locations spread."""
 

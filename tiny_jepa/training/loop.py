@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 
 from tiny_jepa.augment import augment
@@ -25,6 +25,7 @@ from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.objectives import build_objective, concentration_loss, variance_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
 from tiny_jepa.objectives.vicreg import TARGET_STD
+from tiny_jepa.training.audition import best_gate, one_step_error
 from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
 
@@ -110,6 +111,8 @@ class Trainer:
         self.codes = encode_trajectories(
             self.model, self.dataset, chosen, self.config.augmentation, self.config.seed, self.device
         )
+        if self.step == self.config.encode_steps and self.config.auditions > 1:
+            self.model.predictor.load_state_dict(best_gate(self.model, self.codes, self.config))
 
     def _set_learning_rate(self) -> None:
         """Warm-up in each phase; the first stays there, the second falls to zero along a cosine."""
@@ -150,9 +153,7 @@ class Trainer:
         layout = model.layout_encoder(batch.layout_profiles)
         terms = {}
         if c.teacher_weight:
-            each = repeat(layout, "b d -> b t d", t=batch.actions.shape[1])
-            predicted = model.predictor(batch.agent[:, :-1], batch.actions, each)
-            terms["teacher"] = c.teacher_weight * UNIT**2 * (predicted - batch.agent[:, 1:]).square().mean()
+            terms["teacher"] = c.teacher_weight * one_step_error(model.predictor, batch, layout)
         if c.unroll_weight:
             n, horizon = c.unroll_batch, self._horizon()
             start = int(rng.integers(0, batch.actions.shape[1] - horizon + 1))

@@ -69,8 +69,16 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
 
 def check(config: TrainingConfig) -> TrainingConfig:
     """Raises a `UserError` for settings that cannot be trained with."""
-    at_least = {"encode_steps": 1, "encode_batch": 2, "encode_frames": 2, "cached": 2, "predict_steps": 1, "horizon": 1}
-    at_least |= {"predict_batch": 2, "unroll_batch": 1, "seed": 0}
+    at_least = {
+        "encode_steps": 1,
+        "encode_batch": 2,
+        "encode_frames": 2,
+        "cached": 2,
+        "predict_steps": 1,
+        "horizon": 1,
+        "auditions": 1,
+    }
+    at_least |= {"predict_batch": 2, "unroll_batch": 1, "seed": 0, "audition_steps": 1}
     for name, lowest in at_least.items():
         if getattr(config, name) < lowest:
             raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(config, name)}")
