@@ -4,7 +4,7 @@ import argparse
 import json
 
 from tiny_jepa.budgets import build_model, find_budget, list_budgets
-from tiny_jepa.errors import run_cli
+from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.models.counting import cost_report, cost_table
 from tiny_jepa.weights import read_weights
 
@@ -18,6 +18,8 @@ def main() -> int:
     parser.add_argument("--image-size", type=int, default=64, help="px, for the cost of encoding (64)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
+    if arguments.image_size < 16:
+        raise UserError(f"--image-size must be at least 16, not {arguments.image_size}")
     if arguments.all or arguments.budget:
         names = list_budgets() if arguments.all else [arguments.budget]
         subjects = [(f"budget {name}", build_model(name), find_budget(name).limit) for name in names]

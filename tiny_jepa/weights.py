@@ -58,7 +58,7 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"{path} is not a readable weights file ({str(error).splitlines()[0][:80]}); copy or train it again"
+            f"{path} is not a readable weights file ({type(error).__name__}); copy or train it again"
         ) from None
     if not isinstance(content, dict) or "architecture" not in content:
         raise UserError(f"{path} is no tiny_jepa weights file: it has no architecture in it; train one with train.py")

@@ -58,7 +58,9 @@ def solve(limit: int, base: Architecture) -> Architecture:
     near = range(max(1, width - SLACK), width + SLACK + 1)
     fitting = []
     for first in product(near, repeat=layers - 1):
-        last = next((w for w in range(width + SLACK, 0, -1) if count(*first, w) <= limit), None)
+        tied = base.gate_depth > 1  # a layer that is applied again must be square
+        widest = (first[-1],) if tied else range(width + SLACK, 0, -1)
+        last = next((w for w in widest if count(*first, w) <= limit), None)
         if last is not None:
             fitting.append((*first, last))
     return replace(base, gate_widths=max(fitting, key=lambda widths: (count(*widths), min(widths))))

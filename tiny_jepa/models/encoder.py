@@ -82,6 +82,8 @@ class AgentEncoder(nn.Module):
 
 def grid_pool(heat: Tensor) -> Tensor:
     """Sums of [N, S] over cells of `GRID_CELL` px from pixel 0 on -> [N, GRID_CELLS]."""
+    if heat.shape[-1] > GRID_CELL * GRID_CELLS:
+        raise ValueError(f"grid pooling covers {GRID_CELL * GRID_CELLS} px, this image has {heat.shape[-1]}")
     padded = nn.functional.pad(heat, (0, GRID_CELL * GRID_CELLS - heat.shape[-1]))
     return reduce(padded, "n (cells px) -> n cells", "sum", px=GRID_CELL)
 

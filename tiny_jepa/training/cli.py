@@ -16,6 +16,7 @@ from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget
 from tiny_jepa.data import open_source
 from tiny_jepa.device import get_device
+from tiny_jepa.errors import UserError
 from tiny_jepa.models.budget import build, count_parameters
 from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.training.config import TrainingConfig
@@ -33,6 +34,9 @@ def main(argv: list[str]) -> int:
     arguments = parse_arguments(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     root = Path(arguments.runs)
+    if arguments.threads < 1:
+        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
+    torch.set_num_threads(arguments.threads)
     if arguments.resume:
         run = Run(root / arguments.resume)
         config = read_config(run.folder)
@@ -64,7 +68,7 @@ def main(argv: list[str]) -> int:
     metadata = describe_weights(budget, run, trainer, command, source.spec)
     save_weights(run.weights, model, metadata)
     run.checkpoint.unlink(missing_ok=True)
-    if says := plateau(figures):
+    if figures and (says := plateau(figures)):
         print(f"warning: {says}")
     print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
     if not arguments.no_install:
@@ -83,11 +87,12 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
             frames += seen.frames
             bar.update()
             if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
-                figures.update(watch.look(trainer.model, seen, trainer.step))
+                figures.update(watch.look(trainer.model, seen))
                 rate = frames / (time.monotonic() - started)
                 phase = "encode" if trainer.step <= trainer.config.encode_steps else "predict"
                 lr = trainer.optimizer.param_groups[0]["lr"]
                 run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": float(losses["loss"]), **figures})
+                watch.check(figures, trainer.step)
                 bar.set_description(phase, refresh=False)
                 std = "/".join(f"{value:.2f}" for name, value in figures.items() if name.startswith("std"))
                 bar.set_postfix_str(
@@ -109,6 +114,7 @@ def budget_of(config: dict[str, Any]) -> Budget:
 def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, data: str) -> dict[str, Any]:
     """The metadata of a weights file."""
     config = trainer.config
+    auditioned = config.auditions * config.audition_steps if config.auditions > 1 else 0
     return {
         "budget": budget.name,
         "budget_limit": budget.limit,
@@ -116,7 +122,9 @@ def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, d
         "command": command,
         "seed": config.seed,
         "steps": trainer.total_steps,
-        "trajectories_seen": config.encode_steps * config.encode_batch + config.predict_steps * config.predict_batch,
+        "audition_steps": auditioned,
+        "trajectories_seen": config.encode_steps * config.encode_batch
+        + (auditioned + config.predict_steps) * config.predict_batch,
         "data": data,
         "data_kind": "procedural" if data.startswith("procedural") else "folder",
         "sets_read": ["train"],

@@ -32,4 +32,4 @@ class TrainingConfig:
     horizon: int = 16  # longest unroll; it grows from 2 over the first half of the phase
     # both
     clip: float = 1.0  # gradient norm
-    seed: int = 0
+    seed: int = 0  # of weights, batches and augmentation

@@ -3,8 +3,8 @@
 Phase 1, `encode`: short recurrent unrolls from frames, the predictor's gate at rest, teach the encoders where
 agent, wall and door are and the action map how far an action goes. Phase 2, `predict`: the agent encoder is frozen
 and the codes of many trajectories are computed once; the predictor then learns which moves are blocked, from
-one-step predictions at every time step (teacher forcing) and from recurrent unrolls whose horizon grows. A step of
-phase 2 costs a hundredth of one on frames.
+one-step predictions at every time step (teacher forcing) and from recurrent unrolls whose horizon grows. A frame
+costs phase 2 a twentieth of what it costs phase 1 (benchmarks/bench_training.py).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import difflib
 import inspect
 import re
 from dataclasses import MISSING, fields, replace
+from pathlib import Path
 from typing import Any
 
 from tiny_jepa.budgets import Budget, find_budget, parse_value
@@ -39,6 +40,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--runs", default="runs", help="where run folders go (runs)")
     parser.add_argument("--resume", metavar="NAME", help="go on with an interrupted run, its settings as they were")
     parser.add_argument("--no-install", action="store_true", help="leave model_weights.pth alone")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU; one is best below 100k parameters (1)")
     parser.add_argument("--device", help="cpu, cuda or mps (the best there is)")
     for settings in (TrainingConfig, Architecture):
         group = parser.add_argument_group(settings.__name__)
@@ -47,6 +49,12 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
             says = comments.get(field.name, field.name.replace("_", " ")).replace("%", "%%")
             group.add_argument("--" + field.name.replace("_", "-"), metavar="X", help=f"{says} ({_default(field)})")
     arguments, unknown = parser.parse_known_args(argv)
+    for option, name in (("--name", arguments.name), ("--resume", arguments.resume)):
+        if name is not None and Path(name).name != name:
+            raise UserError(f"{option} takes the name of a folder in --runs, not '{name}'")
+    settings = [f.name for kind in (TrainingConfig, Architecture) for f in fields(kind)]
+    if arguments.resume and (given := [name for name in settings if getattr(arguments, name) is not None]):
+        raise UserError(f"--resume goes on with the run's own settings; leave out --{given[0].replace('_', '-')}")
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings]
         near = difflib.get_close_matches(unknown[0].split("=")[0], options, n=1)
@@ -63,8 +71,26 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
     )
     architecture = replace(budget.architecture, **model)
     if model and "gate_widths" not in model:
+        check_architecture(replace(architecture, gate_widths=(1, 1)))
         architecture = solve(budget.limit, architecture)
+    check_architecture(architecture)
     return replace(budget, architecture=architecture, training=check(replace(budget.training, **training)))
+
+
+def check_architecture(a: Architecture) -> None:
+    """Raises a `UserError` for an architecture that cannot be built."""
+    for name in ("agent_channels", "layout_channels", "gate_depth", "agent_kernel", "layout_kernel"):
+        value, option = getattr(a, name), "--" + name.replace("_", "-")
+        if value < 1:
+            raise UserError(f"{option} must be at least 1, not {value}")
+        if name.endswith("kernel") and value % 2 == 0:
+            raise UserError(f"{option} must be odd, not {value}")
+    if not a.gate_widths or not all(isinstance(width, int) and width > 0 for width in a.gate_widths):
+        raise UserError(f"--gate-widths takes whole numbers above 0, such as 24,24, not {a.gate_widths}")
+    if a.gate_depth > 1 and (len(a.gate_widths) < 2 or a.gate_widths[-1] != a.gate_widths[-2]):
+        raise UserError(f"--gate-depth {a.gate_depth} applies the last layer again: its two widths must be equal")
+    if a.repr_dim != 0 and a.repr_dim < 4:
+        raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {a.repr_dim}")
 
 
 def check(config: TrainingConfig) -> TrainingConfig:
@@ -82,6 +108,11 @@ def check(config: TrainingConfig) -> TrainingConfig:
     for name, lowest in at_least.items():
         if getattr(config, name) < lowest:
             raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(config, name)}")
+    for name in ("variance_weight", "concentration_weight", "teacher_weight", "unroll_weight", "layout_hold"):
+        if getattr(config, name) < 0:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 0, not {getattr(config, name)}")
+    if config.seed >= 2**63 or config.unroll_batch > config.predict_batch:
+        raise UserError("--seed must be below 2**63, and --unroll-batch at most --predict-batch")
     for name in ("encode_lr", "predict_lr", "clip"):
         if not getattr(config, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
@@ -96,7 +127,7 @@ def _default(field: Any) -> Any:
 
 def _typed(field: Any, text: str) -> Any:
     option, kind = "--" + field.name.replace("_", "-"), type(field.default)
-    value = parse_value(text)
+    value = parse_value({"true": "True", "false": "False"}.get(text, text))
     if kind is tuple and isinstance(value, int):
         value = (value,)
     if kind is float and isinstance(value, int):

@@ -31,12 +31,8 @@ class Watch:
         self.found_collapsed = 0
 
     @torch.no_grad()
-    def look(self, model: JEPA, seen: Seen, step: int) -> dict[str, float]:
-        """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors).
-
-        Raises:
-            UserError: a collapse that stays.
-        """
+    def look(self, model: JEPA, seen: Seen) -> dict[str, float]:
+        """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors)."""
         agent = seen.codes.flatten(0, 1)
         std = torch.cat([agent.std(dim=0), seen.layout.std(dim=0)])
         before, after = seen.codes[:, :-1], seen.codes[:, 1:]
@@ -48,10 +44,11 @@ class Watch:
         }
         errors = {name: float((guess - after).square().mean()) * UNIT**2 for name, guess in guesses.items()}
         names = ["std_x", "std_y", *(f"std_layout{i}" for i in range(seen.layout.shape[1]))]
-        self._check(float(std.min()), names[int(std.argmin())], step)
         return dict(zip(names, std.tolist(), strict=True)) | {"rank": effective_rank(agent)} | errors
 
-    def _check(self, lowest: float, name: str, step: int) -> None:
+    def check(self, figures: dict[str, float], step: int) -> None:
+        """Raises a `UserError` that names a collapse which stays."""
+        lowest, name = min((value, name) for name, value in figures.items() if name.startswith("std"))
         collapsed = step > GRACE_STEPS and not lowest > COLLAPSED_STD  # NaN is a collapse too
         self.found_collapsed = self.found_collapsed + 1 if collapsed else 0
         if self.found_collapsed >= PATIENCE:
