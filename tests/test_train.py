@@ -20,7 +20,7 @@ from tiny_jepa.weights import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--budget", "100", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
-SHORT += ["--predict-steps", "120", "--predict-batch", "32"]
+SHORT += ["--predict-steps", "120", "--predict-batch", "32", "--unroll-batch", "8", "--auditions", "1"]
 
 
 def train(folder, *arguments, check=True, timeout=120):
@@ -140,7 +140,7 @@ def test_other_objectives_and_poolings_train(tmp_path, objective, model):
         ("--layout-channels 0", "--layout-channels must be at least 1"),
         ("--repr-dim -4", "--repr-dim must be 0"),
         ("--layout-hold -1", "--layout-hold must be at least 0"),
-        ("--unroll-batch 999", "--unroll-batch at most --predict-batch"),
+        ("--unroll-batch 999", "--unroll-batch is 999; it can be at most --predict-batch, 512"),
         ("--relative maybe", "--relative takes a value like True"),
         ("--name ../x", "--name takes the name of a folder"),
         ("--resume x --seed 3", "leave out --seed"),

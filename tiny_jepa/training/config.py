@@ -12,19 +12,19 @@ class TrainingConfig:
     objective: str = "vicreg"  # vicreg, barlow or byol
     augmentation: str = "full"  # full (mirrors, shifts, moved walls and doors), mirrors or none
     # phase 1, `encode`: encoders and action map, from frames, the gate at rest
-    encode_steps: int = 600
+    encode_steps: int = 600  # of phase 1
     encode_batch: int = 128  # trajectories a step
     encode_frames: int = 4  # consecutive frames of each that are encoded
-    encode_lr: float = 4e-3
+    encode_lr: float = 4e-3  # Adam's rate
     variance_weight: float = 0.3  # vicreg: of the variance hinge (0 invites collapse)
     concentration_weight: float = 0.6  # of the layout maps' concentration
     # phase 2, `predict`: predictor and layout encoder, on the codes of the frozen agent encoder
     cached: int = 100_000  # trajectories whose codes are computed once and kept
     auditions: int = 1  # gates that are tried before the phase; the one with the least one-step error goes on
     audition_steps: int = 1_500  # one-step training of each
-    predict_steps: int = 12_000
+    predict_steps: int = 12_000  # of phase 2
     predict_batch: int = 512  # trajectories a step
-    predict_lr: float = 4e-3
+    predict_lr: float = 4e-3  # Adam's rate at the start; a cosine takes it to zero
     teacher_weight: float = 1.0  # of the one-step loss, from true codes at every time step
     unroll_weight: float = 0.1  # of the recurrent unroll's loss
     layout_hold: float = 0.07  # of phase 1's variance and concentration terms for the layout, kept in phase 2

@@ -111,8 +111,12 @@ def check(config: TrainingConfig) -> TrainingConfig:
     for name in ("variance_weight", "concentration_weight", "teacher_weight", "unroll_weight", "layout_hold"):
         if getattr(config, name) < 0:
             raise UserError(f"--{name.replace('_', '-')} must be at least 0, not {getattr(config, name)}")
-    if config.seed >= 2**63 or config.unroll_batch > config.predict_batch:
-        raise UserError("--seed must be below 2**63, and --unroll-batch at most --predict-batch")
+    if config.seed >= 2**63:
+        raise UserError(f"--seed must be below 2**63, not {config.seed}")
+    if config.unroll_batch > config.predict_batch:
+        raise UserError(
+            f"--unroll-batch is {config.unroll_batch}; it can be at most --predict-batch, {config.predict_batch}"
+        )
     for name in ("encode_lr", "predict_lr", "clip"):
         if not getattr(config, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
