@@ -81,7 +81,8 @@ def differing_losses(stated: Metrics, measured: Metrics) -> list[str]:
     def differ(one: float | None, other: float | None) -> bool:
         if one is None or other is None:
             return one is not other
-        return not abs(one - other) <= TOLERANCE * max(one, other) + 5e-3  # a prober's own noise, where a loss is next to nothing
+        noise = 5e-3  # px², the prober's own, where a loss is next to nothing
+        return not abs(one - other) <= TOLERANCE * max(one, other) + noise
 
     pairs = [(name, stated.losses[name], measured.losses[name]) for name in COURSE_SETS]
     return [f"{name} is {show(one)} there, {show(other)} measured" for name, one, other in pairs if differ(one, other)]
