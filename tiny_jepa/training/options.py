@@ -50,10 +50,10 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
             group.add_argument("--" + field.name.replace("_", "-"), metavar="X", help=f"{says} ({_default(field)})")
     arguments, unknown = parser.parse_known_args(argv)
     for option, name in (("--name", arguments.name), ("--resume", arguments.resume)):
-        if name is not None and Path(name).name != name:
+        if name is not None and (Path(name).name != name or name == ".."):
             raise UserError(f"{option} takes the name of a folder in --runs, not '{name}'")
-    settings = [f.name for kind in (TrainingConfig, Architecture) for f in fields(kind)]
-    if arguments.resume and (given := [name for name in settings if getattr(arguments, name) is not None]):
+    keys = [field.name for kind in (TrainingConfig, Architecture) for field in fields(kind)]
+    if arguments.resume and (given := [name for name in keys if getattr(arguments, name) is not None]):
         raise UserError(f"--resume goes on with the run's own settings; leave out --{given[0].replace('_', '-')}")
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings]
