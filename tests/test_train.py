@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
-from tiny_jepa.training.watch import effective_rank, plateau
+from tiny_jepa.training.watch import Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -168,6 +169,13 @@ def test_every_key_is_documented_and_settable():
     assert set(key_comments(TrainingConfig)) == set(vars(TrainingConfig()))
     budget = resolve_budget(parse_arguments(["--budget", "777", "--cached", "9", "--gate-depth", "2", "--clip", "3"]))
     assert budget.training.cached == 9 and budget.training.clip == 3.0 and budget.architecture.gate_depth == 2
+
+
+def test_a_spread_that_is_nan_counts_as_collapsed_wherever_it_stands():
+    watch = Watch()
+    with pytest.raises(UserError, match="std_y is nan"):
+        for step in range(300, 900, 50):
+            watch.check({"std_x": 1.0, "std_y": float("nan"), "std_layout0": 0.5}, step)
 
 
 def test_rank_and_plateau_say_what_they_measure():

@@ -12,6 +12,7 @@ from itertools import product
 from torch import nn
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.models.encoder import GRID_CELLS
 from tiny_jepa.models.jepa import JEPA, Architecture
 
 THREE_LAYERS_FROM = 1_000
@@ -28,7 +29,7 @@ def predicted_count(architecture: Architecture) -> int:
     """Trainable parameters that a model of this architecture has, without building it."""
     a = architecture
     agent = a.agent_channels * a.agent_kernel + (a.agent_channels if a.agent_channels > 1 else 0)
-    agent += 19 if a.agent_pool == "grid" else 0
+    agent += GRID_CELLS + 1 if a.agent_pool == "grid" else 0
     filters = a.layout_channels * a.layout_kernel
     layout = 2 * (filters + (a.layout_channels if a.layout_channels > 1 else 0))
     fan_in, gate = 6, 0

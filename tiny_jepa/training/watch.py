@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -48,7 +50,9 @@ class Watch:
 
     def check(self, figures: dict[str, float], step: int) -> None:
         """Raises a `UserError` that names a collapse which stays."""
-        lowest, name = min((value, name) for name, value in figures.items() if name.startswith("std"))
+        spreads = {name: value for name, value in figures.items() if name.startswith("std")}
+        name = min(spreads, key=lambda name: -math.inf if math.isnan(spreads[name]) else spreads[name])
+        lowest = spreads[name]
         collapsed = step > GRACE_STEPS and not lowest > COLLAPSED_STD  # NaN is a collapse too
         self.found_collapsed = self.found_collapsed + 1 if collapsed else 0
         if self.found_collapsed >= PATIENCE:
