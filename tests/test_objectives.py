@@ -4,6 +4,7 @@
 2. Barlow Twins' loss is zero for equal, decorrelated codes and blind to scale and offset.
 3. BYOL's targets move slowly and receive no gradient.
 4. Concentration is the spatial variance of a map.
+5. The decision loss is least where the gate knows the share of the move that was made, and corrects confident errors.
 """
 
 import math
@@ -22,6 +23,7 @@ from tiny_jepa.objectives import (
     concentration_loss,
     covariance_loss,
     cross_correlation,
+    decision_loss,
     invariance_loss,
     variance_loss,
 )
@@ -98,3 +100,28 @@ def test_concentration_is_the_maps_variance():
 def test_unknown_objective_is_one_sentence():
     with pytest.raises(UserError, match=r"unknown objective 'mae'; there are vicreg, barlow, byol"):
         build_objective("mae", nn.Identity(), nn.Identity(), 16.0)
+
+
+def test_decision_loss_is_the_weighted_logistic_loss():
+    rng = torch.Generator().manual_seed(3)
+    logit, move = torch.randn(6, 1, generator=rng), torch.randn(6, 2, generator=rng)
+    made = torch.tensor([1.0, 0.0, 1.0, 0.0, 0.25, 1.0])
+    expected = 0.0
+    for i in range(6):
+        gate = 1 / (1 + math.exp(-float(logit[i])))
+        length = float(move[i].norm())
+        expected -= length**2 / 2 * (float(made[i]) * math.log(gate) + (1 - float(made[i])) * math.log(1 - gate)) / 6
+    assert float(decision_loss(logit, move, made[:, None] * move)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_decision_loss_corrects_a_gate_that_is_wrong_and_sure_of_it_where_squared_error_does_not():
+    move = torch.tensor([[1.0, 0.5]], requires_grad=True)
+    sure = torch.tensor([[12.0]], requires_grad=True)  # open, but the move was blocked
+    squared = (torch.sigmoid(sure) * move.detach()).square().mean()
+    (weak,) = torch.autograd.grad(squared, sure)
+    (strong,) = torch.autograd.grad(decision_loss(sure, move, torch.zeros(1, 2)), sure)
+    assert float(weak) < 1e-4 and float(strong) == pytest.approx(1.25 / 2, rel=1e-4)
+    assert torch.autograd.grad(decision_loss(sure, move, torch.zeros(1, 2)), move, allow_unused=True) == (None,)
+    grid = torch.linspace(-3, 3, 601)[:, None]
+    losses = torch.stack([decision_loss(g[None], move, 0.3 * move) for g in grid])
+    assert float(torch.sigmoid(grid[losses.argmin()])) == pytest.approx(0.3, abs=0.01)

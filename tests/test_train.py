@@ -1,6 +1,7 @@
 """train.py as its users run it: a short run end to end, kill and resume, collapse, bad input."""
 
 import csv
+import importlib.util
 import json
 import os
 import random
@@ -14,7 +15,10 @@ import pytest
 import torch
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
 from tiny_jepa.training.watch import Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
@@ -54,6 +58,9 @@ def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     assert [int(row["step"]) for row in rows] == [50, 100, 150]
     assert {"loss", "std_x", "std_layout0", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
     assert not (run / "checkpoint.pth").exists()
+    assert (run / "run.png").read_bytes().startswith(b"\x89PNG") and "run.png" in done.stdout
+    if importlib.util.find_spec("tensorboard"):
+        assert list((run / "tensorboard").glob("events.*"))
     # a second run gets its own folder, the same weights, and keeps the earlier file
     train(tmp_path, *SHORT, "--seed", "5")
     assert same(state(tmp_path / "runs" / "100-seed5-2" / "weights.pth"), state(run / "weights.pth"))
@@ -64,10 +71,10 @@ def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     assert same(state(tmp_path / "model_weights.pth"), state(run / "weights.pth"))
 
 
-def interrupt_somewhere(folder, name, after, sign):
+def interrupt_somewhere(folder, name, after, sign, options=SHORT):
     """Starts a run, ends it with a signal once its checkpoint has appeared and `after` seconds have passed."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TINY_JEPA_CHECKPOINT_SECONDS": "0.2"}
-    arguments = ["--resume", name] if (folder / "runs" / name).exists() else [*SHORT, "--name", name, "--no-install"]
+    arguments = ["--resume", name] if (folder / "runs" / name).exists() else [*options, "--name", name, "--no-install"]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -100,11 +107,11 @@ def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, kills):
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
-    out, code = interrupt_somewhere(tmp_path, "stopped", 3.0, signal.SIGINT)
-    if code == 0:
-        pytest.skip("the run had ended before the signal came")
+    endless = [*SHORT, "--encode-steps", "1000000"]  # it cannot have ended when the signal comes
+    out, code = interrupt_somewhere(tmp_path, "stopped", 3.0, signal.SIGINT, endless)
     assert code == 130 and "go on with: python train.py --resume stopped" in out
-    assert "trained in" in train(tmp_path, "--resume", "stopped", "--no-install").stdout
+    step = int(out.split("stopped at step ")[1].split(";")[0])
+    assert step == torch.load(tmp_path / "runs" / "stopped" / "checkpoint.pth", weights_only=True)["step"]
 
 
 def test_a_collapsing_run_is_caught_and_named(tmp_path):
@@ -146,7 +153,8 @@ def test_other_objectives_and_poolings_train(tmp_path, objective, model):
         ("--name ../x", "--name takes the name of a folder"),
         ("--resume x --seed 3", "leave out --seed"),
         ("--threads 0", "--threads must be at least 1"),
-        ("--teacher-weight 0 --unroll-weight 0", "cannot both be 0"),
+        ("--teacher-weight 0 --decision-weight 0 --unroll-weight 0", "all 0: nothing would be predicted"),
+        ("--teacher-weight 0 --decision-weight 0 --auditions 2", "give --auditions 1"),
         ("--data nowhere", "no such data folder: nowhere"),
         ("--resume nothing", "no run in runs/nothing"),
         ("--device warp", "no device 'warp' here"),
@@ -163,6 +171,21 @@ def test_an_unwritable_runs_folder_is_said_at_once(tmp_path):
     (tmp_path / "taken").write_text("")
     done = train(tmp_path, *SHORT, "--runs", "taken", check=False)
     assert done.returncode == 2 and "cannot write taken" in done.stderr
+
+
+def test_one_step_losses_are_those_of_the_cell():
+    generator = torch.Generator().manual_seed(0)
+    cell = GatedCell((4, 4))
+    torch.nn.init.eye_(cell.action.weight)
+    codes = Codes(*(torch.randn(3, *shape, generator=generator) for shape in ((5, 2), (4, 2), (2, 64))))
+    layouts = torch.randn(3, 2, generator=generator)
+    both = one_step_terms(cell, codes, layouts, TrainingConfig(teacher_weight=2.0))
+    assert set(both) == {"teacher", "decision"}
+    assert float(both["teacher"]) == pytest.approx(2 * one_step_error(cell, codes, layouts))
+    step = 256 * (cell(codes.agent[1, 2], codes.actions[1, 2], layouts[1]) - codes.agent[1, 3]).square().mean()
+    alone = Codes(codes.agent[1:2, 2:4], codes.actions[1:2, 2:3], codes.layout_profiles[1:2])
+    assert one_step_error(cell, alone, layouts[1:2]) == pytest.approx(float(step), rel=1e-5)
+    assert one_step_terms(cell, codes, layouts, TrainingConfig(teacher_weight=0.0, decision_weight=0.0)) == {}
 
 
 def test_every_key_is_documented_and_settable():

@@ -32,6 +32,7 @@ class Result:
     lift: bool  # read out at the lifted representation (True) or at the bare code
     seeds: list[int]
     losses: dict[str, list[float] | None]  # px², one a seed; None: set not available
+    minutes: float | None = None  # of training; None where nothing was trained
 
     def mean(self, name: str) -> float | None:
         """Mean over the seeds in px²; None where the set was not available."""

@@ -86,4 +86,5 @@ def result_of(
         lift=scored.lift,
         seeds=seeds,
         losses=losses,
+        minutes=scored.metadata.get("minutes"),
     )

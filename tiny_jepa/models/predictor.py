@@ -50,7 +50,12 @@ class GatedCell(nn.Module):
             seen = torch.relu(self.hidden[-1](seen))
         return self.out(seen) * self.log_gain.exp()
 
+    def propose(self, code: Tensor, action: Tensor, layout: Tensor) -> tuple[Tensor, Tensor]:
+        """code [..., 2], action [..., 2] px, layout [..., 2] -> the free move [..., 2], the gate's logit [..., 1]."""
+        move = self.action(action)
+        return move, self.gate_logit(code + move, action, layout)
+
     def forward(self, code: Tensor, action: Tensor, layout: Tensor) -> Tensor:
         """code [..., 2], action [..., 2] px, layout [..., 2] -> next code [..., 2]."""
-        move = self.action(action)
-        return code + torch.sigmoid(self.gate_logit(code + move, action, layout)) * move
+        move, logit = self.propose(code, action, layout)
+        return code + torch.sigmoid(logit) * move

@@ -9,14 +9,13 @@ import math
 
 import numpy as np
 import torch
-from einops import repeat
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.one_step import one_step_error, one_step_terms
 
 JUDGED = 4_000  # trajectories that the candidates are compared on
 
@@ -37,22 +36,14 @@ def best_gate(model: JEPA, codes: Codes, config: TrainingConfig) -> dict[str, Te
             decay = 0.5 * (1 + math.cos(math.pi * step / config.audition_steps))
             optimizer.param_groups[0]["lr"] = config.predict_lr * min(1.0, (step + 1) / 100) * max(decay, 0.1)
             chosen = torch.from_numpy(rng.integers(0, len(layouts), config.predict_batch))
-            loss = one_step_error(cell, codes.select(chosen), layouts[chosen])
+            loss = torch.stack(list(one_step_terms(cell, codes.select(chosen), layouts[chosen], config).values())).sum()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(cell.parameters(), config.clip)
             optimizer.step()
-        with torch.no_grad():
-            judged = slice(0, JUDGED)
-            error = float(one_step_error(cell, Codes(*(part[judged] for part in codes)), layouts[judged]))
+        judged = slice(0, JUDGED)
+        error = one_step_error(cell, Codes(*(part[judged] for part in codes)), layouts[judged])
         if error < least:
             best, least = cell.state_dict(), error
         bar.set_postfix_str(f"least one-step error {least:.4f} px²")
     return best
-
-
-def one_step_error(cell: nn.Module, batch: Codes, layouts: Tensor) -> Tensor:
-    """Mean squared error of one-step predictions from true codes, px²."""
-    each = repeat(layouts, "b d -> b t d", t=batch.actions.shape[1])
-    predicted = cell(batch.agent[:, :-1], batch.actions, each)
-    return UNIT**2 * (predicted - batch.agent[:, 1:]).square().mean()

@@ -22,6 +22,7 @@ from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.loop import Seen, Trainer
 from tiny_jepa.training.options import parse_arguments, resolve_budget
+from tiny_jepa.training.picture import draw_run
 from tiny_jepa.training.run import Run, command_line, free_name, read_config
 from tiny_jepa.training.watch import Watch, plateau
 from tiny_jepa.weights import save_weights
@@ -59,6 +60,7 @@ def main(argv: list[str]) -> int:
     else:
         run.describe(budget, command, source.spec, count_parameters(model))
         run.save(trainer)  # a folder that cannot be written to is found now, not hours later
+    run.open_board(trainer.step)
     try:
         figures = train(trainer, run)
     except KeyboardInterrupt:
@@ -71,6 +73,10 @@ def main(argv: list[str]) -> int:
     if figures and (says := plateau(figures)):
         print(f"warning: {says}")
     print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
+    try:
+        print(f"its course: {draw_run(run.folder)}")
+    except UserError as error:
+        print(f"no picture of the run: {error}")
     if not arguments.no_install:
         install(run)
     return 0

@@ -26,6 +26,7 @@ class TrainingConfig:
     predict_batch: int = 512  # trajectories a step
     predict_lr: float = 4e-3  # Adam's rate at the start; a cosine takes it to zero
     teacher_weight: float = 1.0  # of the one-step loss, from true codes at every time step
+    decision_weight: float = 1.0  # of the gate's logistic loss on the same steps: was the move made?
     unroll_weight: float = 0.1  # of the recurrent unroll's loss
     layout_hold: float = 0.07  # of phase 1's variance and concentration terms for the layout, kept in phase 2
     unroll_batch: int = 128  # trajectories of the batch that are unrolled

@@ -20,14 +20,15 @@ from torch import Tensor, nn
 
 from tiny_jepa.augment import augment
 from tiny_jepa.data import TrajectorySet
-from tiny_jepa.models.encoder import UNIT, marginals
+from tiny_jepa.models.encoder import UNIT, centroid, marginals
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.objectives import build_objective, concentration_loss, variance_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
 from tiny_jepa.objectives.vicreg import TARGET_STD
-from tiny_jepa.training.audition import best_gate, one_step_error
+from tiny_jepa.training.audition import best_gate
 from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.one_step import one_step_terms
 
 WARM_UP = 100  # steps of each phase
 
@@ -138,11 +139,11 @@ class Trainer:
         agent_profiles = marginals(rearrange(states[:, :, 0], "b t h w -> (b t) h w"))
         codes = rearrange(model.agent_encoder(agent_profiles), "(b t) d -> b t d", t=window)
         layout_profiles = marginals(states[:, 0, 1])
-        layout = model.layout_encoder(layout_profiles)
+        maps = model.layout_encoder.maps(layout_profiles)
+        layout = centroid(maps)
         predicted = model.unroll(codes[:, 0], actions, layout.detach())  # the gate at rest has nothing to teach it
         shift = int(rng.integers(-TWIN_SHIFT, TWIN_SHIFT + 1))
         terms = self.objective.terms(EncodedStep(predicted, codes, layout, agent_profiles, layout_profiles, shift))
-        maps = model.layout_encoder.maps(layout_profiles)
         terms["concentration"] = c.concentration_weight * concentration_loss(maps, UNIT)
         return terms, Seen(states.shape[0] * states.shape[1], codes.detach(), actions, layout.detach())
 
@@ -150,10 +151,9 @@ class Trainer:
         c, model = self.config, self.model
         assert self.codes is not None
         batch = self.codes.select(torch.from_numpy(rng.integers(0, len(self.codes.agent), c.predict_batch)))
-        layout = model.layout_encoder(batch.layout_profiles)
-        terms = {}
-        if c.teacher_weight:
-            terms["teacher"] = c.teacher_weight * one_step_error(model.predictor, batch, layout)
+        maps = model.layout_encoder.maps(batch.layout_profiles)
+        layout = centroid(maps)
+        terms = one_step_terms(model.predictor, batch, layout, c)
         if c.unroll_weight:
             n, horizon = c.unroll_batch, self._horizon()
             start = int(rng.integers(0, batch.actions.shape[1] - horizon + 1))
@@ -161,7 +161,7 @@ class Trainer:
             predicted = model.unroll(target[:, 0], batch.actions[:n, start : start + horizon], layout[:n])
             terms["unroll"] = c.unroll_weight * UNIT**2 * (predicted - target).square().mean()
         if c.layout_hold:  # until the gate makes use of the layout code, its errors must not wear it away
-            hold = c.concentration_weight * concentration_loss(model.layout_encoder.maps(batch.layout_profiles), UNIT)
+            hold = c.concentration_weight * concentration_loss(maps, UNIT)
             if c.objective == "vicreg":
                 hold = hold + c.variance_weight * variance_loss(layout, TARGET_STD)
             terms["layout"] = c.layout_hold * hold

@@ -108,7 +108,14 @@ def check(config: TrainingConfig) -> TrainingConfig:
     for name, lowest in at_least.items():
         if getattr(config, name) < lowest:
             raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(config, name)}")
-    for name in ("variance_weight", "concentration_weight", "teacher_weight", "unroll_weight", "layout_hold"):
+    for name in (
+        "variance_weight",
+        "concentration_weight",
+        "teacher_weight",
+        "decision_weight",
+        "unroll_weight",
+        "layout_hold",
+    ):
         if getattr(config, name) < 0:
             raise UserError(f"--{name.replace('_', '-')} must be at least 0, not {getattr(config, name)}")
     if config.seed >= 2**63:
@@ -120,8 +127,10 @@ def check(config: TrainingConfig) -> TrainingConfig:
     for name in ("encode_lr", "predict_lr", "clip"):
         if not getattr(config, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
-    if not (config.teacher_weight or config.unroll_weight):
-        raise UserError("--teacher-weight and --unroll-weight cannot both be 0: nothing would be predicted")
+    if not (config.teacher_weight or config.decision_weight or config.unroll_weight):
+        raise UserError("--teacher-weight, --decision-weight and --unroll-weight are all 0: nothing would be predicted")
+    if config.auditions > 1 and not (config.teacher_weight or config.decision_weight):
+        raise UserError("auditions are trained on one-step predictions, whose weights are 0; give --auditions 1")
     return config
 
 

@@ -27,7 +27,7 @@ CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
 
 
 class Run:
-    """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth."""
+    """`runs/NAME/`: config.json, log.csv (and tensorboard/), checkpoint.pth and, at the end, weights.pth."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,6 +35,7 @@ class Run:
         self.weights = folder / "weights.pth"
         self.seconds = 0.0  # of training, over all its processes
         self._since = self._saved = time.monotonic()
+        self._board: Any = None
 
     def describe(self, budget: Budget, command: str, data: str, parameters: int) -> None:
         """Writes config.json: the resolved configuration and all that names this run."""
@@ -55,6 +56,14 @@ class Run:
         write_atomically(
             self.folder / "config.json", lambda path: path.write_text(json.dumps(content, indent=1) + "\n")
         )
+
+    def open_board(self, step: int) -> None:
+        """Logs to TensorBoard too, where it is installed; what an earlier process wrote after `step` is dropped."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            return
+        self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
 
     def save(self, trainer: Trainer) -> None:
         """Writes the checkpoint."""
@@ -93,6 +102,10 @@ class Run:
             if file.tell() == 0:
                 writer.writerow(columns)
             writer.writerow([row[name] for name in columns])
+        if self._board is not None:
+            for name in columns:
+                if name not in ("step", "phase"):
+                    self._board.add_scalar(name, row[name], row["step"])
 
     def _tick(self) -> None:
         now = time.monotonic()

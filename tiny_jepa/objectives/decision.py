@@ -1,0 +1,22 @@
+"""The decision loss of a gated prediction `z' = z + g m`: was the move `m` made, or not?
+
+The share of `m` that the code really moved by says so, without a label. Squared error through a sigmoid barely
+corrects a gate that is wrong and sure of it; the logistic loss, a proper score with the same minimum, does
+(Gneiting & Raftery 2007, "Strictly proper scoring rules, prediction, and estimation").
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+
+def decision_loss(logit: Tensor, move: Tensor, moved: Tensor) -> Tensor:
+    """Logistic loss of gates against the share of each move that was made, weighted by the move's squared length:
+    logit [..., 1], proposed move [..., D], observed move [..., D] -> scalar in units of codes squared, a coordinate's
+    share. It teaches the gate alone: the move gets no gradient."""
+    move = move.detach()
+    squared = move.square().sum(-1, keepdim=True)
+    share = ((moved * move).sum(-1, keepdim=True) / squared.clamp_min(1e-6)).clamp(0, 1)
+    losses = binary_cross_entropy_with_logits(logit, share.detach(), reduction="none")
+    return (squared * losses).mean() / move.shape[-1]
