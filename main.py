@@ -23,7 +23,7 @@ from evaluator import ProbingEvaluator
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.evaluation.measure import EXPERT, LONG, SHORT, load_group, measure
+from tiny_jepa.evaluation.measure import EXPERT, LONG, SHORT, Group, load_group, measure
 from tiny_jepa.evaluation.metrics_file import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
 from tiny_jepa.evaluation.results import line, write_result
 from tiny_jepa.evaluation.scored import choose_model, result_of
@@ -38,17 +38,18 @@ METRICS = ROOT / "metrics.txt"
 
 def load_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
     """The loader that trains the prober of the short sets, and those it scores. Batches move to `device` later."""
-    train, scored = load_group(SHORT, source or open_source())
-    if train is None:
-        raise UserError(f"{(source or open_source()).root} has no set {SHORT.train}, which trains the prober")
-    return train, scored
+    return _load(SHORT, source or open_source())
 
 
 def load_expert_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
     """The same for the expert set."""
-    train, scored = load_group(EXPERT, source or open_source())
+    return _load(EXPERT, source or open_source())
+
+
+def _load(group: Group, source: Source) -> tuple[Loader, dict[str, Loader]]:
+    train, scored = load_group(group, source)
     if train is None:
-        raise UserError(f"{(source or open_source()).root} has no set {EXPERT.train}, which trains the prober")
+        raise UserError(f"{source.root} has no set {group.train}, which trains the prober")
     return train, scored
 
 

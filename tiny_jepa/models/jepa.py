@@ -47,15 +47,18 @@ class JEPA(nn.Module):
         a = self.architecture = architecture
         self.agent_encoder = AgentEncoder(a.agent_channels, a.agent_kernel, a.agent_pool)
         self.layout_encoder = LayoutEncoder(a.layout_channels, a.layout_kernel)
-        self.predictor = GatedCell(a.gate_widths, a.gate_depth, a.relative)
+        self.predictor = self._new_predictor()
         self.repr_dim = a.repr_dim or 2
+
+    def _new_predictor(self) -> GatedCell:
+        a = self.architecture
+        return GatedCell(a.gate_widths, a.gate_depth, a.relative)
 
     def fresh_predictor(self, seed: int) -> GatedCell:
         """An untrained predictor of this architecture, drawn from `seed` without touching the global generator."""
-        a = self.architecture
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return GatedCell(a.gate_widths, a.gate_depth, a.relative)
+            return self._new_predictor()
 
     def encode_agent(self, frames: Tensor) -> Tensor:
         """frames [N, 2, H, W], uint8 or float -> agent codes [N, 2] in units of 16 px."""
