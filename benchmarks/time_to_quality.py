@@ -1,6 +1,6 @@
 """Time to quality: after how many minutes of training `2k` is below the best published figure of each column.
 
-    python -m benchmarks.time_to_quality [--seeds 0 1 2] [--until 181]
+    python -m benchmarks.time_to_quality [--seeds 0 1 2] [--until 151]
 
 Trains the preset as train.py does, keeps the weights at set times, stops at `--until` seconds and grades what was kept
 by the course's protocol. The clock runs from before the first trajectory is made, and stands still while weights are
@@ -38,7 +38,7 @@ from tiny_jepa.weights import write_atomically
 BUDGET = "2k"
 PUBLISHED = {"normal": 0.325, "wall": 0.742, "wall_other": 2.80, "expert": 1.23}
 """Best published figure of each column, px²."""
-KEPT_AT = (30, 45, 60, 75, 90, 105, 120, 150, 180)
+KEPT_AT = (30, 45, 60, 75, 90, 120, 150)
 """Seconds of training."""
 STORED = Path("results/time_to_quality/2k.json")
 PAGE, PICTURE = Path("docs/training.md"), Path("docs/images/time_to_quality.png")
@@ -120,7 +120,7 @@ def draw(stored: dict[str, Any]) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.time_to_quality", description="Grades timed snapshots.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--until", type=float, default=KEPT_AT[-1] + 1, help="seconds of training (181)")
+    parser.add_argument("--until", type=float, default=KEPT_AT[-1] + 1, help="seconds of training (151)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     seeds = {str(seed): grade(snapshots(BUDGET, seed, args.until)) for seed in args.seeds}

@@ -21,8 +21,8 @@ JUDGED = 4_000  # trajectories that the candidates are compared on
 
 
 def best_gate(model: JEPA, codes: Codes, config: TrainingConfig) -> dict[str, Tensor]:
-    """Trains `auditions` freshly drawn predictors for `audition_steps` on one-step predictions, the encoders frozen
-    -> the state of the one with the least one-step error in px²."""
+    """Trains the gates of `auditions` freshly drawn predictors for `audition_steps` on one-step predictions, encoders
+    and action map frozen -> the state of the one with the least one-step error in px²."""
     with torch.no_grad():
         layouts = model.layout_encoder(codes.layout_profiles)
     best, least = model.predictor.state_dict(), math.inf
@@ -30,7 +30,8 @@ def best_gate(model: JEPA, codes: Codes, config: TrainingConfig) -> dict[str, Te
     for number in bar:
         cell = model.fresh_predictor(seed=config.seed * 1_000 + number).to(layouts.device)
         cell.action.load_state_dict(model.predictor.action.state_dict())
-        optimizer = torch.optim.Adam(cell.parameters(), betas=(0.9, 0.99))
+        learned = [p for name, p in cell.named_parameters() if not name.startswith("action.")]
+        optimizer = torch.optim.Adam(learned, betas=(0.9, 0.99))  # a gate that a larger move makes up for never shuts
         rng = np.random.default_rng([config.seed, 3, number])
         for step in range(config.audition_steps):
             decay = 0.5 * (1 + math.cos(math.pi * step / config.audition_steps))
@@ -39,7 +40,7 @@ def best_gate(model: JEPA, codes: Codes, config: TrainingConfig) -> dict[str, Te
             loss = torch.stack(list(one_step_terms(cell, codes.select(chosen), layouts[chosen], config).values())).sum()
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(cell.parameters(), config.clip)
+            nn.utils.clip_grad_norm_(learned, config.clip)
             optimizer.step()
         judged = slice(0, JUDGED)
         error = one_step_error(cell, Codes(*(part[judged] for part in codes)), layouts[judged])
