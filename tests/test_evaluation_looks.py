@@ -10,7 +10,7 @@ import torch
 
 from tiny_jepa.data import ProceduralSet, SetRecipe, Source
 from tiny_jepa.evaluation import look
-from tiny_jepa.evaluation.looks import binned, error_map, examples, layout_channels, read_layouts, read_out_all
+from tiny_jepa.evaluation.looks import ReadOut, binned, error_map, examples, layout_channels, read_layouts, read_out_all
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.weights import save_weights
 from tiny_jepa.world import World
@@ -55,6 +55,16 @@ def test_bins_and_cells():
     assert np.isnan(binned(values, errors, np.array([0, 1, 2, 3]))[2])
     cells = error_map(np.array([[0.5, 1.5], [0.6, 1.6], [1.5, 0.5]]), errors, np.array([0, 1, 2]))
     assert cells[1, 0] == 2.0 and cells[0, 1] == 5.0 and np.isnan(cells[0, 0])
+
+
+def test_the_tail_table_says_what_the_worst_ten_trajectories_make():
+    true = np.zeros((20, 3, 2))
+    predicted = true.copy()
+    predicted[:2] = 3.0  # two of twenty are 9 px² off, the rest 0.01
+    predicted[2:] = 0.1
+    read = ReadOut(predicted, true, true, np.zeros((20, 2)), np.zeros((20, 4, 4)))
+    line = look.tail_table({"normal": read}).splitlines()[-1]
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["normal", "0.909", "0.0100", "2 of 20", "99%", "0.0100"]
 
 
 def test_the_verb_draws_everything(tmp_path: Path, monkeypatch, capsys):

@@ -35,6 +35,7 @@ def main(argv: list[str]) -> None:
     sets = read_out_all(scored.model, source, prober_source, device)
     probed = probe_encoders(scored.model, source, prober_source, device)  # type: ignore[arg-type]
     print(f"\nError by time step, px²\n{time_table(sets)}")
+    print(f"\nHow few trajectories make the error (a trajectory's error: its mean over time, px²)\n{tail_table(sets)}")
     print(f"\nError by distance from the wall's centre, px²\n{wall_table(sets)}")
     name = f"tiny_jepa {scored.name}"
     written = [
@@ -60,6 +61,18 @@ def time_table(sets: dict[str, ReadOut]) -> str:
         cells = [number(float(errors[step])) if step < len(errors) else "" for step in steps]
         rows.append([name, *cells, number(float(read.errors(reckoned=True).mean(0)[-1]))])
     return markdown(["set", *(f"t = {step}" for step in steps), "last, dead reckoning"], rows)
+
+
+def tail_table(sets: dict[str, ReadOut]) -> str:
+    """Each set's mean error beside its median trajectory's, and what the worst ten trajectories make of it."""
+    rows = []
+    for name, read in sets.items():
+        errors = np.sort(read.errors().mean(1))
+        share, rest = errors[-10:].sum() / errors.sum(), errors[:-10].mean() if len(errors) > 10 else np.nan
+        bad = f"{(errors > 1).sum()} of {len(errors):,}"
+        shown = [number(float(errors.mean())), number(float(np.median(errors))), bad, f"{share:.0%}"]
+        rows.append([name, *shown, "–" if np.isnan(rest) else number(float(rest))])
+    return markdown(["set", "mean", "median", "above 1 px²", "share of the worst ten", "mean without them"], rows)
 
 
 def wall_table(sets: dict[str, ReadOut]) -> str:
