@@ -20,6 +20,7 @@ from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
+from tiny_jepa.training.run import essential
 from tiny_jepa.training.watch import Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
 
@@ -186,6 +187,11 @@ def test_one_step_losses_are_those_of_the_cell():
     alone = Codes(codes.agent[1:2, 2:4], codes.actions[1:2, 2:3], codes.layout_profiles[1:2])
     assert one_step_error(cell, alone, layouts[1:2]) == pytest.approx(float(step), rel=1e-5)
     assert one_step_terms(cell, codes, layouts, TrainingConfig(teacher_weight=0.0, decision_weight=0.0)) == {}
+
+
+def test_weights_name_the_command_that_trains_them_again():
+    typed = "python train.py --budget 250 --name x --seed 3 --runs=a --runs 'b c' --no-install --data 'my data'"
+    assert essential(typed) == "python train.py --budget 250 --seed 3 --data 'my data'"
 
 
 def test_every_key_is_documented_and_settable():

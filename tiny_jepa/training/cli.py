@@ -23,7 +23,7 @@ from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.loop import Seen, Trainer
 from tiny_jepa.training.options import parse_arguments, resolve_budget
 from tiny_jepa.training.picture import draw_run
-from tiny_jepa.training.run import Run, command_line, free_name, read_config
+from tiny_jepa.training.run import Run, command_line, essential, free_name, read_config
 from tiny_jepa.training.watch import Watch, plateau
 from tiny_jepa.weights import save_weights
 
@@ -125,7 +125,7 @@ def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, d
         "budget": budget.name,
         "budget_limit": budget.limit,
         "parameters": count_parameters(trainer.model.requires_grad_(True)),
-        "command": command,
+        "command": essential(command),
         "seed": config.seed,
         "steps": trainer.total_steps,
         "audition_steps": auditioned,

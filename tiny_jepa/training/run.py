@@ -155,3 +155,14 @@ def git_revision() -> str | None:
 def command_line() -> str:
     """The command as it was typed."""
     return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def essential(command: str) -> str:
+    """A training command without the options that say only where files go: it trains the same weights."""
+    words, kept = iter(shlex.split(command)), []
+    for word in words:
+        if word in ("--name", "--runs"):
+            next(words, None)
+        elif word != "--no-install" and not word.startswith(("--name=", "--runs=")):
+            kept.append(word)
+    return shlex.join(kept)
