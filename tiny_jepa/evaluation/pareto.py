@@ -60,8 +60,10 @@ def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
     known = sorted((e for e in ours if e.losses[name] is not None), key=lambda e: e.parameters or 0)
     trained = [entry for entry in known if entry.mark == "ours"]
     axis.plot([e.parameters for e in trained], [_height(e, name) for e in trained], "o-", ms=8, color=OURS)
-    for entry in trained:
-        _label(axis, entry, name, entry.name.split()[-1], (0, 7), OURS)
+    for i, entry in enumerate(trained):  # above and below in turn: neighbours would write over each other
+        _label(
+            axis, entry, name, entry.name.split()[-1], (0, -7 if i % 2 else 7), OURS, va="top" if i % 2 else "bottom"
+        )
     for entry in known:
         if entry.mark == "reference" and entry.parameters:
             axis.plot(entry.parameters, _height(entry, name), "x", ms=8, color=OURS)
