@@ -79,6 +79,7 @@ def interrupt_somewhere(folder, name, after, sign, options=SHORT):
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `&` leaves it ignored
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (folder / "runs" / name / "checkpoint.pth").exists() and time.monotonic() < deadline:
