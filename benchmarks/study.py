@@ -58,12 +58,19 @@ class Grid:
     page: Path
     rows: list[Row]
 
+    def source(self, row: Row) -> Row:
+        """The row whose weights `row` scores."""
+        return next(other for other in self.rows if other.name == row.of)
+
     def weights(self, row: Row, seed: int) -> Path:
-        source = next(other for other in self.rows if other.name == row.of)
-        return Path("runs") / self.name / f"{source.slug}-seed{seed}" / "weights.pth"
+        return Path("runs") / self.name / f"{self.source(row).slug}-seed{seed}" / "weights.pth"
 
     def result(self, row: Row, seed: int) -> Path:
         return Path("results") / self.name / f"{row.slug}-seed{seed}.json"
+
+    def stopped(self, row: Row, seed: int) -> Path:
+        """There where train.py stopped the run; holds the sentence it said."""
+        return self.result(self.source(row), seed).with_suffix(".stopped")
 
 
 def read_grid(name: str) -> Grid:
@@ -95,7 +102,7 @@ def run(command: list[str], log: Path) -> int:
 def train(grid: Grid, row: Row, seed: int) -> None:
     """Trains a row's model, or goes on where it stopped; one that train.py stops leaves the sentence it said."""
     weights = grid.weights(row, seed)
-    folder, stopped = weights.parent, grid.result(row, seed).with_suffix(".stopped")
+    folder, stopped = weights.parent, grid.stopped(row, seed)
     if row.train is None or weights.is_file() or stopped.is_file():
         return
     if (folder / "config.json").is_file():
@@ -113,10 +120,9 @@ def train(grid: Grid, row: Row, seed: int) -> None:
 def score(grid: Grid, row: Row, seed: int) -> None:
     """Stores the losses of a row's model."""
     result, weights = grid.result(row, seed), grid.weights(row, seed)
-    if result.is_file() or grid.result(row, seed).with_suffix(".stopped").is_file():
+    if result.is_file() or grid.stopped(row, seed).is_file():
         return
-    trained = any(other.train is not None for other in grid.rows if other.name == row.of)
-    which = ["--weights", str(weights)] if trained else []
+    which = [] if grid.source(row).train is None else ["--weights", str(weights)]
     log = Path("runs") / grid.name / f"{row.slug}-seed{seed}-score.log"
     if run(["main.py", *which, *row.score, "--store", str(result)], log):
         raise UserError(f"scoring of '{row.name}', seed {seed}, failed; see {log}")
@@ -137,7 +143,7 @@ def table(grid: Grid) -> str:
     lines = []
     for row in grid.rows:
         stored = [path for seed in row.seeds if (path := grid.result(row, seed)).is_file()]
-        stopped = sum(grid.result(row, seed).with_suffix(".stopped").is_file() for seed in row.seeds)
+        stopped = sum(grid.stopped(row, seed).is_file() for seed in row.seeds)
         if stored or stopped:
             lines.append(cells(row, [read_result(path) for path in stored], stopped))
     return markdown(["row", "what differs", "parameters", "seeds", "minutes", *SETS[:-1], "long (ours)"], lines)

@@ -29,6 +29,7 @@ from tiny_jepa.errors import run_cli
 from tiny_jepa.evaluation.measure import EXPERT, SHORT, measure
 from tiny_jepa.evaluation.plotting import pyplot, save
 from tiny_jepa.evaluation.readme import replaced
+from tiny_jepa.evaluation.scoring import best_published, read_peers
 from tiny_jepa.evaluation.tables import markdown, number
 from tiny_jepa.models.budget import build
 from tiny_jepa.models.jepa import JEPA
@@ -36,7 +37,7 @@ from tiny_jepa.training.loop import Seen, Trainer
 from tiny_jepa.weights import write_atomically
 
 BUDGET = "2k"
-PUBLISHED = {"normal": 0.325, "wall": 0.742, "wall_other": 2.80, "expert": 1.23}
+PUBLISHED = best_published(read_peers())
 """Best published figure of each column, px²."""
 KEPT_AT = (30, 45, 60, 75, 90, 120, 150)
 """Seconds of training."""

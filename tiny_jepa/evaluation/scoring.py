@@ -52,6 +52,12 @@ def read_peers(path: Path = PEERS) -> list[Entry]:
         ]
 
 
+def best_published(peers: Sequence[Entry]) -> dict[str, float]:
+    """The least figure of each column among the rows marked `fair`, px²."""
+    fair = [peer for peer in peers if peer.mark == "fair" and peer.parameters]
+    return {name: min(value for peer in fair if (value := peer.losses[name]) is not None) for name in COURSE_SETS}
+
+
 def our_entries(results: Sequence[Result]) -> list[Entry]:
     """Our rows: every stored result with the lift. What was not trained is there for reference."""
     return [

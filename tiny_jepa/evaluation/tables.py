@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tiny_jepa.evaluation.measure import COURSE_SETS, SETS
 from tiny_jepa.evaluation.results import Result
-from tiny_jepa.evaluation.scoring import FULL_MARKS, Entry, points, ranks
+from tiny_jepa.evaluation.scoring import FULL_MARKS, Entry, best_published, points, ranks
 
 OURS = ("ours", "reference")
 HOW_SCORED = f"""\
@@ -76,7 +76,7 @@ def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
             name = f"**{name}**" if result.lift else name
         rows.append([name, size(result.parameters), *cells, result.data])
     fair = [peer for peer in peers if peer.mark == "fair" and peer.parameters]
-    best = {name: min(value for peer in fair if (value := peer.losses[name]) is not None) for name in COURSE_SETS}
+    best = best_published(peers)
     rows.append(["best published, each column", "–", *(number(best[name]) for name in COURSE_SETS), "–", "course"])
     for peer in (min(fair, key=lambda p: p.losses["normal"] or 1e9), min(fair, key=lambda p: p.parameters or 1e9)):
         cells = [number(peer.losses[name]) for name in COURSE_SETS]

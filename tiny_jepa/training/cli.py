@@ -35,8 +35,6 @@ def main(argv: list[str]) -> int:
     arguments = parse_arguments(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     root = Path(arguments.runs)
-    if arguments.threads < 1:
-        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     torch.set_num_threads(arguments.threads)
     if arguments.resume:
         run = Run(root / arguments.resume)

@@ -52,6 +52,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     for option, name in (("--name", arguments.name), ("--resume", arguments.resume)):
         if name is not None and (Path(name).name != name or name == ".."):
             raise UserError(f"{option} takes the name of a folder in --runs, not '{name}'")
+    if arguments.threads < 1:
+        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     keys = [field.name for kind in (TrainingConfig, Architecture) for field in fields(kind)]
     if arguments.resume and (given := [name for name in keys if getattr(arguments, name) is not None]):
         raise UserError(f"--resume goes on with the run's own settings; leave out --{given[0].replace('_', '-')}")
@@ -101,10 +103,13 @@ def check(config: TrainingConfig) -> TrainingConfig:
         "encode_frames": 2,
         "cached": 2,
         "predict_steps": 1,
+        "predict_batch": 2,
+        "unroll_batch": 1,
         "horizon": 1,
         "auditions": 1,
+        "audition_steps": 1,
+        "seed": 0,
     }
-    at_least |= {"predict_batch": 2, "unroll_batch": 1, "seed": 0, "audition_steps": 1}
     for name, lowest in at_least.items():
         if getattr(config, name) < lowest:
             raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(config, name)}")
