@@ -38,8 +38,17 @@ PROFILED = 8  # functions of each profile
 def settings(budget: Budget, phase: str, batch: int) -> TrainingConfig:
     """A short run, nearly all of it in one phase."""
     if phase == "encode":
-        return replace(budget.training, encode_batch=batch, encode_steps=ENCODE_STEPS + 1, predict_steps=0)
-    short = replace(budget.training, encode_steps=1, encode_batch=2, cached=TRAJECTORIES, predict_steps=PREDICT_STEPS)
+        return replace(
+            budget.training, encode_batch=batch, encode_steps=ENCODE_STEPS + 1, predict_steps=0, sharpen_steps=0
+        )
+    short = replace(
+        budget.training,
+        encode_steps=1,
+        encode_batch=2,
+        cached=TRAJECTORIES,
+        predict_steps=PREDICT_STEPS,
+        sharpen_steps=0,
+    )
     return replace(short, predict_batch=batch, unroll_batch=min(batch, budget.training.unroll_batch))
 
 

@@ -40,6 +40,10 @@ class GatedCell(nn.Module):
         nn.init.zeros_(self.action.weight)
         nn.init.constant_(self.out.bias, OPEN_BIAS)
 
+    def gate_parameters(self) -> list[nn.Parameter]:
+        """All but the action map."""
+        return [parameter for name, parameter in self.named_parameters() if not name.startswith("action.")]
+
     def gate_logit(self, proposed: Tensor, action: Tensor, layout: Tensor) -> Tensor:
         """proposed [..., 2], action [..., 2] px, layout [..., 2] -> logit [..., 1]."""
         layout = (proposed - layout) * RELATIVE_SCALE if self.relative else layout - CENTRE

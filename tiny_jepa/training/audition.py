@@ -30,20 +30,20 @@ def best_gate(model: JEPA, codes: Codes, config: TrainingConfig) -> dict[str, Te
     for number in bar:
         cell = model.fresh_predictor(seed=config.seed * 1_000 + number).to(layouts.device)
         cell.action.load_state_dict(model.predictor.action.state_dict())
-        learned = [p for name, p in cell.named_parameters() if not name.startswith("action.")]
+        learned = cell.gate_parameters()
         optimizer = torch.optim.Adam(learned, betas=(0.9, 0.99))  # a gate that a larger move makes up for never shuts
         rng = np.random.default_rng([config.seed, 3, number])
         for step in range(config.audition_steps):
             decay = 0.5 * (1 + math.cos(math.pi * step / config.audition_steps))
             optimizer.param_groups[0]["lr"] = config.predict_lr * min(1.0, (step + 1) / 100) * max(decay, 0.1)
             chosen = torch.from_numpy(rng.integers(0, len(layouts), config.predict_batch))
-            loss = torch.stack(list(one_step_terms(cell, codes.select(chosen), layouts[chosen], config).values())).sum()
+            terms = one_step_terms(cell, codes.agent[chosen], codes.actions[chosen], layouts[chosen], config)
+            loss = torch.stack(list(terms.values())).sum()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(learned, config.clip)
             optimizer.step()
-        judged = slice(0, JUDGED)
-        error = one_step_error(cell, Codes(*(part[judged] for part in codes)), layouts[judged])
+        error = one_step_error(cell, codes.agent[:JUDGED], codes.actions[:JUDGED], layouts[:JUDGED])
         if error < least:
             best, least = cell.state_dict(), error
         bar.set_postfix_str(f"least one-step error {least:.4f} px²")

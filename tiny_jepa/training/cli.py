@@ -93,7 +93,7 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
             if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
                 figures.update(watch.look(trainer.model, seen))
                 rate = frames / (time.monotonic() - started)
-                phase = "encode" if trainer.step <= trainer.config.encode_steps else "predict"
+                phase = trainer.phase_of(trainer.step - 1)
                 lr = trainer.optimizer.param_groups[0]["lr"]
                 run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": float(losses["loss"]), **figures})
                 watch.check(figures, trainer.step)
@@ -128,7 +128,7 @@ def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, d
         "steps": trainer.total_steps,
         "audition_steps": auditioned,
         "trajectories_seen": config.encode_steps * config.encode_batch
-        + (auditioned + config.predict_steps) * config.predict_batch,
+        + (auditioned + config.predict_steps + config.sharpen_steps) * config.predict_batch,
         "data": data,
         "data_kind": "procedural" if data.startswith("procedural") else "folder",
         "sets_read": ["train"],

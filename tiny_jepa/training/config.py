@@ -23,7 +23,7 @@ class TrainingConfig:
     auditions: int = 1  # gates that are tried before the phase; the one with the least one-step error goes on
     audition_steps: int = 1_500  # one-step training of each
     predict_steps: int = 12_000  # of phase 2
-    predict_batch: int = 512  # trajectories a step
+    predict_batch: int = 512  # trajectories a step; in phase 3 as many transitions as they hold
     predict_lr: float = 4e-3  # Adam's rate at the start; a cosine takes it to zero
     teacher_weight: float = 1.0  # of the one-step loss, from true codes at every time step
     decision_weight: float = 1.0  # of the gate's logistic loss on the same steps: was the move made?
@@ -31,6 +31,8 @@ class TrainingConfig:
     layout_hold: float = 0.07  # of phase 1's variance and concentration terms for the layout, kept in phase 2
     unroll_batch: int = 128  # trajectories of the batch that are unrolled
     horizon: int = 16  # longest unroll; it grows from 2 over the first half of the phase
-    # both
+    # phase 3, `sharpen`: the gate alone, on the transitions that it is undecided about
+    sharpen_steps: int = 8_000  # of phase 3, with the batch and the rate of phase 2
+    # all
     clip: float = 1.0  # gradient norm
     seed: int = 0  # of weights, batches and augmentation

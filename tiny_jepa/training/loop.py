@@ -4,7 +4,8 @@ Phase 1, `encode`: short recurrent unrolls from frames, the predictor's gate at 
 agent, wall and door are and the action map how far an action goes. Phase 2, `predict`: the agent encoder is frozen
 and the codes of many trajectories are computed once; the predictor then learns which moves are blocked, from
 one-step predictions at every time step (one_step.py) and from recurrent unrolls whose horizon grows. A frame
-costs phase 2 a twentieth of what it costs phase 1 (benchmarks/bench_training.py).
+costs phase 2 a twentieth of what it costs phase 1 (benchmarks/bench_training.py). Phase 3, `sharpen`: the gate alone
+goes on, on the few transitions that it is undecided about (sharpen.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from tiny_jepa.training.audition import best_gate
 from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_terms
+from tiny_jepa.training.sharpen import REFRESH, Sharpening, fit_action_map, transitions_of
 
+PHASES = ("encode", "predict", "sharpen")
 WARM_UP = 100  # steps of each phase
 
 
@@ -50,32 +53,42 @@ class Trainer:
         self.objective = build_objective(
             config.objective, model.agent_encoder, model.layout_encoder, UNIT, variance_weight=config.variance_weight
         )
-        self.total_steps = config.encode_steps + config.predict_steps
+        steps = (config.encode_steps, config.predict_steps, config.sharpen_steps)
+        self.phases = {name: range(sum(steps[:i]), sum(steps[: i + 1])) for i, name in enumerate(PHASES)}
+        self.total_steps = sum(steps)
         self.step = 0
         self.codes: Codes | None = None
+        self.sharpening: Sharpening | None = None
+        self._started, self._doubtful = "", None
         self.optimizer = self._optimizer_of_phase()
 
     @property
     def phase(self) -> str:
-        return "encode" if self.step < self.config.encode_steps else "predict"
+        """Of the next step; after the last, of the last."""
+        return self.phase_of(min(self.step, self.total_steps - 1))
+
+    def phase_of(self, step: int) -> str:
+        return next(name for name, steps in self.phases.items() if step in steps)
 
     def _optimizer_of_phase(self) -> torch.optim.Optimizer:
         model = self.model
-        if self.phase == "encode":
-            learned = [model.agent_encoder, model.layout_encoder, model.predictor.action]
+        if self.phase == "sharpen":
+            learned = model.predictor.gate_parameters()
+        elif self.phase == "predict":
+            learned = [*model.layout_encoder.parameters(), *model.predictor.parameters()]
         else:
-            learned = [model.layout_encoder, model.predictor]
-        parameters = [p for module in learned for p in module.parameters()]
-        return torch.optim.Adam(parameters, lr=0.0, betas=(0.9, 0.99))
+            modules = (model.agent_encoder, model.layout_encoder, model.predictor.action)
+            learned = [p for module in modules for p in module.parameters()]
+        return torch.optim.Adam(learned, lr=0.0, betas=(0.9, 0.99))
 
     def run(self, after_step: Callable[[dict[str, Tensor], Seen], None]) -> None:
         """Runs to the last step; `after_step` gets each step's loss, its terms, and what was seen."""
         while self.step < self.total_steps:
-            if self.phase == "predict" and self.codes is None:
-                self._start_predicting()
+            if self._started != self.phase:
+                self._start_phase()
             rng = np.random.default_rng([self.config.seed, 0, self.step])
             self._set_learning_rate()
-            terms, seen = self._encode_step(rng) if self.phase == "encode" else self._predict_step(rng)
+            terms, seen = getattr(self, f"_{self.phase}_step")(rng)
             loss = torch.stack(list(terms.values())).sum()
             self.optimizer.zero_grad()
             loss.backward()
@@ -87,12 +100,13 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on to the same end, bit for bit."""
-        fresh = self.step == self.config.encode_steps  # the next step builds its optimizer anew
+        fresh = self.step in {steps.start for steps in self.phases.values()}  # the next step builds its optimizer anew
         return {
             "step": self.step,
             "model": self.model.state_dict(),
             "objective": self.objective.state_dict(),
             "optimizer": None if fresh else self.optimizer.state_dict(),
+            "doubtful": self.sharpening.doubtful if self.sharpening else None,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -102,29 +116,40 @@ class Trainer:
         self.optimizer = self._optimizer_of_phase()
         if state["optimizer"] is not None:
             self.optimizer.load_state_dict(state["optimizer"])
+        self._doubtful = state["doubtful"]
 
-    def _start_predicting(self) -> None:
-        """Freezes the agent encoder and encodes `cached` trajectories with it."""
-        if self.step == self.config.encode_steps:
+    def _start_phase(self) -> None:
+        """What the phase's steps need beside the model: at its first step, and again after a resume."""
+        c, cell, first = self.config, self.model.predictor, self.step == self.phases[self.phase].start
+        self._started = self.phase
+        if first:
             self.optimizer = self._optimizer_of_phase()
-        rng = np.random.default_rng([self.config.seed, 2])
-        chosen = rng.permutation(len(self.dataset))[: self.config.cached]
-        self.codes = encode_trajectories(
-            self.model, self.dataset, chosen, self.config.augmentation, self.config.seed, self.device
-        )
-        if self.step == self.config.encode_steps and self.config.auditions > 1:
-            self.model.predictor.load_state_dict(best_gate(self.model, self.codes, self.config))
+        if self.phase != "encode" and self.codes is None:  # the agent encoder is frozen by now
+            chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
+            self.codes = encode_trajectories(self.model, self.dataset, chosen, c.augmentation, c.seed, self.device)
+        if self.phase == "predict" and first and c.auditions > 1:
+            cell.load_state_dict(best_gate(self.model, self._cached(), c))
+        if self.phase == "sharpen":
+            codes = self._cached()
+            with torch.no_grad():
+                self.layouts = self.model.layout_encoder(codes.layout_profiles)
+            transitions = transitions_of(codes, self.layouts)
+            if first:
+                fit_action_map(cell, transitions)
+            self.sharpening = Sharpening(cell, transitions, c, c.predict_batch * codes.actions.shape[1])
+            self.sharpening.divide(self._doubtful)
+
+    def _cached(self) -> Codes:
+        assert self.codes is not None
+        return self.codes
 
     def _set_learning_rate(self) -> None:
-        """Warm-up in each phase; the first stays there, the second falls to zero along a cosine."""
-        c, done = self.config, self.step
-        if self.phase == "encode":
-            lr = c.encode_lr * min(1.0, (done + 1) / WARM_UP)
-        else:
-            done -= c.encode_steps
-            lr = c.predict_lr * min(1.0, (done + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * done / c.predict_steps))
+        """Warm-up in each phase; the first stays there, the others fall to zero along a cosine."""
+        c, steps = self.config, self.phases[self.phase]
+        done = self.step - steps.start
+        lr = c.encode_lr if self.phase == "encode" else c.predict_lr * 0.5 * (1 + math.cos(math.pi * done / len(steps)))
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * min(1.0, (done + 1) / WARM_UP)
 
     def _encode_step(self, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
         c, model = self.config, self.model
@@ -149,11 +174,11 @@ class Trainer:
 
     def _predict_step(self, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
         c, model = self.config, self.model
-        assert self.codes is not None
-        batch = self.codes.select(torch.from_numpy(rng.integers(0, len(self.codes.agent), c.predict_batch)))
+        codes = self._cached()
+        batch = codes.select(torch.from_numpy(rng.integers(0, len(codes.agent), c.predict_batch)))
         maps = model.layout_encoder.maps(batch.layout_profiles)
         layout = centroid(maps)
-        terms = one_step_terms(model.predictor, batch, layout, c)
+        terms = one_step_terms(model.predictor, batch.agent, batch.actions, layout, c)
         if c.unroll_weight:
             n, horizon = c.unroll_batch, self._horizon()
             start = int(rng.integers(0, batch.actions.shape[1] - horizon + 1))
@@ -167,8 +192,20 @@ class Trainer:
             terms["layout"] = c.layout_hold * hold
         return terms, Seen(c.predict_batch * batch.agent.shape[1], batch.agent, batch.actions, layout.detach())
 
+    def _sharpen_step(self, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
+        assert self.sharpening is not None
+        done = self.step - self.phases["sharpen"].start
+        if done and done % REFRESH == 0:
+            self.sharpening.divide()
+        codes, some = (
+            self._cached(),
+            slice(0, self.config.predict_batch),
+        )  # to look at: what it trains on is no fair draw
+        seen = Seen(self.sharpening.batch, codes.agent[some], codes.actions[some], self.layouts[some])
+        return self.sharpening.terms(rng), seen
+
     def _horizon(self) -> int:
         """Grows from 2 to `horizon` over the first half of the phase."""
         longest = min(self.config.horizon, self.dataset.length - 1)
-        done = (self.step - self.config.encode_steps) / self.config.predict_steps
+        done = (self.step - self.phases["predict"].start) / self.config.predict_steps
         return min(longest, 2 + int((longest - 1) * 2 * done))

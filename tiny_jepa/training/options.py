@@ -104,6 +104,7 @@ def check(config: TrainingConfig) -> TrainingConfig:
         "cached": 2,
         "predict_steps": 1,
         "predict_batch": 2,
+        "sharpen_steps": 0,
         "unroll_batch": 1,
         "horizon": 1,
         "auditions": 1,
@@ -136,6 +137,8 @@ def check(config: TrainingConfig) -> TrainingConfig:
         raise UserError("--teacher-weight, --decision-weight and --unroll-weight are all 0: nothing would be predicted")
     if config.auditions > 1 and not (config.teacher_weight or config.decision_weight):
         raise UserError("auditions are trained on one-step predictions, whose weights are 0; give --auditions 1")
+    if config.sharpen_steps and not (config.teacher_weight or config.decision_weight):
+        raise UserError("phase 3 trains on one-step predictions, whose weights are 0; give --sharpen-steps 0")
     return config
 
 
