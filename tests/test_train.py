@@ -1,5 +1,6 @@
 """train.py as its users run it: a short run end to end, kill and resume, collapse, bad input."""
 
+import copy
 import csv
 import importlib.util
 import json
@@ -9,24 +10,32 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from tiny_jepa import build_model
+from tiny_jepa.data import open_source
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.training import loop
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.loop import Trainer
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
 from tiny_jepa.training.run import essential
+from tiny_jepa.training.sharpen import Sharpening, Transitions, fit_action_map, transitions_of
 from tiny_jepa.training.watch import Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--budget", "100", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
 SHORT += ["--predict-steps", "120", "--predict-batch", "32", "--unroll-batch", "8", "--auditions", "1"]
+SHORT += ["--sharpen-steps", "50"]
 
 
 def train(folder, *arguments, check=True, timeout=120):
@@ -52,11 +61,12 @@ def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     model, metadata = read_weights(tmp_path / "model_weights.pth")
     assert same(model.state_dict(), state(run / "weights.pth"))
     assert metadata["command"] == "python train.py " + " ".join(SHORT) + " --seed 5"
-    assert metadata["sets_read"] == ["train"] and metadata["steps"] == 150 and metadata["parameters"] == 99
+    assert metadata["sets_read"] == ["train"] and metadata["steps"] == 200 and metadata["parameters"] == 99
     config = json.loads((run / "config.json").read_text())
     assert config["training"]["seed"] == 5 and config["architecture"]["gate_widths"] == [5, 5]
     rows = list(csv.DictReader((run / "log.csv").open()))
-    assert [int(row["step"]) for row in rows] == [50, 100, 150]
+    assert [int(row["step"]) for row in rows] == [50, 100, 150, 200]
+    assert [row["phase"] for row in rows] == ["predict", "predict", "predict", "sharpen"]
     assert {"loss", "std_x", "std_layout0", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
     assert not (run / "checkpoint.pth").exists()
     assert (run / "run.png").read_bytes().startswith(b"\x89PNG") and "run.png" in done.stdout
@@ -105,7 +115,7 @@ def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, kills):
         resume_until_done(tmp_path, f"killed{i}", 4 if kills > 2 else kills, rng)
         assert same(state(tmp_path / "runs" / "whole" / "weights.pth"), state(tmp_path / f"runs/killed{i}/weights.pth"))
         steps = [row["step"] for row in csv.DictReader((tmp_path / f"runs/killed{i}/log.csv").open())]
-        assert steps == ["50", "100", "150"]
+        assert steps == ["50", "100", "150", "200"]
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
@@ -128,7 +138,7 @@ def test_a_collapsing_run_is_caught_and_named(tmp_path):
 @pytest.mark.parametrize("model", [[], ["--agent-pool", "grid", "--budget", "200"]])
 def test_other_objectives_and_poolings_train(tmp_path, objective, model):
     train(tmp_path, *SHORT, *model, "--objective", objective, "--augmentation", "mirrors", "--teacher-weight", "0")
-    assert read_weights(tmp_path / "model_weights.pth")[1]["steps"] == 150
+    assert read_weights(tmp_path / "model_weights.pth")[1]["steps"] == 200
 
 
 @pytest.mark.parametrize(
@@ -157,6 +167,8 @@ def test_other_objectives_and_poolings_train(tmp_path, objective, model):
         ("--threads 0", "--threads must be at least 1"),
         ("--teacher-weight 0 --decision-weight 0 --unroll-weight 0", "all 0: nothing would be predicted"),
         ("--teacher-weight 0 --decision-weight 0 --auditions 2", "give --auditions 1"),
+        ("--teacher-weight 0 --decision-weight 0 --auditions 1", "give --sharpen-steps 0"),
+        ("--sharpen-steps -1", "--sharpen-steps must be at least 0"),
         ("--data nowhere", "no such data folder: nowhere"),
         ("--resume nothing", "no run in runs/nothing"),
         ("--device warp", "no device 'warp' here"),
@@ -181,13 +193,91 @@ def test_one_step_losses_are_those_of_the_cell():
     torch.nn.init.eye_(cell.action.weight)
     codes = Codes(*(torch.randn(3, *shape, generator=generator) for shape in ((5, 2), (4, 2), (2, 64))))
     layouts = torch.randn(3, 2, generator=generator)
-    both = one_step_terms(cell, codes, layouts, TrainingConfig(teacher_weight=2.0))
+    both = one_step_terms(cell, codes.agent, codes.actions, layouts, TrainingConfig(teacher_weight=2.0))
     assert set(both) == {"teacher", "decision"}
-    assert float(both["teacher"]) == pytest.approx(2 * one_step_error(cell, codes, layouts))
+    assert both["teacher"].item() == pytest.approx(2 * one_step_error(cell, codes.agent, codes.actions, layouts))
     step = 256 * (cell(codes.agent[1, 2], codes.actions[1, 2], layouts[1]) - codes.agent[1, 3]).square().mean()
-    alone = Codes(codes.agent[1:2, 2:4], codes.actions[1:2, 2:3], codes.layout_profiles[1:2])
-    assert one_step_error(cell, alone, layouts[1:2]) == pytest.approx(float(step), rel=1e-5)
-    assert one_step_terms(cell, codes, layouts, TrainingConfig(teacher_weight=0.0, decision_weight=0.0)) == {}
+    alone = one_step_error(cell, codes.agent[1:2, 2:4], codes.actions[1:2, 2:3], layouts[1:2])
+    assert alone == pytest.approx(float(step), rel=1e-5)
+    off = TrainingConfig(teacher_weight=0.0, decision_weight=0.0)
+    assert one_step_terms(cell, codes.agent, codes.actions, layouts, off) == {}
+
+
+def test_sharpening_estimates_the_one_step_losses_of_all_transitions():
+    generator = torch.Generator().manual_seed(0)
+    codes = Codes(*(torch.randn(200, *shape, generator=generator) for shape in ((17, 2), (16, 2), (2, 64))))
+    layouts = torch.randn(200, 2, generator=generator)
+    cell, config = GatedCell((8, 8)), TrainingConfig()
+    torch.nn.init.eye_(cell.action.weight)
+    cell.log_gain.data.fill_(2.0)
+    sharpening = Sharpening(cell, transitions_of(codes, layouts), config, 4096)
+    sharpening.divide()
+    assert 0.01 < float(sharpening.doubtful.float().mean()) < 0.99  # both strata have members
+    exact = one_step_terms(cell, codes.agent, codes.actions, layouts, config)
+    drawn = [sharpening.terms(np.random.default_rng(i)) for i in range(200)]
+    for name, value in exact.items():
+        estimates = torch.stack([terms[name].detach() for terms in drawn])
+        assert float((estimates.mean() - value).abs()) < 4 * float(estimates.std()) / 200**0.5
+    sharpening.divide(torch.zeros(3200, dtype=torch.bool))  # an empty stratum
+    assert set(sharpening.terms(np.random.default_rng(0))) == set(exact)
+
+
+def test_a_gate_is_asked_about_every_transition():
+    cell = GatedCell((4, 4))
+    torch.nn.init.eye_(cell.action.weight)
+    torch.nn.init.zeros_(cell.out.weight)
+    one = torch.ones(1, 2)
+
+    def doubt(bias, moves):
+        torch.nn.init.constant_(cell.out.bias, bias)
+        agent = torch.stack([one, one + one if moves else one], dim=1)
+        sharpening = Sharpening(cell, Transitions(agent, one, one), TrainingConfig(), 64)
+        sharpening.divide()
+        return bool(sharpening.doubtful)
+
+    assert doubt(3.0, True) and not doubt(5.0, True) and doubt(5.0, False)  # unsure; sure and right; sure and wrong
+    assert doubt(-3.0, False) and not doubt(-5.0, False) and doubt(-5.0, True)
+
+
+def test_the_action_map_is_fitted_to_the_moves_that_are_let_through():
+    generator = torch.Generator().manual_seed(0)
+    cell = GatedCell((4, 4))
+    torch.nn.init.zeros_(cell.hidden[0].weight)
+    torch.nn.init.zeros_(cell.hidden[1].weight)
+    for layer in cell.hidden:
+        torch.nn.init.zeros_(layer.bias)
+    with torch.no_grad():  # open where x < CENTRE, shut where x is larger
+        cell.hidden[0].weight[0, 0] = cell.hidden[1].weight[0, 0] = 1.0
+        cell.out.weight.copy_(torch.tensor([[-100.0, 0, 0, 0]]))
+        cell.out.bias.fill_(5.0)
+    before, actions = 4 * torch.rand(4000, 2, generator=generator), torch.randn(4000, 2, generator=generator)
+    before[:, 0] += 0.1 * (before[:, 0] > 2)  # none where the gate is in doubt
+    true = torch.tensor([[0.5, 0.1], [0.0, 0.25]])
+    moved = torch.where(before[:, :1] < 2, actions @ true.T, torch.zeros(()))
+    fit_action_map(cell, Transitions(torch.stack([before, before + moved], dim=1), actions, before))
+    assert torch.allclose(cell.action.weight, true, atol=1e-5)
+    few = Transitions(torch.zeros(50, 2, 2), torch.ones(50, 2), torch.zeros(50, 2))
+    fit_action_map(cell, few)
+    assert torch.allclose(cell.action.weight, true, atol=1e-5)  # too little to go by
+
+
+def test_sharpening_resumes_between_two_looks_at_the_transitions(monkeypatch):
+    monkeypatch.setattr(loop, "REFRESH", 4)
+    config = resolve_budget(parse_arguments([*SHORT, "--encode-steps", "2", "--predict-steps", "3"])).training
+    config = replace(config, sharpen_steps=11)
+    dataset = open_source("procedural").require("train")
+
+    def trainer():
+        torch.manual_seed(0)
+        return Trainer(build_model("100"), dataset, config, torch.device("cpu"))
+
+    whole, states = trainer(), []
+    whole.run(lambda *_: states.append(copy.deepcopy(whole.state())))
+    for state in (states[4], states[5], states[10]):
+        again = trainer()
+        again.load_state(state)
+        again.run(lambda *_: None)
+        assert same(again.model.state_dict(), whole.model.state_dict())
 
 
 def test_weights_name_the_command_that_trains_them_again():

@@ -20,7 +20,8 @@ def draw_run(folder: Path) -> Path:
     with (folder / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     steps = [int(row["step"]) for row in rows]
-    second = next((step for step, row in zip(steps, rows, strict=True) if row["phase"] == "predict"), None)
+    phases = [row["phase"] for row in rows]
+    starts = [step for step, phase, earlier in zip(steps[1:], phases[1:], phases, strict=False) if phase != earlier]
 
     def column(name: str) -> list[float]:
         return [float(row[name]) for row in rows]
@@ -37,9 +38,9 @@ def draw_run(folder: Path) -> Path:
     spreads.set(title="standard deviation of the codes, units of 16 px", ylim=(0, None))
     for axis in (errors, losses, spreads):
         axis.set(xlabel="step")
-        if second is not None:
-            axis.axvline(second, color="black", lw=0.8, ls=":", label="phase 2")
+        for start in starts:
+            axis.axvline(start, color="black", lw=0.8, ls=":")
         axis.legend(fontsize=8)
     seconds = column("seconds")[-1]
-    figure.suptitle(f"{folder.name}: {steps[-1]:,} steps in {seconds / 60:.1f} minutes")
+    figure.suptitle(f"{folder.name}: {steps[-1]:,} steps in {seconds / 60:.1f} minutes; dotted: phases begin")
     return save(figure, folder / "run.png")
