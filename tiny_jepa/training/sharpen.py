@@ -64,7 +64,8 @@ def fit_action_map(cell: GatedCell, transitions: Transitions) -> None:
     passed = transitions.select((torch.sigmoid(logits(cell, transitions)) > OPEN).nonzero()[:, 0])
     if len(passed.actions) > 100:
         moved = passed.agent[:, 1] - passed.agent[:, 0]
-        fitted = torch.linalg.lstsq(passed.actions.cpu(), moved.cpu()).solution
+        # the default driver pivots by memory it does not clear: another rounding each time
+        fitted = torch.linalg.lstsq(passed.actions.cpu(), moved.cpu(), driver="gelsd").solution
         cell.action.weight.copy_(rearrange(fitted, "a d -> d a"))
 
 
