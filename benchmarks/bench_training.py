@@ -2,10 +2,11 @@
 
     python -m benchmarks.bench_training [--budget 2k] [--threads 1 2] [--repeats 3]
 
-Three kinds of work: steps on frames (phase `encode`: drawn, augmented, encoded), the encoding of trajectories into
-cached codes between the phases, and steps on cached codes (phase `predict`, its whole schedule of horizons in short).
-Rates are by the clock, medians of the repeats; in `predict` a frame is a cached code. The profile, at the budget's own
-batch sizes and one thread, has each function's own time without what it calls.
+Four kinds of work: steps on frames (phase `encode`: drawn, augmented, encoded), the encoding of trajectories into
+cached codes, and steps on cached codes (phase `predict`, its whole schedule of horizons in short, and phase `sharpen`,
+which draws as many transitions as a batch of trajectories holds). Rates are by the clock, medians of the repeats; in
+`predict` a frame is a cached code, in `sharpen` a transition. The profile, at the budget's own batch sizes and one
+thread, has each function's own time without what it calls.
 """
 
 from __future__ import annotations
@@ -28,28 +29,19 @@ from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.loop import Seen, Trainer
 
-ENCODE_BATCHES = (32, 128, 512)
-PREDICT_BATCHES = (128, 512, 2048)
-ENCODE_STEPS, PREDICT_STEPS = 8, 30
+BATCHES = {"encode": (32, 128, 512), "predict": (128, 512, 2048), "sharpen": (128, 512, 2048)}
+STEPS = {"encode": 9, "predict": 30, "sharpen": 30}
 TRAJECTORIES = 2000
 PROFILED = 8  # functions of each profile
 
 
 def settings(budget: Budget, phase: str, batch: int) -> TrainingConfig:
     """A short run, nearly all of it in one phase."""
+    steps = {f"{name}_steps": STEPS[name] if name == phase else int(name == "encode") for name in STEPS}
+    short = replace(budget.training, cached=TRAJECTORIES, auditions=1, **steps)
     if phase == "encode":
-        return replace(
-            budget.training, encode_batch=batch, encode_steps=ENCODE_STEPS + 1, predict_steps=0, sharpen_steps=0
-        )
-    short = replace(
-        budget.training,
-        encode_steps=1,
-        encode_batch=2,
-        cached=TRAJECTORIES,
-        predict_steps=PREDICT_STEPS,
-        sharpen_steps=0,
-    )
-    return replace(short, predict_batch=batch, unroll_batch=min(batch, budget.training.unroll_batch))
+        return replace(short, encode_batch=batch)
+    return replace(short, encode_batch=2, predict_batch=batch, unroll_batch=min(batch, short.unroll_batch))
 
 
 def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig) -> Trainer:
@@ -62,7 +54,7 @@ def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
     marks: list[tuple[float, int]] = []
 
     def after_step(_: dict[str, Tensor], seen: Seen) -> None:
-        if phase == "encode" or trainer.step > trainer.config.encode_steps:
+        if trainer.step > trainer.phases[phase].start:
             marks.append((time.perf_counter(), seen.frames))
 
     trainer.run(after_step)
@@ -71,7 +63,7 @@ def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
 
 def time_steps(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
     print(f"{'phase':<9}{'batch':>7}{'threads':>9}{'ms a step':>12}{'trajectories/s':>17}{'frames/s':>12}")
-    for phase, batches in (("encode", ENCODE_BATCHES), ("predict", PREDICT_BATCHES)):
+    for phase, batches in BATCHES.items():
         for batch in batches:
             config = settings(budget, phase, batch)
             for count in threads:
@@ -106,7 +98,7 @@ def show_profile(budget: Budget, dataset: TrajectorySet, phase: str) -> None:
     batch = budget.training.encode_batch if phase == "encode" else budget.training.predict_batch
     trainer = make_trainer(budget, dataset, settings(budget, phase, batch))
     profiler = cProfile.Profile()
-    first = 1 if phase == "encode" else trainer.config.encode_steps + 1
+    first = trainer.phases[phase].start + 1
 
     def after_step(*_: object) -> None:
         if trainer.step == first:
@@ -134,7 +126,7 @@ def main() -> None:
     print(f"budget {budget.name}, 17 frames of 64 px uint8, torch {torch.__version__}")
     time_steps(budget, dataset, arguments.threads, arguments.repeats)
     time_caching(budget, dataset, arguments.threads, arguments.repeats)
-    for phase in ("encode", "predict"):
+    for phase in BATCHES:
         show_profile(budget, dataset, phase)
 
 
