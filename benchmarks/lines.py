@@ -1,0 +1,113 @@
+"""How sharply a gate draws its lines: where it shuts as a move's end crosses a border, and over what distance.
+
+    python -m benchmarks.lines [--budget 500] [--data procedural:seed=1]
+
+Moves of 0.3 to 2 px towards each border, ending up to half a pixel before or behind it, at random places, layouts and
+angles, 5 px clear of the wall. `beside` is how far from the border the gate is half open (5th to 95th percentile of
+the moves), `width` the distance over which it goes from 3/4 to 1/4 open (median). Below, the gate's one-step error on
+ordinary trajectories, the share of transitions that hold nearly all of it, and the error of the simulator's own
+dynamics from the same codes: what the codes' accuracy allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+import numpy as np
+import torch
+
+from tiny_jepa import load_model
+from tiny_jepa.data import ProceduralSet, open_source
+from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.evaluation.tables import markdown
+from tiny_jepa.models.encoder import UNIT
+from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.training.codes import Codes, encode_trajectories
+from tiny_jepa.world.dynamics import step
+
+MOVES = 500
+CLEAR = 5.0  # px
+PLACES = np.linspace(-0.5, 0.5, 401)  # px before and behind the border
+
+
+@torch.no_grad()
+def crossing(
+    model: JEPA,
+    dataset: ProceduralSet,
+    layouts: np.ndarray,
+    codes: torch.Tensor,
+    offset: np.ndarray,
+    axis: int,
+    far: bool,
+) -> tuple[np.ndarray, float]:
+    """Where the gate is half open, px behind the border, for `MOVES` moves (NaN: nowhere), and the width in px."""
+    rng = np.random.default_rng([axis, far])
+    chosen = rng.integers(0, len(layouts), MOVES)
+    sign, edge = (1, dataset.world.far_border) if far else (-1, dataset.world.border)
+    low, high = dataset.world.border + CLEAR, dataset.world.far_border - CLEAR
+    along = rng.uniform(low, high, MOVES)
+    if axis == 1:  # along x, where the wall may be
+        clear = np.abs(along - layouts[chosen, 0]) > CLEAR
+        chosen, along = chosen[clear], along[clear]
+    angle, length = rng.uniform(-1.2, 1.2, len(along)), rng.uniform(0.3, 2.0, len(along))
+    actions = np.empty((len(along), 2))
+    actions[:, axis], actions[:, 1 - axis] = sign * length * np.cos(angle), length * np.sin(angle)
+    ends = np.empty((len(along), len(PLACES), 2))
+    ends[..., axis], ends[..., 1 - axis] = edge + sign * PLACES, along[:, None]
+    spread = (len(along), len(PLACES), 2)
+    logit = model.predictor.gate_logit(
+        torch.from_numpy((ends + offset) / UNIT).float(),
+        torch.from_numpy(actions).float()[:, None].expand(spread),
+        codes[chosen][:, None].expand(spread),
+    )[..., 0].numpy()
+    shut = logit < 0
+    first = np.clip(shut.argmax(1), 1, len(PLACES) - 2)
+    rows = np.arange(len(along))
+    slope = (logit[rows, first - 1] - logit[rows, first + 1]) / (PLACES[2] - PLACES[0])
+    return np.where(shut.any(1), PLACES[first], np.nan), float(2 * math.log(3) / np.median(slope))
+
+
+@torch.no_grad()
+def one_step(
+    model: JEPA, dataset: ProceduralSet, codes: Codes, layouts: torch.Tensor, offset: np.ndarray
+) -> list[np.ndarray]:
+    """Squared one-step errors of each transition in px²: the model's, and perfect dynamics' from the same codes."""
+    drawn, steps = dataset.trajectories, codes.actions.shape[1]
+    predicted = model.predictor(codes.agent[:, :-1], codes.actions, layouts[:, None].expand(-1, steps, -1))
+    own = UNIT * (predicted - codes.agent[:, 1:]).numpy().reshape(-1, 2)
+    seen = UNIT * codes.agent.numpy().astype(np.float64) - offset
+    before, after = seen[:, :-1].reshape(-1, 2), seen[:, 1:].reshape(-1, 2)
+    perfect, _ = step(dataset.world, before, drawn.actions.reshape(-1, 2), np.repeat(drawn.layouts, steps, axis=0))
+    return [(error**2).mean(1) for error in (own, perfect - after)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lines", description="How sharp a gate's lines are.")
+    parser.add_argument("--budget", default="500")
+    parser.add_argument("--data", default="procedural:seed=1")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model, dataset = load_model(args.budget), open_source(args.data).require("probe_normal/val")
+    if not isinstance(dataset, ProceduralSet):
+        raise UserError(f"--data {args.data} is no simulator; give procedural:seed=1")
+    codes = encode_trajectories(model, dataset, np.arange(len(dataset)), "none", 0, torch.device("cpu"))
+    with torch.no_grad():
+        layouts = model.layout_encoder(codes.layout_profiles)
+    offset = np.median(UNIT * codes.agent.numpy() - dataset.trajectories.locations, axis=(0, 1))
+    rows = []
+    for name, axis, far in (("left", 0, False), ("right", 0, True), ("top", 1, False), ("bottom", 1, True)):
+        where, width = crossing(model, dataset, dataset.trajectories.layouts, layouts, offset, axis, far)
+        low, high = np.nanpercentile(where, [5, 95])
+        rows.append([name, f"{low:+.3f} to {high:+.3f}", f"{width:.3f}"])
+    print(markdown(["border", "beside, px", "width, px"], rows))
+    own, perfect = one_step(model, dataset, codes, layouts, offset)
+    much = own > 1e-4
+    print(
+        f"one-step error {own.mean():.5f} px² (perfect dynamics: {perfect.mean():.5f}); {much.mean():.1%} of the "
+        f"transitions err by more than 0.0001 px² and hold {own[much].sum() / own.sum():.1%} of it"
+    )
+
+
+if __name__ == "__main__":
+    run_cli(main)
