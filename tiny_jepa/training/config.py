@@ -19,7 +19,7 @@ class TrainingConfig:
     variance_weight: float = 0.3  # vicreg: of the variance hinge (0 invites collapse)
     concentration_weight: float = 0.6  # of the layout maps' concentration
     # phase 2, `predict`: predictor and layout encoder, on the codes of the frozen agent encoder
-    cached: int = 150_000  # trajectories whose codes are computed once and kept
+    cached: int = 147_000  # trajectories whose codes are computed once and kept; beyond the set's, augmented anew
     auditions: int = 1  # gates that are tried before the phase; the one with the least one-step error goes on
     audition_steps: int = 1_500  # one-step training of each
     predict_steps: int = 12_000  # of phase 2

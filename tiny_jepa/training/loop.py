@@ -125,7 +125,8 @@ class Trainer:
         if first:
             self.optimizer = self._optimizer_of_phase()
         if self.phase != "encode" and self.codes is None:  # the agent encoder is frozen by now
-            chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
+            rng, rounds = np.random.default_rng([c.seed, 2]), -(-c.cached // len(self.dataset))
+            chosen = np.concatenate([rng.permutation(len(self.dataset)) for _ in range(rounds)])[: c.cached]
             self.codes = encode_trajectories(self.model, self.dataset, chosen, c.augmentation, c.seed, self.device)
         if self.phase == "predict" and first and c.auditions > 1:
             cell.load_state_dict(best_gate(self.model, self._cached(), c))
