@@ -17,13 +17,14 @@ import math
 import numpy as np
 import torch
 
+from benchmarks.oracle import encoded, simulated
 from tiny_jepa import load_model
-from tiny_jepa.data import ProceduralSet, open_source
-from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.data import ProceduralSet
+from tiny_jepa.errors import run_cli
 from tiny_jepa.evaluation.tables import markdown
 from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.training.codes import Codes, encode_trajectories
+from tiny_jepa.training.codes import Codes
 from tiny_jepa.world.dynamics import step
 
 MOVES = 500
@@ -88,13 +89,10 @@ def main() -> None:
     parser.add_argument("--data", default="procedural:seed=1")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model, dataset = load_model(args.budget), open_source(args.data).require("probe_normal/val")
-    if not isinstance(dataset, ProceduralSet):
-        raise UserError(f"--data {args.data} is no simulator; give procedural:seed=1")
-    codes = encode_trajectories(model, dataset, np.arange(len(dataset)), "none", 0, torch.device("cpu"))
+    model, dataset = load_model(args.budget), simulated(args.data, "probe_normal/val")
+    codes, offset = encoded(model, dataset)
     with torch.no_grad():
         layouts = model.layout_encoder(codes.layout_profiles)
-    offset = np.median(UNIT * codes.agent.numpy() - dataset.trajectories.locations, axis=(0, 1))
     rows = []
     for name, axis, far in (("left", 0, False), ("right", 0, True), ("top", 1, False), ("bottom", 1, True)):
         where, width = crossing(model, dataset, dataset.trajectories.layouts, layouts, offset, axis, far)

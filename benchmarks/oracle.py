@@ -19,19 +19,31 @@ from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.evaluation.tables import markdown
 from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.training.codes import encode_trajectories
+from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.world.dynamics import step
 
 SETS = ("probe_normal/val", "probe_wall/val", "probe_wall_other/val", "probe_long/val")
+
+
+def simulated(spec: str, name: str) -> ProceduralSet:
+    """A set of the simulator's; a `UserError` where `spec` is other data."""
+    dataset = open_source(spec).require(name)
+    if not isinstance(dataset, ProceduralSet):
+        raise UserError(f"--data {spec} is no simulator; give procedural:seed=1")
+    return dataset
+
+
+def encoded(model: JEPA, dataset: ProceduralSet) -> tuple[Codes, np.ndarray]:
+    """A set's codes, and by how much they lie beside the true locations [2] px, in the median."""
+    codes = encode_trajectories(model, dataset, np.arange(len(dataset)), "none", 0, torch.device("cpu"))
+    return codes, np.median(UNIT * codes.agent.numpy() - dataset.trajectories.locations, axis=(0, 1))
 
 
 @torch.no_grad()
 def errors(model: JEPA, dataset: ProceduralSet) -> tuple[np.ndarray, np.ndarray]:
     """Mean squared error of each trajectory in px²: of perfect dynamics from the encoded start, of the model."""
     drawn = dataset.trajectories
-    indices = np.arange(len(dataset))
-    codes = encode_trajectories(model, dataset, indices, "none", 0, torch.device("cpu"))
-    offset = np.median(UNIT * codes.agent.numpy() - drawn.locations, axis=(0, 1))
+    codes, offset = encoded(model, dataset)
     here = UNIT * codes.agent[:, 0].numpy().astype(np.float64) - offset
     path = [here]
     for action in np.moveaxis(drawn.actions, 1, 0):
@@ -51,12 +63,10 @@ def main() -> None:
     parser.add_argument("--data", default="procedural:seed=1")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model, source = load_model(args.budget), open_source(args.data)
+    model = load_model(args.budget)
     rows = []
     for name in SETS:
-        dataset = source.require(name)
-        if not isinstance(dataset, ProceduralSet):
-            raise UserError(f"--data {args.data} is no simulator; give procedural:seed=1")
+        dataset = simulated(args.data, name)
         perfect, own = errors(model, dataset)
         worst = np.sort(own)[-10:].sum() / own.sum()
         rows.append([name, f"{perfect.mean():.5f}", f"{own.mean():.4f}", f"{worst:.0%}", f"{len(own):,}"])

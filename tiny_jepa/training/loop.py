@@ -137,8 +137,8 @@ class Trainer:
             transitions = transitions_of(codes, self.layouts)
             if first:
                 fit_action_map(cell, transitions)
-            self.sharpening = Sharpening(cell, transitions, c, c.predict_batch * codes.actions.shape[1])
-            self.sharpening.divide(self._doubtful)
+            batch = c.predict_batch * codes.actions.shape[1]
+            self.sharpening = Sharpening(cell, transitions, c, batch, self._doubtful)
 
     def _cached(self) -> Codes:
         assert self.codes is not None
@@ -198,10 +198,8 @@ class Trainer:
         done = self.step - self.phases["sharpen"].start
         if done and done % REFRESH == 0:
             self.sharpening.divide()
-        codes, some = (
-            self._cached(),
-            slice(0, self.config.predict_batch),
-        )  # to look at: what it trains on is no fair draw
+        codes = self._cached()
+        some = slice(0, self.config.predict_batch)  # to look at: what it trains on is no fair draw
         seen = Seen(self.sharpening.batch, codes.agent[some], codes.actions[some], self.layouts[some])
         return self.sharpening.terms(rng), seen
 

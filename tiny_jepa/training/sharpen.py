@@ -25,7 +25,7 @@ REFRESH = 500
 """Steps after which the gate is asked again which transitions it is undecided about."""
 SHARE = 0.75
 """Of a batch: undecided transitions."""
-CHUNK = 200_000  # transitions
+CHUNK = 4000  # transitions asked at once: activations that stay in the cache
 
 
 class Transitions(NamedTuple):
@@ -64,8 +64,8 @@ def fit_action_map(cell: GatedCell, transitions: Transitions) -> None:
     passed = transitions.select((torch.sigmoid(logits(cell, transitions)) > OPEN).nonzero()[:, 0])
     if len(passed.actions) > 100:
         moved = passed.agent[:, 1] - passed.agent[:, 0]
-        # the default driver pivots by memory it does not clear: another rounding each time
-        fitted = torch.linalg.lstsq(passed.actions.cpu(), moved.cpu(), driver="gelsd").solution
+        # in double precision: sums over millions of rows. The default driver pivots by memory it does not clear.
+        fitted = torch.linalg.lstsq(passed.actions.cpu().double(), moved.cpu().double(), driver="gelsd").solution
         cell.action.weight.copy_(rearrange(fitted, "a d -> d a"))
 
 
@@ -76,9 +76,16 @@ class Sharpening:
     (Owen 2013, "Monte Carlo theory, methods and examples", 8.4).
     """
 
-    def __init__(self, cell: GatedCell, transitions: Transitions, config: TrainingConfig, batch: int) -> None:
+    def __init__(
+        self,
+        cell: GatedCell,
+        transitions: Transitions,
+        config: TrainingConfig,
+        batch: int,
+        doubtful: Tensor | None = None,
+    ) -> None:
         self.cell, self.transitions, self.config, self.batch = cell, transitions, config, batch
-        self.doubtful = torch.zeros(len(transitions.actions), dtype=torch.bool)
+        self.divide(doubtful)
 
     def divide(self, doubtful: Tensor | None = None) -> None:
         """Asks the gate which transitions it is undecided about, or wrong; or takes an earlier answer [N] bool."""
