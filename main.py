@@ -27,7 +27,7 @@ from tiny_jepa.evaluation.measure import EXPERT, LONG, SHORT, Group, load_group,
 from tiny_jepa.evaluation.metrics_file import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
 from tiny_jepa.evaluation.results import line, write_result
 from tiny_jepa.evaluation.scored import choose_model, result_of
-from tiny_jepa.weights import read_weights
+from tiny_jepa.weights import add_metrics, read_weights
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
 
@@ -83,6 +83,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, the rest on stderr")
     parser.add_argument("--store", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--write-metrics", action="store_true", help="write metrics.txt from what was measured")
+    parser.add_argument("--label", action="store_true", help="write it into the metadata of the weights file, too")
     return parser.parse_args()
 
 
@@ -99,8 +100,9 @@ def main() -> int:
     device, source = get_device(args.device), open_source(args.data)
     prober_source = open_source(args.prober_data) if args.prober_data else source
     scored = choose_model(args.weights or WEIGHTS, args.budget, args.model, lift=not args.no_lift)
-    if args.write_metrics and (scored.kind != "trained" or args.no_lift):
-        raise UserError("--write-metrics is for trained weights with their lift; leave --model and --no-lift out")
+    if (args.write_metrics or args.label) and (scored.weights is None or args.no_lift):
+        option = "--write-metrics" if args.write_metrics else "--label"
+        raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
     say(scored.describe())
     say(f"Data: {source.describe()}")
     if prober_source != source:
@@ -120,6 +122,9 @@ def main() -> int:
         print(json.dumps(result.to_json()))
     if args.store:
         write_result(args.store, result)
+    if args.label and scored.weights:
+        add_metrics(scored.weights, {name: result.mean(name) for name in result.losses}, result.command)
+        say(f"wrote the losses into {scored.weights}")
     if args.write_metrics:
         write_metrics(METRICS, metrics_of(result))
         say(f"wrote {METRICS}")

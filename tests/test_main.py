@@ -21,7 +21,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.evaluation.metrics_file import Metrics, read_metrics, write_metrics
 from tiny_jepa.evaluation.results import read_result
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.weights import save_weights
+from tiny_jepa.weights import fingerprint, read_weights, save_weights
 from tiny_jepa.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,6 +119,17 @@ def test_metrics_are_written_and_watched(folder, weights, tmp_path, monkeypatch,
     assert "belongs to other weights" in note and "--seed 9" in note and "normal is 0.0100 there" in note
 
 
+def test_losses_are_written_into_the_weights(folder, weights, tmp_path, monkeypatch, capsys):
+    labelled = tmp_path / "labelled.pth"
+    labelled.write_bytes(weights.read_bytes())
+    before, same = read_weights(labelled)[1], fingerprint(labelled)
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", labelled, "--skip-long", "--label")
+    out, after = capsys.readouterr().out, read_weights(labelled)[1]
+    assert f"normal loss: {after['metrics']['normal']:.4f}" in out and after["metrics"]["wall_other"] is None
+    assert "--label" in after["measured_by"] and {name: after[name] for name in before} == before
+    assert fingerprint(labelled) == same  # the label does not make them other weights
+
+
 def test_comparisons(folder, weights, tmp_path, monkeypatch, capsys):
     run(monkeypatch, tmp_path, "--data", folder, "--model", "dead-reckoning", "--skip-long")
     assert "Total Trainable Parameters: 0" in capsys.readouterr().out
@@ -149,6 +160,7 @@ def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys)
         (("--weights", "nowhere.pth"), "no weights file nowhere.pth"),
         (("--data", "nowhere"), "no such data folder"),
         (("--model", "dead-reckoning", "--write-metrics"), "--write-metrics is for trained weights"),
+        (("--no-lift", "--label"), "--label is for trained weights"),
         (("--device", "abacus"), "no device 'abacus'"),
     ],
 )

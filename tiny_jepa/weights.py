@@ -79,6 +79,14 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
     return model.to(device).eval(), model.metadata
 
 
+def add_metrics(path: Path, metrics: dict[str, float | None], command: str) -> None:
+    """Writes losses in px², and the command that measured them, into the metadata of a weights file."""
+    model, metadata = read_weights(path)
+    save_weights(path, model, {**metadata, "metrics": metrics, "measured_by": command})
+
+
 def fingerprint(path: Path) -> str:
-    """Short hash of a file: which weights a figure belongs to."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    """Short hash of a weights file's tensors: which weights a figure belongs to, whatever else the file says."""
+    state = read_weights(path)[0].state_dict()
+    parts = [part for name, value in state.items() for part in (name.encode(), value.numpy().tobytes())]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
