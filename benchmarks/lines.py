@@ -1,6 +1,6 @@
 """How sharply a gate draws its lines: where it shuts as a move's end crosses a border, and over what distance.
 
-    python -m benchmarks.lines [--budget 500] [--data procedural:seed=1]
+    python -m benchmarks.lines [--budget 500 | --weights FILE] [--data procedural:seed=1]
 
 Moves of 0.3 to 2 px towards each border, ending up to half a pixel before or behind it, at random places, layouts and
 angles, 5 px clear of the wall. `beside` is how far from the border the gate is half open (5th to 95th percentile of
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from tiny_jepa.evaluation.tables import markdown
 from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.training.codes import Codes
+from tiny_jepa.weights import read_weights
 from tiny_jepa.world.dynamics import step
 
 MOVES = 500
@@ -85,11 +87,14 @@ def one_step(
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lines", description="How sharp a gate's lines are.")
-    parser.add_argument("--budget", default="500")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--budget", default="500", help="the trained weights of a budget (500)")
+    which.add_argument("--weights", type=Path, help="a weights file")
     parser.add_argument("--data", default="procedural:seed=1")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model, dataset = load_model(args.budget), simulated(args.data, "probe_normal/val")
+    model = read_weights(args.weights)[0] if args.weights else load_model(args.budget)
+    dataset = simulated(args.data, "probe_normal/val")
     codes, offset = encoded(model, dataset)
     with torch.no_grad():
         layouts = model.layout_encoder(codes.layout_profiles)

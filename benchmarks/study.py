@@ -5,9 +5,10 @@
     python -m benchmarks.study ablations --table      # only the table, from the stored results
 
 A grid is benchmarks/NAME.ini: a section a row, with the options of train.py (`train`) and of main.py (`score`), the
-row whose weights it scores (`of`), or neither for what needs no training. Runs are kept in runs/NAME/ and gone on with
-when interrupted; results are in results/NAME/ and are what the table is made of: mean ± standard deviation over the
-training seeds, px², by one prober each. A run that train.py itself stops (a collapse) is counted as stopped.
+row whose weights it scores (`of`), or neither for what needs no training. What has a stored result is not done again:
+delete the result first. Runs are kept in runs/NAME/ and gone on with when interrupted; results are in results/NAME/
+and are what the table is made of: mean ± standard deviation over the training seeds, px², by one prober each. A run
+that train.py itself stops (a collapse) is counted as stopped.
 """
 
 from __future__ import annotations
@@ -100,10 +101,14 @@ def run(command: list[str], log: Path) -> int:
 
 
 def train(grid: Grid, row: Row, seed: int) -> None:
-    """Trains a row's model, or goes on where it stopped; one that train.py stops leaves the sentence it said."""
+    """Trains a row's model if a result of it is missing, or goes on where it stopped; one that train.py stops leaves
+    the sentence it said."""
     weights = grid.weights(row, seed)
     folder, stopped = weights.parent, grid.stopped(row, seed)
-    if row.train is None or weights.is_file() or stopped.is_file():
+    wanted = any(
+        other.of == row.name and seed in other.seeds and not grid.result(other, seed).is_file() for other in grid.rows
+    )
+    if row.train is None or not wanted or weights.is_file() or stopped.is_file():
         return
     if (folder / "config.json").is_file():
         which = ["--resume", folder.name]

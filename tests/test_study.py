@@ -71,6 +71,13 @@ def test_only_what_is_missing_is_done(tmp_path, monkeypatch):
         study.train(grid, grid.rows[0], 0)
         assert called == ([] if name == "weights.pth" else [["train.py", "--resume", "a-row-seed0", *tail]])
         (run_folder / name).unlink()
+    called.clear()
+    for row in grid.rows:
+        assert study.train(grid, grid.rows[0], 0) is None and called.pop()  # a result is missing still
+        grid.result(row, 0).parent.mkdir(parents=True, exist_ok=True)
+        grid.result(row, 0).write_text("")
+    study.train(grid, grid.rows[0], 0)
+    assert not called
 
 
 def test_the_table_is_mean_and_spread_over_training_seeds(tmp_path, monkeypatch):
