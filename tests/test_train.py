@@ -198,7 +198,7 @@ def test_one_step_losses_are_those_of_the_cell():
     assert both["teacher"].item() == pytest.approx(2 * one_step_error(cell, codes.agent, codes.actions, layouts))
     step = 256 * (cell(codes.agent[1, 2], codes.actions[1, 2], layouts[1]) - codes.agent[1, 3]).square().mean()
     alone = one_step_error(cell, codes.agent[1:2, 2:4], codes.actions[1:2, 2:3], layouts[1:2])
-    assert alone == pytest.approx(float(step), rel=1e-5)
+    assert alone == pytest.approx(step.item(), rel=1e-5)
     off = TrainingConfig(teacher_weight=0.0, decision_weight=0.0)
     assert one_step_terms(cell, codes.agent, codes.actions, layouts, off) == {}
 
