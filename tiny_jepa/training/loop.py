@@ -4,7 +4,7 @@ Phase 1, `encode`: short recurrent unrolls from frames, the predictor's gate at 
 agent, wall and door are and the action map how far an action goes. Phase 2, `predict`: the agent encoder is frozen
 and the codes of many trajectories are computed once; the predictor then learns which moves are blocked, from
 one-step predictions at every time step (one_step.py) and from recurrent unrolls whose horizon grows. A frame
-costs phase 2 a twentieth of what it costs phase 1 (benchmarks/bench_training.py). Phase 3, `sharpen`: the gate alone
+costs phase 2 a thirtieth of what it costs phase 1 (benchmarks/bench_training.py). Phase 3, `sharpen`: the gate alone
 goes on, on the few transitions that it is undecided about (sharpen.py).
 """
 
