@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.oracle import encoded, simulated
-from tiny_jepa import load_model
+from tiny_jepa.budgets import find_weights
 from tiny_jepa.data import ProceduralSet
 from tiny_jepa.errors import run_cli
 from tiny_jepa.evaluation.tables import markdown
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--data", default="procedural:seed=1")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model = read_weights(args.weights)[0] if args.weights else load_model(args.budget)
+    model = read_weights(args.weights or find_weights(args.budget))[0]
     dataset = simulated(args.data, "probe_normal/val")
     codes, offset = encoded(model, dataset)
     with torch.no_grad():

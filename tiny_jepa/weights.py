@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
@@ -85,8 +86,8 @@ def add_metrics(path: Path, metrics: dict[str, float | None], command: str) -> N
     save_weights(path, model, {**metadata, "metrics": metrics, "measured_by": command})
 
 
-def fingerprint(path: Path) -> str:
-    """Short hash of a weights file's tensors: which weights a figure belongs to, whatever else the file says."""
-    state = read_weights(path)[0].state_dict()
-    parts = [part for name, value in state.items() for part in (name.encode(), value.numpy().tobytes())]
+def fingerprint(model: nn.Module) -> str:
+    """Short hash of a model's tensors: which weights a figure belongs to, whatever else their file says."""
+    state = model.state_dict()
+    parts = [part for name, value in state.items() for part in (name.encode(), value.cpu().numpy().tobytes())]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:12]

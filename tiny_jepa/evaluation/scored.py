@@ -37,7 +37,7 @@ class Scored:
             return f"Model: {self.name}{lift}"
         known = self.metadata
         return (
-            f"Model: budget {self.name}, {self.weights} ({fingerprint(self.weights)}){lift}, "
+            f"Model: budget {self.name}, {self.weights} ({fingerprint(self.model)}){lift}, "
             f"run {known.get('run', 'unnamed')}, trained on {known.get('data', 'unknown data')} "
             f"by '{known.get('command', 'an unknown command')}'"
         )
@@ -77,7 +77,7 @@ def result_of(
         model=scored.name,
         kind=scored.kind,
         parameters=scored.parameters,
-        fingerprint=fingerprint(scored.weights) if scored.weights else None,
+        fingerprint=fingerprint(scored.model) if scored.weights else None,
         command=command,
         trained_by=scored.metadata.get("command"),
         trained_on=scored.metadata.get("data"),
