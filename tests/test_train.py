@@ -218,7 +218,7 @@ def test_sharpening_estimates_the_one_step_losses_of_all_transitions():
     for name, value in exact.items():
         estimates = torch.stack([terms[name].detach() for terms in drawn])
         assert float((estimates.mean() - value.detach()).abs()) < 4 * float(estimates.std()) / 200**0.5
-    sharpening.divide(torch.zeros(3200, dtype=torch.bool))  # an empty stratum
+    sharpening.divide(doubtful=torch.zeros(3200, dtype=torch.bool))  # an empty stratum
     assert set(sharpening.terms(np.random.default_rng(0))) == set(exact)
 
 

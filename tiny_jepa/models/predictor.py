@@ -44,6 +44,10 @@ class GatedCell(nn.Module):
         """All but the action map."""
         return [parameter for name, parameter in self.named_parameters() if not name.startswith("action.")]
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The gate's weights from one hidden layer to the next."""
+        return [parameter for name, parameter in self.hidden[1:].named_parameters() if name.endswith("weight")]
+
     def gate_logit(self, proposed: Tensor, action: Tensor, layout: Tensor) -> Tensor:
         """proposed [..., 2], action [..., 2] px, layout [..., 2] -> logit [..., 1]."""
         layout = (proposed - layout) * RELATIVE_SCALE if self.relative else layout - CENTRE

@@ -94,7 +94,7 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
                 figures.update(watch.look(trainer.model, seen))
                 rate = frames / (time.monotonic() - started)
                 phase = trainer.phase_of(trainer.step - 1)
-                lr = trainer.optimizer.param_groups[0]["lr"]
+                lr = trainer.optimizer.lr
                 run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": float(losses["loss"]), **figures})
                 watch.check(figures, trainer.step)
                 bar.set_description(phase, refresh=False)

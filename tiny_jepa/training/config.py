@@ -24,7 +24,9 @@ class TrainingConfig:
     audition_steps: int = 1_500  # one-step training of each
     predict_steps: int = 12_000  # of phase 2
     predict_batch: int = 512  # trajectories a step; in phase 3 as many transitions as they hold
-    predict_lr: float = 4e-3  # Adam's rate at the start; a cosine takes it to zero
+    predict_lr: float = 4e-3  # the optimizer's rate at the start; a cosine takes it to zero
+    optimizer: str = "adam"  # of phases 2 and 3: adam, or muon for the gate's matrices between hidden layers
+    fitted_map: bool = False  # whether the action map is fitted before phase 2 and kept; or learns on there
     teacher_weight: float = 1.0  # of the one-step loss, from true codes at every time step
     decision_weight: float = 1.0  # of the gate's logistic loss on the same steps: was the move made?
     unroll_weight: float = 0.1  # of the recurrent unroll's loss

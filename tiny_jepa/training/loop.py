@@ -30,7 +30,8 @@ from tiny_jepa.training.audition import best_gate
 from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_terms
-from tiny_jepa.training.sharpen import REFRESH, Sharpening, fit_action_map, transitions_of
+from tiny_jepa.training.optimizer import Optimizers, build_optimizer
+from tiny_jepa.training.sharpen import REFRESH, Sharpening, fit_action_map, transitions_of, trimmed_fit
 
 PHASES = ("encode", "predict", "sharpen")
 WARM_UP = 100  # steps of each phase
@@ -70,16 +71,18 @@ class Trainer:
     def phase_of(self, step: int) -> str:
         return next(name for name, steps in self.phases.items() if step in steps)
 
-    def _optimizer_of_phase(self) -> torch.optim.Optimizer:
-        model = self.model
+    def _optimizer_of_phase(self) -> Optimizers:
+        c, model = self.config, self.model
         if self.phase == "sharpen":
             learned = model.predictor.gate_parameters()
         elif self.phase == "predict":
-            learned = [*model.layout_encoder.parameters(), *model.predictor.parameters()]
+            learned = [*model.layout_encoder.parameters(), *model.predictor.gate_parameters()]
+            learned += [] if c.fitted_map else [model.predictor.action.weight]
         else:
             modules = (model.agent_encoder, model.layout_encoder, model.predictor.action)
             learned = [p for module in modules for p in module.parameters()]
-        return torch.optim.Adam(learned, lr=0.0, betas=(0.9, 0.99))
+        hidden = model.predictor.hidden_matrices() if self.phase != "encode" else []
+        return build_optimizer(learned, hidden if c.optimizer == "muon" else [])
 
     def run(self, after_step: Callable[[dict[str, Tensor], Seen], None]) -> None:
         """Runs to the last step; `after_step` gets each step's loss, its terms, and what was seen."""
@@ -92,7 +95,7 @@ class Trainer:
             loss = torch.stack(list(terms.values())).sum()
             self.optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.config.clip)
+            nn.utils.clip_grad_norm_(self.optimizer.learned, self.config.clip)
             self.optimizer.step()
             self.objective.after_step()
             self.step += 1
@@ -128,6 +131,8 @@ class Trainer:
             rng, rounds = np.random.default_rng([c.seed, 2]), -(-c.cached // len(self.dataset))
             chosen = np.concatenate([rng.permutation(len(self.dataset)) for _ in range(rounds)])[: c.cached]
             self.codes = encode_trajectories(self.model, self.dataset, chosen, c.augmentation, c.seed, self.device)
+        if self.phase == "predict" and first and c.fitted_map:
+            trimmed_fit(cell, self._cached())
         if self.phase == "predict" and first and c.auditions > 1:
             cell.load_state_dict(best_gate(self.model, self._cached(), c))
         if self.phase == "sharpen":
@@ -135,10 +140,11 @@ class Trainer:
             with torch.no_grad():
                 self.layouts = self.model.layout_encoder(codes.layout_profiles)
             transitions = transitions_of(codes, self.layouts)
-            if first:
+            if first and not c.fitted_map:
                 fit_action_map(cell, transitions)
             batch = c.predict_batch * codes.actions.shape[1]
-            self.sharpening = Sharpening(cell, transitions, c, batch, self._doubtful)
+            turn = (self.step - self.phases["sharpen"].start) // REFRESH
+            self.sharpening = Sharpening(cell, transitions, c, batch, turn, self._doubtful)
 
     def _cached(self) -> Codes:
         assert self.codes is not None
@@ -149,8 +155,7 @@ class Trainer:
         c, steps = self.config, self.phases[self.phase]
         done = self.step - steps.start
         lr = c.encode_lr if self.phase == "encode" else c.predict_lr * 0.5 * (1 + math.cos(math.pi * done / len(steps)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * min(1.0, (done + 1) / WARM_UP)
+        self.optimizer.set_lr(lr * min(1.0, (done + 1) / WARM_UP))
 
     def _encode_step(self, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
         c, model = self.config, self.model
@@ -197,7 +202,7 @@ class Trainer:
         assert self.sharpening is not None
         done = self.step - self.phases["sharpen"].start
         if done and done % REFRESH == 0:
-            self.sharpening.divide()
+            self.sharpening.divide(done // REFRESH)
         codes = self._cached()
         some = slice(0, self.config.predict_batch)  # to look at: what it trains on is no fair draw
         seen = Seen(self.sharpening.batch, codes.agent[some], codes.actions[some], self.layouts[some])

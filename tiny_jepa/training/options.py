@@ -19,6 +19,7 @@ from tiny_jepa.training.config import TrainingConfig
 
 CHOICES = {
     "objective": OBJECTIVES,
+    "optimizer": ("adam", "muon"),
     "augmentation": ("full", "mirrors", "none"),
     "agent_pool": ("centroid", "grid"),
 }
