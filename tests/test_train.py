@@ -21,14 +21,15 @@ from tiny_jepa import build_model
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.training import loop
+from tiny_jepa.training import loop, sharpen
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.loop import Trainer
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
+from tiny_jepa.training.optimizer import build_optimizer
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
 from tiny_jepa.training.run import essential
-from tiny_jepa.training.sharpen import Sharpening, Transitions, fit_action_map, transitions_of
+from tiny_jepa.training.sharpen import Sharpening, Transitions, fit_action_map, transitions_of, trimmed_fit
 from tiny_jepa.training.watch import Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
 
@@ -263,9 +264,61 @@ def test_the_action_map_is_fitted_to_the_moves_that_are_let_through():
     assert torch.allclose(cell.action.weight, true, atol=1e-5)  # too little to go by
 
 
-def test_sharpening_resumes_between_two_looks_at_the_transitions(monkeypatch):
+def test_the_trimmed_fit_sees_the_free_moves_among_blocked_ones():
+    generator = torch.Generator().manual_seed(0)
+    cell, true = GatedCell((4, 4)), torch.tensor([[0.5, 0.1], [0.0, 0.25]])
+    actions = torch.randn(5_000, 16, 2, generator=generator)
+    free = torch.rand(5_000, 16, 1, generator=generator) < 0.7
+    agent = torch.cumsum(torch.cat([torch.zeros(5_000, 1, 2), torch.where(free, actions @ true.T, 0.0)], dim=1), dim=1)
+    trimmed_fit(cell, Codes(agent, actions, torch.zeros(5_000, 2, 64)))
+    assert torch.allclose(cell.action.weight, true, atol=1e-5)
+
+
+def test_parts_of_the_transitions_are_asked_about_in_turn(monkeypatch):
+    monkeypatch.setattr(sharpen, "ASKED", 1000)
+    generator = torch.Generator().manual_seed(0)
+    codes = Codes(*(torch.randn(200, *shape, generator=generator) for shape in ((17, 2), (16, 2), (2, 64))))
+    every = transitions_of(codes, torch.randn(200, 2, generator=generator))
+    sharpening, parts = Sharpening(GatedCell((4, 4)), every, TrainingConfig(), 64), []
+    for turn in range(5):
+        sharpening.divide(turn)
+        parts.append(sharpening.transitions)
+        assert len(sharpening.doubtful) == len(sharpening.transitions.actions) == 800
+    assert torch.equal(torch.cat([part.agent for part in parts[:4]]), every.agent)
+    assert torch.equal(parts[4].actions, parts[0].actions)
+
+
+def test_muon_takes_the_matrices_between_hidden_layers_and_adam_the_rest():
+    cell = GatedCell((8, 8, 8))
+    torch.nn.init.eye_(cell.action.weight)
+    matrices = cell.hidden_matrices()
+    assert [tuple(matrix.shape) for matrix in matrices] == [(8, 8), (8, 8)]
+    optimizer = build_optimizer([*cell.parameters()], matrices)
+    adam, muon = ([p for group in member.param_groups for p in group["params"]] for member in optimizer.members)
+    assert {id(p) for p in muon} == {id(p) for p in matrices} and not {id(p) for p in adam} & {id(p) for p in muon}
+    assert len(adam) + len(muon) == len([*cell.parameters()])
+    before = [p.detach().clone() for p in cell.parameters()]
+    optimizer.set_lr(0.01)
+    cell(torch.randn(64, 2), torch.ones(64, 2), torch.randn(64, 2)).square().sum().backward()
+    optimizer.step()
+    assert all(not torch.equal(p, old) for p, old in zip(cell.parameters(), before, strict=True))
+    assert [type(member).__name__ for member in build_optimizer([*cell.parameters()], []).members] == ["Adam"]
+
+
+def test_a_fitted_map_is_kept():
+    options = [*SHORT, "--encode-steps", "5", "--predict-steps", "3", "--sharpen-steps", "3", "--fitted-map", "True"]
+    config = resolve_budget(parse_arguments(options)).training
+    trainer = Trainer(build_model("100"), open_source("procedural").require("train"), config, torch.device("cpu"))
+    maps = []
+    trainer.run(lambda *_: maps.append(trainer.model.predictor.action.weight.detach().clone()))
+    assert not torch.equal(maps[4], maps[5]) and all(torch.equal(later, maps[5]) for later in maps[6:])
+
+
+@pytest.mark.parametrize("asked, options", [(8_000_000, []), (1_000, ["--optimizer", "muon", "--fitted-map", "True"])])
+def test_sharpening_resumes_between_two_looks_at_the_transitions(monkeypatch, asked, options):
     monkeypatch.setattr(loop, "REFRESH", 4)
-    config = resolve_budget(parse_arguments([*SHORT, "--encode-steps", "2", "--predict-steps", "3"])).training
+    monkeypatch.setattr(sharpen, "ASKED", asked)
+    config = resolve_budget(parse_arguments([*SHORT, "--encode-steps", "2", "--predict-steps", "3", *options])).training
     config = replace(config, sharpen_steps=11)
     dataset = open_source("procedural").require("train")
 

@@ -77,7 +77,7 @@ class Trainer:
             learned = model.predictor.gate_parameters()
         elif self.phase == "predict":
             learned = [*model.layout_encoder.parameters(), *model.predictor.gate_parameters()]
-            learned += [] if c.fitted_map else [model.predictor.action.weight]
+            learned += [] if c.fitted_map else [*model.predictor.action.parameters()]
         else:
             modules = (model.agent_encoder, model.layout_encoder, model.predictor.action)
             learned = [p for module in modules for p in module.parameters()]
