@@ -16,6 +16,8 @@ from torch import Tensor
 
 MARGIN = 0.5  # px
 SHIFT = 8  # px: the farthest that a scene is shifted
+TRIED = {"full": ((0, 1), (1, 2)), "heavy": ((0, 2), (0, 4))}
+"""Of a batch's four quarters: from where to where a shift is tried, then a moved layout."""
 
 
 @dataclass
@@ -33,18 +35,19 @@ class Scene:
 
 
 def augment(states: Tensor, actions: Tensor, rng: np.random.Generator, kind: str) -> tuple[Tensor, Tensor]:
-    """states [B, T, 2, H, W] and actions [B, T-1, 2] px -> the same, transformed. `kind`: full, mirrors or none.
+    """states [B, T, 2, H, W] and actions [B, T-1, 2] px -> the same, transformed. `kind`: full, heavy, mirrors or none.
 
-    One draw of mirrors serves the whole batch; half of its trajectories are tried for a shift or a moved layout.
+    One draw of mirrors serves the whole batch. In `full`, half of its trajectories are tried for a shift or a moved
+    layout; in `heavy`, half for a shift and then all for a moved layout.
     """
     if kind == "none":
         return states, actions
     states, actions = mirror(states, actions, *(rng.random(2) < 0.5))
-    if kind == "full":
-        quarter = len(states) // 4
-        for transform, part in ((shift_scene, slice(0, quarter)), (move_layout, slice(quarter, 2 * quarter))):
-            if quarter:
-                states[part] = transform(states[part], actions[part], rng)
+    quarter = len(states) // 4
+    for transform, (first, last) in zip((shift_scene, move_layout), TRIED.get(kind, ()), strict=False):
+        if quarter:
+            part = slice(first * quarter, last * quarter)
+            states[part] = transform(states[part], actions[part], rng)
     return states, actions
 
 

@@ -10,7 +10,7 @@ class TrainingConfig:
     """All schedules count steps."""
 
     objective: str = "vicreg"  # vicreg, barlow or byol
-    augmentation: str = "full"  # full (mirrors, shifts, moved walls and doors), mirrors or none
+    augmentation: str = "full"  # full (mirrors, shifts, moved walls and doors), heavy, mirrors or none
     # phase 1, `encode`: encoders and action map, from frames, the gate at rest
     encode_steps: int = 600  # of phase 1
     encode_batch: int = 128  # trajectories a step

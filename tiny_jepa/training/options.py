@@ -20,7 +20,7 @@ from tiny_jepa.training.config import TrainingConfig
 CHOICES = {
     "objective": OBJECTIVES,
     "optimizer": ("adam", "muon"),
-    "augmentation": ("full", "mirrors", "none"),
+    "augmentation": ("full", "heavy", "mirrors", "none"),
     "agent_pool": ("centroid", "grid"),
 }
 
