@@ -71,3 +71,14 @@ def test_none_changes_nothing_and_draws_repeat(scene):
     first, second = (augment(states, actions, np.random.default_rng(5), "full") for _ in range(2))
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
     assert not torch.equal(first[0], states)
+
+
+def test_heavy_changes_more_trajectories_than_full_and_obeys_the_simulator(scene):
+    world, _, states, actions = scene
+    changed = {}
+    for kind in ("mirrors", "full", "heavy"):
+        rng = np.random.default_rng(3)
+        changed[kind], moves = augment(states, actions, rng, kind)
+        assert disagreements(world, changed[kind], moves) <= disagreements(world, states, actions) + 0.005
+    share = {kind: (changed[kind] != changed["mirrors"]).flatten(1).any(1).float().mean() for kind in changed}
+    assert share["heavy"] > 1.5 * share["full"] > 0.1
