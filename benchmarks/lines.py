@@ -3,10 +3,11 @@
     python -m benchmarks.lines [--budget 500 | --weights FILE] [--data procedural:seed=1]
 
 Moves of 0.3 to 2 px towards each border, ending up to half a pixel before or behind it, at random places, layouts and
-angles, 5 px clear of the wall. `beside` is how far from the border the gate is half open (5th to 95th percentile of
-the moves), `width` the distance over which it goes from 3/4 to 1/4 open (median). Below, the gate's one-step error on
-ordinary trajectories, the share of transitions that hold nearly all of it, and the error of the simulator's own
-dynamics from the same codes: what the codes' accuracy allows.
+angles, 5 px clear of the wall. `beside` is how far from the border the gate is half open (5th to 95th percentile of the
+moves), `by the wall` how far that shifts for the same move when only wall and door are elsewhere (standard deviation),
+`width` the distance over which it goes from 3/4 to 1/4 open (median). Below, the gate's one-step error on ordinary
+trajectories, the share of transitions that hold nearly all of it, and the error of the simulator's own dynamics from
+the same codes: what the codes' accuracy allows.
 """
 
 from __future__ import annotations
@@ -43,17 +44,18 @@ def crossing(
     offset: np.ndarray,
     axis: int,
     far: bool,
+    elsewhere: int = 0,
 ) -> tuple[np.ndarray, float]:
-    """Where the gate is half open, px behind the border, for `MOVES` moves (NaN: nowhere), and the width in px."""
+    """Where the gate is half open, px behind the border, for `MOVES` moves (NaN: nowhere), and the width in px.
+    `elsewhere` tells draws of the layouts apart; the moves are the same."""
     rng = np.random.default_rng([axis, far])
-    chosen = rng.integers(0, len(layouts), MOVES)
     sign, edge = (1, dataset.world.far_border) if far else (-1, dataset.world.border)
     low, high = dataset.world.border + CLEAR, dataset.world.far_border - CLEAR
     along = rng.uniform(low, high, MOVES)
-    if axis == 1:  # along x, where the wall may be
-        clear = np.abs(along - layouts[chosen, 0]) > CLEAR
-        chosen, along = chosen[clear], along[clear]
-    angle, length = rng.uniform(-1.2, 1.2, len(along)), rng.uniform(0.3, 2.0, len(along))
+    angle, length = rng.uniform(-1.2, 1.2, MOVES), rng.uniform(0.3, 2.0, MOVES)
+    draws = np.random.default_rng([axis, far, elsewhere, 1]).integers(0, len(layouts), (MOVES, 50))
+    clear = (np.abs(along[:, None] - layouts[draws, 0]) > CLEAR) | (axis == 0)  # along x the wall may be in the way
+    chosen = draws[np.arange(MOVES), clear.argmax(1)]
     actions = np.empty((len(along), 2))
     actions[:, axis], actions[:, 1 - axis] = sign * length * np.cos(angle), length * np.sin(angle)
     ends = np.empty((len(along), len(PLACES), 2))
@@ -102,8 +104,13 @@ def main() -> None:
     for name, axis, far in (("left", 0, False), ("right", 0, True), ("top", 1, False), ("bottom", 1, True)):
         where, width = crossing(model, dataset, dataset.trajectories.layouts, layouts, offset, axis, far)
         low, high = np.nanpercentile(where, [5, 95])
-        rows.append([name, f"{low:+.3f} to {high:+.3f}", f"{width:.3f}"])
-    print(markdown(["border", "beside, px", "width, px"], rows))
+        moved = [
+            crossing(model, dataset, dataset.trajectories.layouts, layouts, offset, axis, far, elsewhere)[0]
+            for elsewhere in range(1, 9)
+        ]
+        by_wall = float(np.sqrt(np.nanmean(np.nanvar([where, *moved], axis=0, ddof=1))))
+        rows.append([name, f"{low:+.3f} to {high:+.3f}", f"{by_wall:.3f}", f"{width:.3f}"])
+    print(markdown(["border", "beside, px", "by the wall, px", "width, px"], rows))
     own, perfect = one_step(model, dataset, codes, layouts, offset)
     much = own > 1e-4
     print(
