@@ -7,8 +7,6 @@
 The functions have the names of the course's main.py, for others to call.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""How fast frames are made and read, and what they cost a training step: `python benchmarks/bench_data.py`.
+"""How fast frames are made and read, and what they cost a training step: `python -m benchmarks.bench_data`.
 
 Rates are medians of several repeats, per second of CPU time of one thread, so that what else the machine is doing
 counts little; only the writing is by the clock.

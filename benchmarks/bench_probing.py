@@ -1,6 +1,6 @@
 """How much faster the cached protocol is than the plain one, on the same model, with the same losses.
 
-    python benchmarks/bench_probing.py [--weights FILE] [--full]
+    python -m benchmarks.bench_probing [--weights FILE] [--full]
 
 Without --full it runs three epochs of each on probe_normal (about a minute on one core), with it all twenty.
 """

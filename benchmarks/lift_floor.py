@@ -1,6 +1,6 @@
 """The protocol's own floor: what a perfect model scores, by the form of its representation.
 
-    python benchmarks/lift_floor.py
+    python -m benchmarks.lift_floor
 
 The representation is the true location in units of 16 px, lifted in several ways; probed on the procedural sets by
 the protocol. Prints a table in px².
@@ -20,7 +20,8 @@ from tiny_jepa.models.predictor import CENTRE
 from tiny_jepa.probing import ProbingEvaluator
 
 FORMS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {
-    "2 numbers": (2, lambda code: code - CENTRE),
+    "2 numbers, centred": (2, lambda code: code - CENTRE),
+    "2 numbers, anchored at pixel 0": (2, lambda code: code),
     "tiled to 512, anchored at pixel 0": (512, lambda code: code.repeat(1, 1, 256)),
     "tiled to 64, centred": (64, lambda code: (code - CENTRE).repeat(1, 1, 32)),
     "tiled to 512, centred": (512, lambda code: (code - CENTRE).repeat(1, 1, 256)),

@@ -6,9 +6,9 @@
 
 A grid is benchmarks/NAME.ini: a section a row, with the options of train.py (`train`) and of main.py (`score`), the
 row whose weights it scores (`of`), or neither for what needs no training. What has a stored result is not done again:
-delete the result first. Runs are kept in runs/NAME/ and gone on with when interrupted; results are in results/NAME/
-and are what the table is made of: mean ± standard deviation over the training seeds, px², by one prober each. A run
-that train.py itself stops (a collapse) is counted as stopped.
+delete the result first. Runs are in runs/NAME/ and gone on with when interrupted; results are in results/NAME/, beside
+the weights that they belong to, and are what the table is made of: mean ± standard deviation over the training seeds,
+px², by one prober each. A run that train.py itself stops (a collapse) is counted as stopped.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -64,7 +65,8 @@ class Grid:
         return next(other for other in self.rows if other.name == row.of)
 
     def weights(self, row: Row, seed: int) -> Path:
-        return Path("runs") / self.name / f"{self.source(row).slug}-seed{seed}" / "weights.pth"
+        """Kept beside the results, so that another way to score them needs no training."""
+        return self.result(self.source(row), seed).with_suffix(".pth")
 
     def result(self, row: Row, seed: int) -> Path:
         return Path("results") / self.name / f"{row.slug}-seed{seed}.json"
@@ -101,25 +103,27 @@ def run(command: list[str], log: Path) -> int:
 
 
 def train(grid: Grid, row: Row, seed: int) -> None:
-    """Trains a row's model if a result of it is missing, or goes on where it stopped; one that train.py stops leaves
-    the sentence it said."""
-    weights = grid.weights(row, seed)
-    folder, stopped = weights.parent, grid.stopped(row, seed)
+    """Trains a row's model if a result of it is missing, or goes on where it stopped, and keeps its weights; one that
+    train.py stops leaves the sentence it said."""
+    weights, stopped = grid.weights(row, seed), grid.stopped(row, seed)
+    folder = Path("runs") / grid.name / weights.stem
     wanted = any(
         other.of == row.name and seed in other.seeds and not grid.result(other, seed).is_file() for other in grid.rows
     )
     if row.train is None or not wanted or weights.is_file() or stopped.is_file():
         return
-    if (folder / "config.json").is_file():
-        which = ["--resume", folder.name]
-    else:
-        which = [*row.train, "--seed", str(seed), "--name", folder.name]
-    log = folder.parent / f"{folder.name}.log"
-    status = run(["train.py", *which, "--runs", str(folder.parent), "--no-install"], log)
-    if status == REFUSED and "collapsed" in (said := log.read_text().splitlines()[-1]):
-        write_atomically(stopped, lambda path: path.write_text(said + "\n"))
-    elif status:
-        raise UserError(f"training of '{row.name}', seed {seed}, failed; see {log}")
+    if not (folder / "weights.pth").is_file():
+        if (folder / "config.json").is_file():
+            which = ["--resume", folder.name]
+        else:
+            which = [*row.train, "--seed", str(seed), "--name", folder.name]
+        log = folder.parent / f"{folder.name}.log"
+        status = run(["train.py", *which, "--runs", str(folder.parent), "--no-install"], log)
+        if status == REFUSED and "collapsed" in (said := log.read_text().splitlines()[-1]):
+            return write_atomically(stopped, lambda path: path.write_text(said + "\n"))
+        if status:
+            raise UserError(f"training of '{row.name}', seed {seed}, failed; see {log}")
+    write_atomically(weights, lambda path: shutil.copyfile(folder / "weights.pth", path))
 
 
 def score(grid: Grid, row: Row, seed: int) -> None:

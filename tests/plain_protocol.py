@@ -66,7 +66,7 @@ class StarterEvaluator:
                     lr = base * step / warmup
                 else:
                     q = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (max_steps - warmup)))
-                    lr = base * q + base * 0.1 * (1 - q)
+                    lr = base * q + base * 0.001 * (1 - q)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
                 step += 1

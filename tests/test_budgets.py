@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import tiny_jepa
+from tiny_jepa import budgets
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets, parse_count
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.budget import build, count_parameters, predicted_count
@@ -58,11 +59,33 @@ def test_an_impossible_budget_names_the_smallest_possible():
         tiny_jepa.build_model(str(smallest - 1))
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("augmentation = Full", "budgets/50.ini: augmentation must be one of full, mirrors, none, not 'Full'"),
+        ("cached = true", "cached takes a value like 147000, not 'true'"),
+        ("predict_lr = fast", "predict_lr takes a value like 0.004"),
+        ("predict_stesp = 5", "unknown keys: predict_stesp"),
+    ],
+)
+def test_a_preset_is_held_to_the_kinds_of_its_keys(tmp_path, monkeypatch, line, says):
+    monkeypatch.setattr(budgets, "FOLDER", tmp_path)
+    (tmp_path / "50.ini").write_text("[training]\ngrown_from = 4,4\npredict_lr = 1\n[model]\nrelative = false\n")
+    read = find_budget("50")
+    assert (
+        read.training.grown_from == (4, 4) and read.training.predict_lr == 1.0 and read.architecture.relative is False
+    )
+    (tmp_path / "50.ini").write_text(f"[training]\n{line}\n")
+    with pytest.raises(UserError, match=says):
+        find_budget("50")
+
+
 def test_shipped_weights_load_without_being_told_their_budget():
     for name in list_budgets():
         model = tiny_jepa.load_model(name)
         assert count_parameters(model) <= find_budget(name).limit == model.metadata["budget_limit"]
         assert model.metadata["command"].startswith("python train.py")
+    assert find_weights("2000") == find_weights("2k") and find_weights("0.5K").name == "500.pth"
     with pytest.raises(UserError, match="no trained weights for budget '7k'"):
         find_weights("7k")
 

@@ -278,5 +278,5 @@ def test_show_writes_a_sheet_and_an_animation(tmp_path, count):
 
 def test_show_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(UserError, match=r"pip install 'tiny_jepa\[plots\]'"):
+    with pytest.raises(UserError, match="pip install matplotlib pillow"):
         main(["show", "procedural", "--out", str(tmp_path)])

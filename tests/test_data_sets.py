@@ -89,6 +89,8 @@ def test_where_data_comes_from(tmp_path, monkeypatch):
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
     monkeypatch.setattr("tiny_jepa.data.sources.COURSE_ROOT", course)
     assert open_source().root == course
+    monkeypatch.setenv("TINY_JEPA_DATA", "")
+    assert open_source().root == course
     monkeypatch.setenv("TINY_JEPA_DATA", str(mine))
     assert open_source().root == mine and "TINY_JEPA_DATA" in open_source().describe()
     source = open_source("procedural:seed=2,size=65,dtype=float32")
@@ -158,7 +160,7 @@ def test_other_files_are_no_arrays(tmp_path):
         ("{tmp}", "holds no set; expected folders such as"),
         ("procedural:colour=red", "unknown option 'colour' .* seed, size, dtype"),
         ("procedural:seed=x", "seed .* must be a whole number, not 'x'"),
-        ("procedural:size=10", "size .* from 48 to 72, not '10'"),
+        ("procedural:size=10", "size .* from 62 to 72, not '10'"),
         ("procedural:dtype=int8", "must be uint8 or float32, not 'int8'"),
     ],
 )

@@ -47,6 +47,7 @@ def test_reckoned_paths_are_the_simulators_free_moves():
     assert np.array_equal(sets["wall"].true, wall.locations)
     chosen = examples(sets, 3)
     assert [name for name, _, _ in chosen] == ["normal"] * 3 + ["wall"] * 3
+    assert [name for name, _, _ in examples({"expert": sets["expert"]}, 3)] == ["expert"] * 3
 
 
 def test_bins_and_cells():

@@ -50,6 +50,10 @@ def test_only_what_is_missing_is_done(tmp_path, monkeypatch):
         called.append(command)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("error: collapsed: std_x is 0.001\n")
+        if command[0] == "train.py":
+            folder = log.parent / log.stem
+            folder.mkdir(exist_ok=True)
+            (folder / "weights.pth").write_text(f"weights of {log.stem}")
         return 2 if "--seed" in command and command[command.index("--seed") + 1] == "1" else 0
 
     monkeypatch.setattr(study, "run", run)
@@ -58,24 +62,35 @@ def test_only_what_is_missing_is_done(tmp_path, monkeypatch):
     tail = ["--runs", "runs/grid", "--no-install"]
     assert called[0] == [*common, "0", "--name", "a-row-seed0", *tail]
     assert called[1] == [*common, "1", "--name", "a-row-seed1", *tail]
-    weights = ["--weights", "runs/grid/a-row-seed0/weights.pth"]
+    weights = ["--weights", "results/grid/a-row-seed0.pth"]
+    assert (
+        Path(weights[1]).read_text() == "weights of a-row-seed0" and not Path("results/grid/a-row-seed1.pth").exists()
+    )
     assert called[2] == ["main.py", *weights, "--store", "results/grid/a-row-seed0.json"]
     assert called[3] == ["main.py", *weights, "--no-lift", "--store", "results/grid/bare-seed0.json"]
     assert len(called) == 4  # the collapsed run is not scored
     assert "std_x" in Path("results/grid/a-row-seed1.stopped").read_text()
-    for name in ("weights.pth", "config.json"):
-        called.clear()
-        run_folder = tmp_path / "runs" / "grid" / "a-row-seed0"
-        run_folder.mkdir(exist_ok=True)
-        (run_folder / name).write_text("")
-        study.train(grid, grid.rows[0], 0)
-        assert called == ([] if name == "weights.pth" else [["train.py", "--resume", "a-row-seed0", *tail]])
-        (run_folder / name).unlink()
     called.clear()
+    kept, run_folder = Path(weights[1]), Path("runs/grid/a-row-seed0")
+    study.train(grid, grid.rows[0], 0)  # the weights are kept
+    kept.unlink()
+    study.train(grid, grid.rows[0], 0)  # the run is there
+    assert not called and kept.is_file()
+    for path in (kept, run_folder / "weights.pth"):
+        path.unlink()
+    (run_folder / "config.json").write_text("")
+    study.train(grid, grid.rows[0], 0)  # an interrupted one
+    assert called == [["train.py", "--resume", "a-row-seed0", *tail]]
     for row in grid.rows:
-        assert study.train(grid, grid.rows[0], 0) is None and called.pop()  # a result is missing still
+        kept.unlink(missing_ok=True)
+        (run_folder / "weights.pth").unlink(missing_ok=True)
+        called.clear()
+        study.train(grid, grid.rows[0], 0)
+        assert called  # a result is missing still
         grid.result(row, 0).parent.mkdir(parents=True, exist_ok=True)
         grid.result(row, 0).write_text("")
+    called.clear()
+    kept.unlink()
     study.train(grid, grid.rows[0], 0)
     assert not called
 

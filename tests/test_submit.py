@@ -102,6 +102,23 @@ def test_a_good_submission(project: Path, capsys):
     assert "reached step 3" in capsys.readouterr().out
 
 
+def test_a_budget_may_be_written_as_a_number(project: Path):
+    write(project, command="python train.py --budget 2000")
+    other_metrics(project, command="python train.py --budget 2000")
+    assert run(project).is_file()
+
+
+def test_an_interpreter_is_found_from_where_it_was_named(project: Path, monkeypatch):
+    (project.parent / "bin").mkdir()
+    (project.parent / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(project.parent)
+    asked = []
+    monkeypatch.setattr("tiny_jepa.evaluation.submit.prove", lambda _, python, *more: asked.append(python) or [])
+    arguments = ["--team", "Two Rooms", "--netids", "ab1234", "--root", "project", "--out", "out.zip"]
+    submit([*arguments, "--python", "bin/python"])
+    assert asked == [str(project.parent / "bin" / "python")]
+
+
 def other_metrics(root: Path, **changes) -> None:
     write_metrics(root / "metrics.txt", Metrics(**{**read_metrics(root / "metrics.txt").__dict__, **changes}))
 

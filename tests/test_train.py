@@ -16,22 +16,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from einops import rearrange
 
 from tiny_jepa import build_model
-from tiny_jepa.data import open_source
+from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
 from tiny_jepa.errors import UserError
+from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.training import loop, sharpen
+from tiny_jepa.training import cli, loop
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Trainer
+from tiny_jepa.training.loop import Seen, Trainer
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
-from tiny_jepa.training.optimizer import build_optimizer
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
 from tiny_jepa.training.run import essential
-from tiny_jepa.training.sharpen import Sharpening, Transitions, fit_action_map, transitions_of, trimmed_fit
+from tiny_jepa.training.sharpen import Sharpening, Transitions, fit_action_map, transitions_of
+from tiny_jepa.training.vary import Variation
 from tiny_jepa.training.watch import Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
+from tiny_jepa.world import World
+from tiny_jepa.world.dynamics import step
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--budget", "100", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
@@ -127,6 +131,42 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     assert step == torch.load(tmp_path / "runs" / "stopped" / "checkpoint.pth", weights_only=True)["step"]
 
 
+def test_an_interrupt_leaves_a_checkpoint_of_whole_steps_alone(tmp_path, monkeypatch):
+    """Ctrl-C where Adam has stepped and the step is not yet counted, or the action map is fitted again."""
+    monkeypatch.chdir(tmp_path)
+    arguments = [*SHORT, "--encode-steps", "4", "--predict-steps", "4", "--sharpen-steps", "4", "--no-install"]
+    assert cli.main([*arguments, "--name", "whole"]) == 0
+    wanted = state(tmp_path / "runs" / "whole" / "weights.pth")
+
+    def interrupted(place, name, at):
+        original, calls = getattr(place, name), []
+
+        def wrapped(*given):
+            original(*given)
+            calls.append(name)
+            if len(calls) == at:
+                raise KeyboardInterrupt
+
+        return original, wrapped
+
+    for run, place, name, at in (("a", torch.optim.Adam, "step", 6), ("b", loop, "fit_action_map", 1)):
+        original, wrapped = interrupted(place, name, at)
+        monkeypatch.setattr(place, name, wrapped)
+        assert cli.main([*arguments, "--name", run]) == 130
+        monkeypatch.setattr(place, name, original)
+        assert cli.main(["--resume", run, "--no-install"]) == 0
+        assert same(state(tmp_path / "runs" / run / "weights.pth"), wanted)
+
+
+def test_a_checkpoint_of_another_version_is_said_to_be_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    interrupt_somewhere(tmp_path, "old", 0.0, signal.SIGKILL, [*SHORT, "--encode-steps", "1000000"])
+    path = tmp_path / "runs" / "old" / "checkpoint.pth"
+    torch.save(torch.load(path, weights_only=True) | {"format": 1}, path)
+    with pytest.raises(UserError, match="written by another version"):
+        cli.main(["--resume", "old"])
+
+
 def test_a_collapsing_run_is_caught_and_named(tmp_path):
     """A linear read-out of a grid can shrink; without the variance term it does. (A centroid cannot.)"""
     arguments = ["--budget", "200", "--agent-pool", "grid", "--variance-weight", "0", "--encode-steps", "1500"]
@@ -155,6 +195,10 @@ def test_other_objectives_and_poolings_train(tmp_path, objective, model):
         ("--encode-lr 0", "--encode-lr must be above 0"),
         ("--objective mae", "--objective must be one of vicreg, barlow, byol"),
         ("--gate-widths 500,500", "the budget allows 2,000"),
+        ("--grow-steps 5", "--grown-from and --grow-steps go together"),
+        ("--budget 100k --agent-pool grid", "--grown-from needs --agent-pool centroid"),
+        ("--grow-steps 5 --grown-from 9,9", "as many layers, none of them wider"),
+        ("--grow-steps 5 --grown-from 9,99,9", "as many layers, none of them wider"),
         ("--gate-widths 5.5,3", "--gate-widths takes whole numbers above 0"),
         ("--gate-widths 8,9 --gate-depth 2", "its two widths must be equal"),
         ("--agent-kernel 4", "--agent-kernel must be odd"),
@@ -164,6 +208,7 @@ def test_other_objectives_and_poolings_train(tmp_path, objective, model):
         ("--unroll-batch 999", "--unroll-batch is 999; it can be at most --predict-batch, 512"),
         ("--relative maybe", "--relative takes a value like True"),
         ("--name ../x", "--name takes the name of a folder"),
+        ("--resume=", "--resume takes the name of a folder"),
         ("--resume x --seed 3", "leave out --seed"),
         ("--threads 0", "--threads must be at least 1"),
         ("--teacher-weight 0 --decision-weight 0 --unroll-weight 0", "all 0: nothing would be predicted"),
@@ -264,75 +309,53 @@ def test_the_action_map_is_fitted_to_the_moves_that_are_let_through():
     assert torch.allclose(cell.action.weight, true, atol=1e-5)  # too little to go by
 
 
-def test_the_trimmed_fit_sees_the_free_moves_among_blocked_ones():
-    generator = torch.Generator().manual_seed(0)
-    cell, true = GatedCell((4, 4)), torch.tensor([[0.5, 0.1], [0.0, 0.25]])
-    actions = torch.randn(5_000, 16, 2, generator=generator)
-    free = torch.rand(5_000, 16, 1, generator=generator) < 0.7
-    agent = torch.cumsum(torch.cat([torch.zeros(5_000, 1, 2), torch.where(free, actions @ true.T, 0.0)], dim=1), dim=1)
-    trimmed_fit(cell, Codes(agent, actions, torch.zeros(5_000, 2, 64)))
-    assert torch.allclose(cell.action.weight, true, atol=1e-5)
-
-
-def test_parts_of_the_transitions_are_asked_about_in_turn(monkeypatch):
-    monkeypatch.setattr(sharpen, "ASKED", 1000)
-    generator = torch.Generator().manual_seed(0)
-    codes = Codes(*(torch.randn(200, *shape, generator=generator) for shape in ((17, 2), (16, 2), (2, 64))))
-    every = transitions_of(codes, torch.randn(200, 2, generator=generator))
-    sharpening, parts = Sharpening(GatedCell((4, 4)), every, TrainingConfig(), 64), []
-    for turn in range(5):
-        sharpening.divide(turn)
-        parts.append(sharpening.transitions)
-        assert len(sharpening.doubtful) == len(sharpening.transitions.actions) == 800
-    assert torch.equal(torch.cat([part.agent for part in parts[:4]]), every.agent)
-    assert torch.equal(parts[4].actions, parts[0].actions)
-
-
-def test_muon_takes_the_matrices_between_hidden_layers_and_adam_the_rest():
-    cell = GatedCell((8, 8, 8))
-    torch.nn.init.eye_(cell.action.weight)
-    matrices = cell.hidden_matrices()
-    assert [tuple(matrix.shape) for matrix in matrices] == [(8, 8), (8, 8)]
-    optimizer = build_optimizer([*cell.parameters()], matrices)
-    adam, muon = ([p for group in member.param_groups for p in group["params"]] for member in optimizer.members)
-    assert {id(p) for p in muon} == {id(p) for p in matrices} and not {id(p) for p in adam} & {id(p) for p in muon}
-    assert len(adam) + len(muon) == len([*cell.parameters()])
-    before = [p.detach().clone() for p in cell.parameters()]
-    optimizer.set_lr(0.01)
-    cell(torch.randn(64, 2), torch.ones(64, 2), torch.randn(64, 2)).square().sum().backward()
-    optimizer.step()
-    assert all(not torch.equal(p, old) for p, old in zip(cell.parameters(), before, strict=True))
-    assert [type(member).__name__ for member in build_optimizer([*cell.parameters()], []).members] == ["Adam"]
-
-
-def test_a_fitted_map_is_kept():
-    options = [*SHORT, "--encode-steps", "5", "--predict-steps", "3", "--sharpen-steps", "3", "--fitted-map", "True"]
-    config = resolve_budget(parse_arguments(options)).training
-    trainer = Trainer(build_model("100"), open_source("procedural").require("train"), config, torch.device("cpu"))
-    maps = []
-    trainer.run(lambda *_: maps.append(trainer.model.predictor.action.weight.detach().clone()))
-    assert not torch.equal(maps[4], maps[5]) and all(torch.equal(later, maps[5]) for later in maps[6:])
-
-
-@pytest.mark.parametrize("asked, options", [(8_000_000, []), (1_000, ["--optimizer", "muon", "--fitted-map", "True"])])
-def test_sharpening_resumes_between_two_looks_at_the_transitions(monkeypatch, asked, options):
+def test_sharpening_and_growing_resume_between_two_looks_at_the_transitions(monkeypatch):
     monkeypatch.setattr(loop, "REFRESH", 4)
-    monkeypatch.setattr(sharpen, "ASKED", asked)
-    config = resolve_budget(parse_arguments([*SHORT, "--encode-steps", "2", "--predict-steps", "3", *options])).training
-    config = replace(config, sharpen_steps=11)
+    config = resolve_budget(parse_arguments([*SHORT, "--encode-steps", "2", "--predict-steps", "3"])).training
+    config = replace(config, sharpen_steps=11, grown_from=(5, 5), grow_steps=10)
     dataset = open_source("procedural").require("train")
 
     def trainer():
         torch.manual_seed(0)
-        return Trainer(build_model("100"), dataset, config, torch.device("cpu"))
+        return Trainer(build_model("100"), dataset, config, torch.device("cpu"), grown_to=(9, 7))
 
     whole, states = trainer(), []
     whole.run(lambda *_: states.append(copy.deepcopy(whole.state())))
-    for state in (states[4], states[5], states[10]):
+    assert whole.model.architecture.gate_widths == (9, 7)
+    for state in [states[i] for i in (4, 5, 8, 10, 15, 16, 19, 22)]:  # phase 3 ends after the 16th step
         again = trainer()
         again.load_state(state)
         again.run(lambda *_: None)
         assert same(again.model.state_dict(), whole.model.state_dict())
+
+
+def test_a_grown_gate_computes_the_same_until_it_is_trained():
+    torch.manual_seed(1)
+    model = build_model("500")
+    torch.nn.init.eye_(model.predictor.action.weight)
+    inputs = torch.randn(3, 50, 2)
+    before = model.predictor(*inputs)
+    model.grow((40, 30), seed=5)
+    assert model.architecture.gate_widths == (40, 30) and torch.allclose(model.predictor(*inputs), before, atol=1e-5)
+    model.predictor(*inputs).square().sum().backward()
+    assert model.predictor.out.weight.grad.ne(0).float().mean() > 0.5  # by which the new units' gradients begin
+
+
+def test_varied_transitions_are_those_that_the_simulator_would_make():
+    """From true codes: wherever a transition is moved, the simulator moves on from there as it did before."""
+    drawn = ProceduralSet("any", SetRecipe("explore", 4_000), seed=3).trajectories
+    before, after = (rearrange(part, "n t d -> (n t) d") for part in (drawn.locations[:, :-1], drawn.locations[:, 1:]))
+    actions, layouts = rearrange(drawn.actions, "n t d -> (n t) d"), np.repeat(drawn.layouts, 16, axis=0)
+    agent = torch.from_numpy(np.stack([before, after], axis=1) / UNIT).double()
+    here = torch.from_numpy(layouts / UNIT).double()
+    ends = agent[:, 0] + torch.from_numpy(actions / UNIT)
+    varied, there = Variation.within(agent, here).vary(agent, ends, here, np.random.default_rng(0))
+    moved, _ = step(World(), varied[:, 0].numpy() * UNIT, actions.astype(np.float64), there.numpy() * UNIT)
+    wrong = np.abs(moved - varied[:, 1].numpy() * UNIT).max(1) > 0.01
+    assert wrong.mean() < 1e-4
+    shifted, blocked = (varied != agent).flatten(1).any(1), (np.abs(after - before).max(1) == 0)
+    assert shifted.double().mean() > 0.8 and shifted[blocked].double().mean() > 0.7
+    assert (there != here).any(1).double().mean() > 0.7
 
 
 def test_weights_name_the_command_that_trains_them_again():
@@ -351,6 +374,8 @@ def test_a_spread_that_is_nan_counts_as_collapsed_wherever_it_stands():
     with pytest.raises(UserError, match="std_y is nan"):
         for step in range(300, 900, 50):
             watch.check({"std_x": 1.0, "std_y": float("nan"), "std_layout0": 0.5}, step)
+    nothing = Seen(1, torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), torch.zeros(3, 2))
+    assert all(np.isnan(watch.look(build_model("100"), nothing)[name]) for name in ("std_x", "rank", "one_step"))
 
 
 def test_rank_and_plateau_say_what_they_measure():

@@ -48,6 +48,8 @@ def test_each_broken_file_gets_its_sentence(tmp_path, model):
     torch.save({"weight": torch.ones(2)}, broken)
     says("is no tiny_jepa weights file")
     content = torch.load(good, weights_only=True)
+    torch.save({"architecture": {}}, broken)
+    says("lacks format, metadata, state_dict")
     torch.save(content | {"format": 99}, broken)
     says("has format 99")
     torch.save(content | {"architecture": content["architecture"] | {"wings": 2}}, broken)

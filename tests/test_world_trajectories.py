@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tiny_jepa.data.procedural import RECIPES, generate
-from tiny_jepa.world import UNSEEN_WALLS, Trajectories, World, changes_room, explore, rollout, run_into_wall
+from tiny_jepa.world import UNSEEN_WALLS, Trajectories, World, explore, rollout, run_into_wall
 from tiny_jepa.world.geometry import sample_layouts
 from tiny_jepa.world.trajectories import exploring_actions, free_starts
 
@@ -14,6 +14,12 @@ WORLD = World()
 FIRST_LAYOUTS = [[29, 40], [38, 33], [20, 33]]
 FIRST_LOCATIONS = [[32.879, 33.814], [32.137, 34.502], [49.835, 57.759]]
 MEAN_LOCATION = [31.31582, 31.29829]
+
+
+def changes_room(trajectories: Trajectories) -> np.ndarray:
+    """Which trajectories were on both sides of the wall's centre -> [N] bool."""
+    side = trajectories.locations[:, :, 0] > trajectories.layouts[:, None, 0]
+    return np.asarray(side.any(1) & ~side.all(1))
 
 
 def generated(name: str) -> Trajectories:

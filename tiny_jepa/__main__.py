@@ -1,7 +1,5 @@
 """`python -m tiny_jepa VERB ...`: every command beyond the root scripts. A verb is a module with `main(argv)`."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 

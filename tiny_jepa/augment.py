@@ -5,8 +5,6 @@ A transformed trajectory is kept only where its own motion proves it consistent,
 the trajectory stays as it was. Moved and mirrored walls may reach columns that the training set never shows.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +14,6 @@ from torch import Tensor
 
 MARGIN = 0.5  # px
 SHIFT = 8  # px: the farthest that a scene is shifted
-TRIED = {"full": ((0, 1), (1, 2)), "heavy": ((0, 2), (0, 4))}
-"""Of a batch's four quarters: from where to where a shift is tried, then a moved layout."""
 
 
 @dataclass
@@ -30,24 +26,20 @@ class Scene:
     wall: Tensor
     door: Tensor
 
-    def select(self, keep: Tensor) -> Scene:
-        return Scene(self.agent[keep], self.border[keep], self.wall[keep], self.door[keep])
-
 
 def augment(states: Tensor, actions: Tensor, rng: np.random.Generator, kind: str) -> tuple[Tensor, Tensor]:
-    """states [B, T, 2, H, W] and actions [B, T-1, 2] px -> the same, transformed. `kind`: full, heavy, mirrors or none.
+    """states [B, T, 2, H, W] and actions [B, T-1, 2] px -> the same, transformed. `kind`: full, mirrors or none.
 
-    One draw of mirrors serves the whole batch. In `full`, half of its trajectories are tried for a shift or a moved
-    layout; in `heavy`, half for a shift and then all for a moved layout.
+    One draw of mirrors serves the whole batch. In `full`, its first quarter is tried for a shift, its second for a
+    moved layout.
     """
     if kind == "none":
         return states, actions
     states, actions = mirror(states, actions, *(rng.random(2) < 0.5))
-    quarter = len(states) // 4
-    for transform, (first, last) in zip((shift_scene, move_layout), TRIED.get(kind, ()), strict=False):
-        if quarter:
-            part = slice(first * quarter, last * quarter)
-            states[part] = transform(states[part], actions[part], rng)
+    if kind == "full":
+        first, second = slice(len(states) // 4), slice(len(states) // 4, len(states) // 2)
+        states[first] = shift_scene(states[first], actions[first], rng)
+        states[second] = move_layout(states[second], actions[second], rng)
     return states, actions
 
 
@@ -73,7 +65,7 @@ def shift_scene(states: Tensor, actions: Tensor, rng: np.random.Generator) -> Te
     for i in keep.nonzero().flatten().tolist():
         dx, dy = shift[i].tolist()
         states[i, :, 0] = torch.roll(states[i, :, 0], (dy, dx), dims=(-2, -1))
-    states[keep, :, 1] = redraw(states[keep, 0, 1], scene.select(keep), wall[keep], door[keep])[:, None]
+    states[keep, :, 1] = redraw(states[keep, 0, 1], scene.border[keep], wall[keep], door[keep])[:, None]
     return states
 
 
@@ -101,7 +93,7 @@ def move_layout(states: Tensor, actions: Tensor, rng: np.random.Generator) -> Te
     through = (y0 > top) & (y0 < bottom) & (y1 > top) & (y1 < bottom)
     keep = ((clear | through) & (by_border | ~blocked)).all(dim=1) & fits(scene, wall, door)
     states = states.clone()
-    states[keep, :, 1] = redraw(states[keep, 0, 1], scene.select(keep), wall[keep], door[keep])[:, None]
+    states[keep, :, 1] = redraw(states[keep, 0, 1], scene.border[keep], wall[keep], door[keep])[:, None]
     return states
 
 
@@ -113,12 +105,8 @@ def proposed_ends(scene: Scene, actions: Tensor) -> Tensor:
 def fits(scene: Scene, wall: Tensor, door: Tensor) -> Tensor:
     """Whether wall columns and door rows [B, 2] px leave a room on both sides and wall above and below -> [B]."""
     x, y = scene.border[:, 0], scene.border[:, 1]
-    return (
-        (wall[:, 0] > x[:, 0] + 4)
-        & (wall[:, 1] < x[:, 1] - 4)
-        & (door[:, 0] > y[:, 0] + 1)
-        & (door[:, 1] < y[:, 1] - 1)
-    )
+    rooms = (wall[:, 0] > x[:, 0] + 4) & (wall[:, 1] < x[:, 1] - 4)
+    return rooms & (door[:, 0] > y[:, 0] + 1) & (door[:, 1] < y[:, 1] - 1)
 
 
 def read_scene(states: Tensor) -> Scene:
@@ -137,12 +125,12 @@ def read_scene(states: Tensor) -> Scene:
     return Scene(location, border, wall, _extent(~at_wall))
 
 
-def redraw(layout: Tensor, scene: Scene, wall: Tensor, door: Tensor) -> Tensor:
-    """Layout channels [B, H, W] with the borders of `layout`, the wall at `wall` and the door at `door`."""
+def redraw(layout: Tensor, border: Tensor, wall: Tensor, door: Tensor) -> Tensor:
+    """Layout channels [B, H, W] as bright as `layout`, with border, wall and door where a `Scene` has them."""
     index = torch.arange(layout.shape[-1], device=layout.device)
     in_wall = (index >= wall[:, :1]) & (index <= wall[:, 1:])  # [B, W]
     closed = (index < door[:, :1]) | (index > door[:, 1:])  # [B, H]
-    columns, rows = (((index == line[:, :1]) | (index == line[:, 1:])) for line in scene.border.unbind(1))
+    columns, rows = (((index == line[:, :1]) | (index == line[:, 1:])) for line in border.unbind(1))
     drawn = rearrange(in_wall, "b w -> b 1 w") & rearrange(closed, "b h -> b h 1")
     drawn = drawn | rearrange(columns, "b w -> b 1 w") | rearrange(rows, "b h -> b h 1")
     return drawn.to(layout.dtype) * layout.amax(dim=(1, 2), keepdim=True)

@@ -1,7 +1,5 @@
 """Budgets: presets in `budgets/`, and any other count solved for."""
 
-from __future__ import annotations
-
 import ast
 import configparser
 from dataclasses import dataclass, fields, replace
@@ -11,6 +9,7 @@ from typing import Any
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.budget import build, solve
 from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.objectives.adapters import OBJECTIVES
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.weights import read_weights
 
@@ -18,6 +17,11 @@ _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
 """The presets and their trained weights: `budgets/` in a checkout, inside the package once installed."""
 SUFFIXES = {"k": 1_000, "m": 1_000_000}
+CHOICES = {
+    "objective": OBJECTIVES,
+    "augmentation": ("full", "mirrors", "none"),
+    "agent_pool": ("centroid", "grid"),
+}
 
 
 @dataclass(frozen=True)
@@ -82,18 +86,36 @@ def _read_preset(name: str) -> Budget:
 
 
 def _typed(section: configparser.SectionProxy, into: type, name: str) -> dict[str, Any]:
-    known = {field.name for field in fields(into)}
-    if unknown := set(section) - known:
+    known = {field.name: field for field in fields(into)}
+    if unknown := set(section) - set(known):
         raise UserError(f"budgets/{name}.ini has unknown keys: {', '.join(sorted(unknown))}")
-    return {key: parse_value(value) for key, value in section.items()}
+    return {key: typed_value(known[key], text, f"budgets/{name}.ini: {key}") for key, text in section.items()}
 
 
 def parse_value(text: str) -> Any:
-    """A value of a preset or of the command line: number, tuple, bool, or the text itself."""
+    """A number, tuple or bool, or the text itself."""
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
     except (ValueError, SyntaxError):
         return text
+
+
+def typed_value(field: Any, text: str, where: str) -> Any:
+    """The value of a setting, as a preset or the command line (`where`) has it.
+
+    Raises:
+        UserError: not of the kind of the field's default, or none of its choices.
+    """
+    kind, value = type(field.default), parse_value(text)
+    if kind is tuple and isinstance(value, int):
+        value = (value,)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if field.name in CHOICES and value not in CHOICES[field.name]:
+        raise UserError(f"{where} must be one of {', '.join(CHOICES[field.name])}, not '{text}'")
+    if type(value) is not kind:
+        raise UserError(f"{where} takes a value like {field.default}, not '{text}'")
+    return value
 
 
 def build_model(budget: str) -> JEPA:
@@ -104,18 +126,18 @@ def build_model(budget: str) -> JEPA:
 
 
 def find_weights(name: str) -> Path:
-    """The weights file that ships for a preset.
+    """The weights file that ships for a preset, named as people write its count.
 
     Raises:
-        UserError: no preset of that name, or none trained.
+        UserError: no preset of that count, or none trained.
     """
-    path = FOLDER / f"{name}.pth"
-    if not path.is_file():
-        trained = ", ".join(n for n in list_budgets() if (FOLDER / f"{n}.pth").is_file())
+    trained = {parse_count(preset): preset for preset in list_budgets() if (FOLDER / f"{preset}.pth").is_file()}
+    if (count := parse_count(name)) not in trained:
+        there = ", ".join(trained.values())
         raise UserError(
-            f"no trained weights for budget '{name}'; there are: {trained}; or python train.py --budget {name}"
+            f"no trained weights for budget '{name}'; there are: {there}; or python train.py --budget {name}"
         )
-    return path
+    return FOLDER / f"{trained[count]}.pth"
 
 
 def load_model(name: str) -> JEPA:

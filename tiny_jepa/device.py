@@ -1,7 +1,5 @@
 """Which device to run on."""
 
-from __future__ import annotations
-
 import torch
 
 from tiny_jepa.errors import UserError

@@ -1,7 +1,5 @@
 """The one exception that reaches a user: a sentence that says what was wrong, where, and what to do."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 

@@ -6,8 +6,6 @@ and the actions only. It is frozen, so its representations are computed once and
 are used here and nowhere else: nothing flows back into the model.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,12 +49,12 @@ class Prober(nn.Module):
 
 
 def scheduled_lr(step: int, max_steps: int, base: float) -> float:
-    """Learning rate after `step` steps of the schedule: linear warm-up over a tenth, then cosine to `base` / 10."""
+    """Learning rate after `step` steps of the schedule: linear warm-up over a tenth, then cosine to `base` / 1000."""
     warmup = int(0.1 * max_steps)
     if step < warmup:
         return base * step / warmup
     cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (max_steps - warmup)))
-    return base * cosine + 0.1 * base * (1 - cosine)
+    return base * cosine + 0.001 * base * (1 - cosine)
 
 
 def sample_steps(representations: Tensor, targets: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,5 @@
 """Weights files: architecture, state dict, metadata and a format version, in one file that says what it is."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -61,8 +59,11 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         raise UserError(
             f"{path} is not a readable weights file ({type(error).__name__}); copy or train it again"
         ) from None
-    if not isinstance(content, dict) or "architecture" not in content:
-        raise UserError(f"{path} is no tiny_jepa weights file: it has no architecture in it; train one with train.py")
+    found = set(content) if isinstance(content, dict) else set()
+    if lacking := {"format", "architecture", "state_dict", "metadata"} - found:
+        raise UserError(
+            f"{path} is no tiny_jepa weights file: it lacks {', '.join(sorted(lacking))}; train one with train.py"
+        )
     if content["format"] != FORMAT:
         raise UserError(f"{path} has format {content['format']}, this version reads {FORMAT}; update tiny_jepa")
     known = {field.name for field in fields(Architecture)}

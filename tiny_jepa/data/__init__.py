@@ -4,16 +4,3 @@ from tiny_jepa.data.course import CourseSet
 from tiny_jepa.data.procedural import RECIPES, ProceduralSet, SetRecipe
 from tiny_jepa.data.sets import Batch, Loader, TrajectorySet, read_batch
 from tiny_jepa.data.sources import Source, open_source
-
-__all__ = [
-    "RECIPES",
-    "Batch",
-    "CourseSet",
-    "Loader",
-    "ProceduralSet",
-    "SetRecipe",
-    "Source",
-    "TrajectorySet",
-    "open_source",
-    "read_batch",
-]

@@ -1,7 +1,5 @@
 """Reads a folder as a sceptic: are the arrays what the course's format says, and do they tell one story?"""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """`python -m tiny_jepa data generate|check|show`."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from dataclasses import replace

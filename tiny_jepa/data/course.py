@@ -1,7 +1,5 @@
 """Reader of the course's folder layout: `states.npy`, `actions.npy` and, in probing sets, `locations.npy`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

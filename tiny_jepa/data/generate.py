@@ -5,8 +5,6 @@ settings and how many trajectories are safely on disk; blocks have their own see
 bit-identical to one written in one go, and to the procedural set of the same seed.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ A memory map would do the same work, but its pages count as resident until the k
 epoch over 84 GB of states, as much as the machine has.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Trajectories are generated in blocks, each from its own seed, so that any block 
 Only locations and actions are kept (45 MB for the training set); frames are rendered when they are read.
 """
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache

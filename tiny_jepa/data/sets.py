@@ -1,7 +1,5 @@
 """What a set of trajectories is to the rest of the kit, and the loader that walks over one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 

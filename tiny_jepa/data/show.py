@@ -1,7 +1,5 @@
 """Pictures of a set's trajectories: a contact sheet (PNG) and an animation (GIF)."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,7 @@ def show(dataset: TrajectorySet, indices: np.ndarray, out: Path) -> list[Path]:
         import matplotlib
         import PIL.Image  # noqa: F401 - the GIF's; a missing one is to be said before any work
     except ImportError as error:
-        raise UserError(f"pictures need {error.name}; install it with: pip install 'tiny_jepa[plots]'") from None
+        raise UserError(f"pictures need {error.name}; install it with: pip install matplotlib pillow") from None
     matplotlib.use("Agg")
     states = dataset.frames(indices).numpy()
     agent = states[:, :, 0]

@@ -1,7 +1,5 @@
 """Where data comes from: `--data`, else the environment, else the course's folder, else procedural."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +13,8 @@ from tiny_jepa.world import World
 ENVIRONMENT = "TINY_JEPA_DATA"
 COURSE_ROOT = Path("/scratch/DL24FA")
 PROCEDURAL = "procedural"
+SIZES = range(62, 73)
+"""Image sides in px at which every unseen wall column has a place; grid pooling ends at 72."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def open_source(data: str | None = None) -> Source:
         UserError: no such folder, a folder without any set, or an unknown procedural option.
     """
     chosen_by = "--data"
-    if data is None and (data := os.environ.get(ENVIRONMENT)):
-        chosen_by = ENVIRONMENT
+    if data is None and os.environ.get(ENVIRONMENT):
+        data, chosen_by = os.environ[ENVIRONMENT], ENVIRONMENT
     if data is None and COURSE_ROOT.is_dir():
         data, chosen_by = str(COURSE_ROOT), "default"
     if data is None:
@@ -106,10 +106,10 @@ def _parse_procedural(data: str) -> Source:
             if value not in ("uint8", "float32"):
                 raise UserError(f"dtype in --data {data} must be uint8 or float32, not '{value}'")
             source = replace(source, dtype=value)
-        elif not value.isdigit() or (key == "size" and not 48 <= int(value) <= 72):
+        elif not value.isdigit() or (key == "size" and int(value) not in SIZES):
             raise UserError(
                 f"{key} in --data {data} must be a whole number"
-                f"{' from 48 to 72' if key == 'size' else ''}, not '{value}'"
+                f"{f' from {SIZES[0]} to {SIZES[-1]}' if key == 'size' else ''}, not '{value}'"
             )
         else:
             source = replace(source, seed=int(value)) if key == "seed" else replace(source, image_size=int(value))

@@ -1,7 +1,5 @@
 """What a model is compared with: itself without the lift, itself untrained, and dead reckoning."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

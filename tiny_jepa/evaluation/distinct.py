@@ -6,8 +6,6 @@ therefore trained exactly by training a shared *change* [H, U] of its weights. A
 what it holds, not what it spans; where all columns differ, nothing changes.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu

@@ -1,8 +1,6 @@
 """Pictures of the deeper looks. Each says on itself what it shows; solid or red is the model, dashed or
 grey is dead reckoning."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ def over_time(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
                 reckoned = np.maximum(read.errors(reckoned=True).mean(0), FLOOR)
                 axis.plot(reckoned, "--", color=COLOURS[key], alpha=0.5)
         axis.set(yscale="log", xlabel="time step (0 is the only frame seen)", ylabel=ERROR)
-        axis.set_title("long sets" if long else "17-step sets")
+        axis.set_title("long sets" if long else "17-frame sets")
     axes[0].plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
     figure.legend(loc="outside lower center", ncols=6)
     figure.suptitle(f"{name}: how the error grows as the model predicts further ahead")

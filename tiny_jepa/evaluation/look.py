@@ -1,7 +1,5 @@
 """`python -m tiny_jepa look`: where a model errs, as printed tables and as pictures."""
 
-from __future__ import annotations
-
 import argparse
 from itertools import pairwise
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Deeper looks at a model's errors: the numbers behind the pictures. Errors are MSEs over x and y in px²."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,12 +144,11 @@ def probe_encoders(
 
 
 def examples(sets: dict[str, ReadOut], each: int) -> list[tuple[str, ReadOut, int]]:
-    """`each` trajectories of the normal and of the wall set: from where walls hardly matter to where they matter
-    most, by dead reckoning's error, so that nobody chose them by hand."""
+    """`each` trajectories of the normal and of the wall set (of any, where there is neither): from where walls hardly
+    matter to where they matter most, by dead reckoning's error, so that nobody chose them by hand."""
     chosen: list[tuple[str, ReadOut, int]] = []
-    for name in ("normal", "wall"):
-        if name in sets:
-            order = np.argsort(sets[name].errors(reckoned=True).mean(1), kind="stable")
-            ranks = np.linspace(0.1, 0.99, each) * (len(order) - 1)
-            chosen += [(name, sets[name], int(order[int(rank)])) for rank in ranks]
+    for name in [name for name in ("normal", "wall") if name in sets] or list(sets)[:1]:
+        order = np.argsort(sets[name].errors(reckoned=True).mean(1), kind="stable")
+        ranks = np.linspace(0.1, 0.99, each) * (len(order) - 1)
+        chosen += [(name, sets[name], int(order[int(rank)])) for rank in ranks]
     return chosen

@@ -1,7 +1,5 @@
 """The four sets of the course and the fifth of ours: which prober reads which, and the run over all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 

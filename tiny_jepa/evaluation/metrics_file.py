@@ -1,7 +1,5 @@
 """`metrics.txt`: four losses, the number of trainable parameters and the training command, one a line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

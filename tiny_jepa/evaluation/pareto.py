@@ -1,7 +1,5 @@
 """Parameters against error, one panel a set: where our models stand beside the published ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What every picture of the kit shares: the plotting library, imported late, and one look."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

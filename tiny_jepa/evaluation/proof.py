@@ -1,8 +1,6 @@
 """The proof of a submission: unpacked in a new folder, installed in a new virtual environment, graded by its own
 instructions, and its training command started and seen to make progress."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

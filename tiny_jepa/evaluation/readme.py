@@ -1,7 +1,5 @@
 """`python -m tiny_jepa readme`: the README's results table and picture, from the stored results and nothing else."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Stored results: one JSON file an evaluation, which says what was measured, on what, and how to do it again."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Sequence

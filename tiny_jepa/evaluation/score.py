@@ -1,7 +1,5 @@
 """`python -m tiny_jepa score`: our stored results beside the published teams, by the course's ranking."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The model that `main.py` scores: which one, from which weights, and the result that its measurement becomes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ where the entry has no figure. Ties go to fewer parameters. Each of our rows is 
 rows marked `fair`, so that our rows do not push each other up; a published row is ranked among the `fair` ones.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass

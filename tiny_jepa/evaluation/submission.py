@@ -1,7 +1,5 @@
 """What goes into a submission, and the rules that it must keep: read from files, nothing is run here."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import zipfile
@@ -9,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tiny_jepa.budgets import parse_count
 from tiny_jepa.errors import UserError
 from tiny_jepa.evaluation.metrics_file import NOT_AVAILABLE, disagreements, read_metrics
 from tiny_jepa.models.budget import count_parameters
@@ -99,7 +98,7 @@ def check_agreement(root: Path, parameters: int, metadata: dict[str, Any]) -> No
         raise UserError(f"refused: the training command '{metrics.command}' does not start with python train.py")
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--budget"]
     named += [word.partition("=")[2] for word in words if word.startswith("--budget=")]
-    if named and named[-1] != str(metadata.get("budget")):
+    if named and parse_count(named[-1]) != limit:
         raise UserError(
             f"refused: the training command names the budget {named[-1]}, the weights are of budget "
             f"{metadata.get('budget')}"

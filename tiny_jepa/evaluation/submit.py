@@ -1,8 +1,8 @@
 """`python -m tiny_jepa submit`: the course's zip, refused where a rule is broken and proven to run."""
 
-from __future__ import annotations
-
 import argparse
+import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -35,7 +35,8 @@ def main(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / f"{TOP}.zip"
         write_zip(args.root, args.team, args.netids, archive)
-        python = sys.executable if args.no_install else args.python
+        found = shutil.which(sys.executable if args.no_install else args.python)  # it is started in another folder
+        python = os.path.abspath(found) if found else args.python
         for line in prove(archive, python, not args.no_install, data):
             print(f"- {line}")
         content = archive.read_bytes()

@@ -1,7 +1,5 @@
 """Tables in Markdown, which a terminal shows as well."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tiny_jepa.evaluation.measure import COURSE_SETS, SETS
@@ -17,7 +15,7 @@ ranked alone against the published rows marked `fair`; ties go to fewer paramete
 OTHER_DATA = """\
 Published figures were measured on the course's own data, ours on what the column `data` says. One published model's
 weights, graded on procedural data, score 2.65 to 2.78 / 8.83 to 8.89 / 10.6 to 10.7 / 6.1 to 6.7 where 2.39 / 8.79 /
-(none) / 10.73 was published: on the 17-step sets the figures are comparable, on the expert set the procedural data is
+(none) / 10.73 was published: on the 17-frame sets the figures are comparable, on the expert set the procedural data is
 the easier one."""
 
 

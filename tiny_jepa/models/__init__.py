@@ -1,5 +1,3 @@
 """Encoders, predictor and the JEPA that joins them. They know neither data nor world."""
 
 from tiny_jepa.models.jepa import JEPA, Architecture
-
-__all__ = ["JEPA", "Architecture"]

@@ -4,8 +4,6 @@ The encoders have the same 23 parameters at every budget: more filters did not p
 (docs/budgets.md). All the rest goes to the predictor's gate, whose hidden widths are solved for.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product
 

@@ -1,9 +1,6 @@
 """What a model costs: parameters by module, buffers, bytes, and multiply-adds as fvcore counts them."""
 
-from __future__ import annotations
-
 import logging
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -13,22 +10,8 @@ from torch import Tensor, nn
 from tiny_jepa.models.budget import count_parameters
 from tiny_jepa.models.jepa import JEPA
 
-BY_HAND: tuple[str, ...] = (
-    "sum",
-    "amax",
-    "mul",
-    "mul_",
-    "div",
-    "add",
-    "sub",
-    "square",
-    "pow",
-    "clamp_min",
-    "softmax",
-    "log1p",
-    "relu",
-)
-BY_HAND += ("sigmoid", "exp")
+ARITHMETIC = ("sum", "amax", "mul", "mul_", "div", "add", "sub", "square", "pow", "clamp_min")
+BY_HAND = (*ARITHMETIC, "softmax", "log1p", "relu", "sigmoid", "exp")
 """Operators that fvcore does not count; each is counted as one operation an element of its larger side."""
 
 
@@ -43,33 +26,20 @@ class _Call(nn.Module):
         return self.model.predictor(*inputs) if self.method == "step" else getattr(self.model, self.method)(*inputs)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Operations of one call: `fvcore` are multiply-adds that fvcore counts, `by_hand` the rest, by operator."""
-
-    fvcore: int
-    by_hand: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        return self.fvcore + sum(self.by_hand.values())
-
-
 def _elements(inputs: list[Any], outputs: list[Any]) -> int:
     sizes = [value.type().sizes() for value in (inputs[0], outputs[0]) if value.isCompleteTensor()]
     return max((int(torch.Size(size).numel()) for size in sizes), default=0)
 
 
-def call_cost(model: JEPA, method: str, *inputs: Tensor) -> Cost:
-    """Cost of `encode_agent`, `encode_layout` or one `step` of the predictor, for these inputs."""
-    logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)  # it warns of what we count by hand
-    counted = FlopCountAnalysis(_Call(model, method), inputs)
-    fvcore_total = int(counted.total())
-    known = counted.by_operator()
-    handles = {f"aten::{name}": _elements for name in BY_HAND if name not in known}
-    extended = FlopCountAnalysis(_Call(model, method), inputs).set_op_handle(**handles)
-    by_hand = {name: int(count) for name, count in extended.by_operator().items() if f"aten::{name}" in handles}
-    return Cost(fvcore_total, by_hand)
+def call_cost(model: JEPA, method: str, *inputs: Tensor) -> dict[str, Any]:
+    """Operations of `encode_agent`, `encode_layout` or one `step` of the predictor, for these inputs: the multiply-adds
+    that `fvcore` counts, the rest `by_hand`, by operator, and their `total`."""
+    logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)  # it warns of what is no arithmetic
+    handles = {f"aten::{name}": _elements for name in BY_HAND}
+    counted = FlopCountAnalysis(_Call(model, method), inputs).set_op_handle(**handles).by_operator()
+    by_hand = {name: int(counted[name]) for name in counted if name in BY_HAND}
+    total = sum(counted.values())
+    return {"fvcore": int(total - sum(by_hand.values())), "by_hand": by_hand, "total": int(total)}
 
 
 def cost_report(model: JEPA, image_size: int = 64) -> dict[str, Any]:
@@ -90,7 +60,7 @@ def cost_report(model: JEPA, image_size: int = 64) -> dict[str, Any]:
         "bytes_float32": 4 * total,
         "bytes_float16": 2 * total,
         "image_size": image_size,
-        "costs": {name: asdict(cost) | {"total": cost.total} for name, cost in costs.items()},
+        "costs": costs,
     }
 
 

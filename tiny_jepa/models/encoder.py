@@ -6,8 +6,6 @@ separable convolutions on them cost 1/64 of 2-D ones. A spatial centroid (Finn e
 the feature map of each axis into a coordinate, anchored at pixel 0 whatever the image size.
 """
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn

@@ -1,9 +1,7 @@
 """The JEPA that joins encoders and predictor: one frame and a sequence of actions in, a representation of every
 future frame out (LeCun 2022, "A path towards autonomous machine intelligence")."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,7 +27,7 @@ class Architecture:
     repr_dim: int = 512  # of the lifted representation; 0 leaves the lift off
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Architecture:
+    def from_settings(cls, settings: dict[str, Any]) -> "Architecture":
         """From the plain values of a file, where a tuple may have become a list."""
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
         return cls(**values)
@@ -59,6 +57,13 @@ class JEPA(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self._new_predictor()
+
+    def grow(self, widths: tuple[int, ...], seed: int) -> None:
+        """Widens the gate to hidden `widths` without changing what the model computes; new units are drawn from
+        `seed`."""
+        narrow, self.architecture = self.predictor, replace(self.architecture, gate_widths=widths)
+        self.predictor = self.fresh_predictor(seed).to(narrow.log_gain.device)
+        self.predictor.adopt(narrow)
 
     def encode_agent(self, frames: Tensor) -> Tensor:
         """frames [N, 2, H, W], uint8 or float -> agent codes [N, 2] in units of 16 px."""

@@ -6,8 +6,6 @@ prober's hidden units on one side of their kink, where it is linear and reads a 
 nothing that the code does not hold and costs no parameter. Figures without it are reported beside those with it.
 """
 
-from __future__ import annotations
-
 from einops import repeat
 from torch import Tensor
 from torch.nn.functional import pad

@@ -6,8 +6,6 @@ free motion cannot drift. The gate sees the proposed code `z + A a`, the same re
 action. Which moves are blocked, and where, it has to learn.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -44,9 +42,18 @@ class GatedCell(nn.Module):
         """All but the action map."""
         return [parameter for name, parameter in self.named_parameters() if not name.startswith("action.")]
 
-    def hidden_matrices(self) -> list[nn.Parameter]:
-        """The gate's weights from one hidden layer to the next."""
-        return [parameter for name, parameter in self.hidden[1:].named_parameters() if name.endswith("weight")]
+    @torch.no_grad()
+    def adopt(self, narrow: "GatedCell") -> None:
+        """Takes over the function of a cell that is nowhere wider: its units keep their weights and do not listen to
+        the others, which stay as they were drawn (function-preserving widening: Chen et al. 2016, "Net2Net",
+        arXiv:1511.05641)."""
+        self.action.load_state_dict(narrow.action.state_dict())
+        self.log_gain.copy_(narrow.log_gain)
+        for old, new in zip([*narrow.hidden, narrow.out], [*self.hidden, self.out], strict=True):
+            to, of = old.weight.shape
+            new.weight[:to, :of] = old.weight
+            new.weight[:to, of:] = 0.0
+            new.bias[:to] = old.bias
 
     def gate_logit(self, proposed: Tensor, action: Tensor, layout: Tensor) -> Tensor:
         """proposed [..., 2], action [..., 2] px, layout [..., 2] -> logit [..., 1]."""

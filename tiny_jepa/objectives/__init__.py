@@ -6,18 +6,3 @@ from tiny_jepa.objectives.byol import TargetEncoder, byol_loss
 from tiny_jepa.objectives.concentration import concentration_loss
 from tiny_jepa.objectives.decision import decision_loss
 from tiny_jepa.objectives.vicreg import VICReg, covariance_loss, invariance_loss, variance_loss
-
-__all__ = [
-    "BarlowTwins",
-    "TargetEncoder",
-    "VICReg",
-    "barlow_twins_loss",
-    "build_objective",
-    "byol_loss",
-    "concentration_loss",
-    "covariance_loss",
-    "cross_correlation",
-    "decision_loss",
-    "invariance_loss",
-    "variance_loss",
-]

@@ -1,7 +1,5 @@
 """One call for all objectives: what each needs of a step of the encoder's training, and nothing else."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

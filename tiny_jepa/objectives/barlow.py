@@ -1,7 +1,5 @@
 """Barlow Twins (Zbontar et al. 2021, https://arxiv.org/abs/2103.03230): prediction and target are the twins."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

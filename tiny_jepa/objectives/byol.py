@@ -1,7 +1,5 @@
 """BYOL (Grill et al. 2020, https://arxiv.org/abs/2006.07733): targets come from a slowly moving copy of the encoder."""
 
-from __future__ import annotations
-
 import copy
 
 import torch

@@ -1,8 +1,6 @@
 """Concentration of key-point maps (Zhang et al. 2018, "Unsupervised discovery of object landmarks as structural
 representations", https://arxiv.org/abs/1804.04412): a map should point at one place."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -5,8 +5,6 @@ corrects a gate that is wrong and sure of it; the logistic loss, a proper score 
 (Gneiting & Raftery 2007, "Strictly proper scoring rules, prediction, and estimation").
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 

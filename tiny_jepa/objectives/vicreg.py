@@ -1,7 +1,5 @@
 """VICReg (Bardes, Ponce & LeCun 2022, https://arxiv.org/abs/2105.04906) for codes along a trajectory."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 The choice is by one-step prediction error on training codes: no label, no other set.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,10 +1,9 @@
 """What `train.py` runs: from a budget to trained weights."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tiny_jepa.budgets import Budget
 from tiny_jepa.data import open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import build, count_parameters
+from tiny_jepa.models.budget import build, count_parameters, predicted_count
 from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.loop import Seen, Trainer
@@ -47,23 +46,25 @@ def main(argv: list[str]) -> int:
         command, data = command_line(), arguments.data
     source = open_source(data)
     torch.manual_seed(budget.training.seed)
-    model = build(budget.architecture, budget.limit)
-    dataset = source.require("train")
-    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device))
-    print(f"budget {budget.name}: {count_parameters(model):,} of {budget.limit:,} trainable parameters")
+    widths = budget.architecture.gate_widths
+    model = build(replace(budget.architecture, gate_widths=budget.training.grown_from or widths), budget.limit)
+    dataset, parameters = source.require("train"), predicted_count(budget.architecture)
+    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device), widths)
+    print(f"budget {budget.name}: {parameters:,} of {budget.limit:,} trainable parameters")
     print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
     print(f"run: {run.folder}")
     if arguments.resume:
         run.restore(trainer)
     else:
-        run.describe(budget, command, source.spec, count_parameters(model))
+        run.describe(budget, command, source.spec, parameters)
         run.save(trainer)  # a folder that cannot be written to is found now, not hours later
     run.open_board(trainer.step)
     try:
         figures = train(trainer, run)
     except KeyboardInterrupt:
-        run.save(trainer)
-        print(f"\nstopped at step {trainer.step}; go on with: python train.py --resume {run.folder.name}")
+        if trainer.whole:
+            run.save(trainer)
+        print(f"\nstopped at step {run.saved_step}; go on with: python train.py --resume {run.folder.name}")
         return 130
     metadata = describe_weights(budget, run, trainer, command, source.spec)
     save_weights(run.weights, model, metadata)
@@ -94,7 +95,7 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
                 figures.update(watch.look(trainer.model, seen))
                 rate = frames / (time.monotonic() - started)
                 phase = trainer.phase_of(trainer.step - 1)
-                lr = trainer.optimizer.lr
+                lr = trainer.optimizer.param_groups[0]["lr"]
                 run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": float(losses["loss"]), **figures})
                 watch.check(figures, trainer.step)
                 bar.set_description(phase, refresh=False)
@@ -112,7 +113,8 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
 def budget_of(config: dict[str, Any]) -> Budget:
     """The budget that a run's config.json holds."""
     architecture = Architecture.from_settings(config["architecture"])
-    return Budget(config["budget"], config["budget_limit"], architecture, TrainingConfig(**config["training"]))
+    training = config["training"] | {"grown_from": tuple(config["training"]["grown_from"])}
+    return Budget(config["budget"], config["budget_limit"], architecture, TrainingConfig(**training))
 
 
 def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, data: str) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, d
         "steps": trainer.total_steps,
         "audition_steps": auditioned,
         "trajectories_seen": config.encode_steps * config.encode_batch
-        + (auditioned + config.predict_steps + config.sharpen_steps) * config.predict_batch,
+        + (auditioned + config.predict_steps + config.sharpen_steps + config.grow_steps) * config.predict_batch,
         "data": data,
         "data_kind": "procedural" if data.startswith("procedural") else "folder",
         "sets_read": ["train"],

@@ -1,7 +1,5 @@
 """Codes of many trajectories, computed once by the frozen agent encoder and kept in memory."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +23,7 @@ class Codes(NamedTuple):
     actions: Tensor
     layout_profiles: Tensor
 
-    def select(self, indices: Tensor) -> Codes:
+    def select(self, indices: Tensor) -> "Codes":
         return Codes(*(part[indices] for part in self))
 
 

@@ -5,10 +5,9 @@ agent, wall and door are and the action map how far an action goes. Phase 2, `pr
 and the codes of many trajectories are computed once; the predictor then learns which moves are blocked, from
 one-step predictions at every time step (one_step.py) and from recurrent unrolls whose horizon grows. A frame
 costs phase 2 a thirtieth of what it costs phase 1 (benchmarks/bench_training.py). Phase 3, `sharpen`: the gate alone
-goes on, on the few transitions that it is undecided about (sharpen.py).
+goes on, on the few transitions that it is undecided about (sharpen.py). Phase 4, `grow`, of large budgets: the gate is
+widened, and sharpened on transitions that vary (vary.py).
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable
@@ -30,10 +29,10 @@ from tiny_jepa.training.audition import best_gate
 from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_terms
-from tiny_jepa.training.optimizer import Optimizers, build_optimizer
-from tiny_jepa.training.sharpen import REFRESH, Sharpening, fit_action_map, transitions_of, trimmed_fit
+from tiny_jepa.training.sharpen import REFRESH, Sharpening, fit_action_map, transitions_of
+from tiny_jepa.training.vary import Variation
 
-PHASES = ("encode", "predict", "sharpen")
+PHASES = ("encode", "predict", "sharpen", "grow")
 WARM_UP = 100  # steps of each phase
 
 
@@ -49,15 +48,24 @@ class Seen(NamedTuple):
 class Trainer:
     """Trains `model` on `dataset`. All randomness of a step comes from (seed, step): a resumed run is the same run."""
 
-    def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: JEPA,
+        dataset: TrajectorySet,
+        config: TrainingConfig,
+        device: torch.device,
+        grown_to: tuple[int, ...] = (),
+    ) -> None:
         self.model, self.dataset, self.config, self.device = model.to(device), dataset, config, device
+        self.grown_to = grown_to
         self.objective = build_objective(
             config.objective, model.agent_encoder, model.layout_encoder, UNIT, variance_weight=config.variance_weight
         )
-        steps = (config.encode_steps, config.predict_steps, config.sharpen_steps)
+        steps = (config.encode_steps, config.predict_steps, config.sharpen_steps, config.grow_steps)
         self.phases = {name: range(sum(steps[:i]), sum(steps[: i + 1])) for i, name in enumerate(PHASES)}
         self.total_steps = sum(steps)
         self.step = 0
+        self.whole = True  # step, weights and optimizer belong together: a checkpoint may be written
         self.codes: Codes | None = None
         self.sharpening: Sharpening | None = None
         self._started, self._doubtful = "", None
@@ -71,18 +79,16 @@ class Trainer:
     def phase_of(self, step: int) -> str:
         return next(name for name, steps in self.phases.items() if step in steps)
 
-    def _optimizer_of_phase(self) -> Optimizers:
-        c, model = self.config, self.model
-        if self.phase == "sharpen":
+    def _optimizer_of_phase(self) -> torch.optim.Optimizer:
+        model = self.model
+        if self.phase in ("sharpen", "grow"):
             learned = model.predictor.gate_parameters()
         elif self.phase == "predict":
-            learned = [*model.layout_encoder.parameters(), *model.predictor.gate_parameters()]
-            learned += [] if c.fitted_map else [*model.predictor.action.parameters()]
+            learned = [*model.layout_encoder.parameters(), *model.predictor.parameters()]
         else:
             modules = (model.agent_encoder, model.layout_encoder, model.predictor.action)
             learned = [p for module in modules for p in module.parameters()]
-        hidden = model.predictor.hidden_matrices() if self.phase != "encode" else []
-        return build_optimizer(learned, hidden if c.optimizer == "muon" else [])
+        return torch.optim.Adam(learned, lr=0.0, betas=(0.9, 0.99))
 
     def run(self, after_step: Callable[[dict[str, Tensor], Seen], None]) -> None:
         """Runs to the last step; `after_step` gets each step's loss, its terms, and what was seen."""
@@ -95,10 +101,12 @@ class Trainer:
             loss = torch.stack(list(terms.values())).sum()
             self.optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(self.optimizer.learned, self.config.clip)
+            nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.config.clip)
+            self.whole = False
             self.optimizer.step()
             self.objective.after_step()
             self.step += 1
+            self.whole = True
             after_step({"loss": loss.detach(), **{name: term.detach() for name, term in terms.items()}}, seen)
 
     def state(self) -> dict[str, Any]:
@@ -114,6 +122,8 @@ class Trainer:
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
+        if self.phase == "grow" and self.step > self.phases["grow"].start:
+            self.model.grow(self.grown_to, self.config.seed)
         self.model.load_state_dict(state["model"])
         self.objective.load_state_dict(state["objective"])
         self.optimizer = self._optimizer_of_phase()
@@ -123,28 +133,32 @@ class Trainer:
 
     def _start_phase(self) -> None:
         """What the phase's steps need beside the model: at its first step, and again after a resume."""
-        c, cell, first = self.config, self.model.predictor, self.step == self.phases[self.phase].start
+        c, first = self.config, self.step == self.phases[self.phase].start
         self._started = self.phase
+        if first and self.phase == "grow":
+            self.whole = False
+            self.model.grow(self.grown_to, c.seed)
         if first:
             self.optimizer = self._optimizer_of_phase()
         if self.phase != "encode" and self.codes is None:  # the agent encoder is frozen by now
             rng, rounds = np.random.default_rng([c.seed, 2]), -(-c.cached // len(self.dataset))
             chosen = np.concatenate([rng.permutation(len(self.dataset)) for _ in range(rounds)])[: c.cached]
             self.codes = encode_trajectories(self.model, self.dataset, chosen, c.augmentation, c.seed, self.device)
-        if self.phase == "predict" and first and c.fitted_map:
-            trimmed_fit(cell, self._cached())
+        cell = self.model.predictor
         if self.phase == "predict" and first and c.auditions > 1:
             cell.load_state_dict(best_gate(self.model, self._cached(), c))
-        if self.phase == "sharpen":
+        if self.phase in ("sharpen", "grow"):
             codes = self._cached()
             with torch.no_grad():
                 self.layouts = self.model.layout_encoder(codes.layout_profiles)
             transitions = transitions_of(codes, self.layouts)
-            if first and not c.fitted_map:
+            if first and self.phase == "sharpen":
+                self.whole = False  # a second fit would ask a gate that sees the first one's map
                 fit_action_map(cell, transitions)
             batch = c.predict_batch * codes.actions.shape[1]
-            turn = (self.step - self.phases["sharpen"].start) // REFRESH
-            self.sharpening = Sharpening(cell, transitions, c, batch, turn, self._doubtful)
+            variation = Variation.within(transitions.agent, transitions.layouts) if self.phase == "grow" else None
+            doubtful = None if first else self._doubtful
+            self.sharpening = Sharpening(cell, transitions, c, batch, doubtful, variation)
 
     def _cached(self) -> Codes:
         assert self.codes is not None
@@ -154,8 +168,10 @@ class Trainer:
         """Warm-up in each phase; the first stays there, the others fall to zero along a cosine."""
         c, steps = self.config, self.phases[self.phase]
         done = self.step - steps.start
-        lr = c.encode_lr if self.phase == "encode" else c.predict_lr * 0.5 * (1 + math.cos(math.pi * done / len(steps)))
-        self.optimizer.set_lr(lr * min(1.0, (done + 1) / WARM_UP))
+        highest = c.grow_lr if self.phase == "grow" else c.predict_lr
+        lr = c.encode_lr if self.phase == "encode" else highest * 0.5 * (1 + math.cos(math.pi * done / len(steps)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * min(1.0, (done + 1) / WARM_UP)
 
     def _encode_step(self, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
         c, model = self.config, self.model
@@ -200,13 +216,15 @@ class Trainer:
 
     def _sharpen_step(self, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
         assert self.sharpening is not None
-        done = self.step - self.phases["sharpen"].start
+        done = self.step - self.phases[self.phase].start
         if done and done % REFRESH == 0:
-            self.sharpening.divide(done // REFRESH)
+            self.sharpening.divide()
         codes = self._cached()
         some = slice(0, self.config.predict_batch)  # to look at: what it trains on is no fair draw
         seen = Seen(self.sharpening.batch, codes.agent[some], codes.actions[some], self.layouts[some])
         return self.sharpening.terms(rng), seen
+
+    _grow_step = _sharpen_step
 
     def _horizon(self) -> int:
         """Grows from 2 to `horizon` over the first half of the phase."""

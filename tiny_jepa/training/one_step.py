@@ -1,7 +1,5 @@
 """One-step predictions from true codes (teacher forcing): their losses, and their error."""
 
-from __future__ import annotations
-
 import torch
 from einops import repeat
 from torch import Tensor

@@ -1,28 +1,17 @@
 """Command-line options of `train.py`: one for each key of the architecture and of the training settings."""
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import inspect
 import re
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-from tiny_jepa.budgets import Budget, find_budget, parse_value
+from tiny_jepa.budgets import Budget, find_budget, typed_value
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.budget import solve
 from tiny_jepa.models.jepa import Architecture
-from tiny_jepa.objectives.adapters import OBJECTIVES
 from tiny_jepa.training.config import TrainingConfig
-
-CHOICES = {
-    "objective": OBJECTIVES,
-    "optimizer": ("adam", "muon"),
-    "augmentation": ("full", "heavy", "mirrors", "none"),
-    "agent_pool": ("centroid", "grid"),
-}
 
 
 def key_comments(settings: type) -> dict[str, str]:
@@ -48,10 +37,10 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         comments = key_comments(settings)
         for field in fields(settings):
             says = comments.get(field.name, field.name.replace("_", " ")).replace("%", "%%")
-            group.add_argument("--" + field.name.replace("_", "-"), metavar="X", help=f"{says} ({_default(field)})")
+            group.add_argument("--" + field.name.replace("_", "-"), metavar="X", help=f"{says} ({field.default})")
     arguments, unknown = parser.parse_known_args(argv)
     for option, name in (("--name", arguments.name), ("--resume", arguments.resume)):
-        if name is not None and (Path(name).name != name or name == ".."):
+        if name is not None and (Path(name).name != name or name in ("", "..")):
             raise UserError(f"{option} takes the name of a folder in --runs, not '{name}'")
     if arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
@@ -69,7 +58,11 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
     """The budget with all keys from the command line in place; its widths are solved for unless they are given."""
     budget = find_budget(arguments.budget)
     training, model = (
-        {f.name: _typed(f, text) for f in fields(settings) if (text := getattr(arguments, f.name)) is not None}
+        {
+            field.name: typed_value(field, text, "--" + field.name.replace("_", "-"))
+            for field in fields(settings)
+            if (text := getattr(arguments, field.name)) is not None
+        }
         for settings in (TrainingConfig, Architecture)
     )
     architecture = replace(budget.architecture, **model)
@@ -77,7 +70,20 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
         check_architecture(replace(architecture, gate_widths=(1, 1)))
         architecture = solve(budget.limit, architecture)
     check_architecture(architecture)
-    return replace(budget, architecture=architecture, training=check(replace(budget.training, **training)))
+    config = check(replace(budget.training, **training))
+    check_growth(config, architecture)
+    return replace(budget, architecture=architecture, training=config)
+
+
+def check_growth(config: TrainingConfig, a: Architecture) -> None:
+    """Raises a `UserError` where a gate cannot grow as the settings say."""
+    narrow, wide = config.grown_from, a.gate_widths
+    if narrow and a.agent_pool != "centroid":
+        raise UserError("--grown-from needs --agent-pool centroid: phase 4 shifts codes, and a grid's do not shift")
+    if bool(narrow) != bool(config.grow_steps):
+        raise UserError("--grown-from and --grow-steps go together; give both, or --grown-from '()' --grow-steps 0")
+    if narrow and (len(narrow) != len(wide) or not all(0 < n <= w for n, w in zip(narrow, wide, strict=True))):
+        raise UserError(f"a gate of {wide} cannot grow from --grown-from {narrow}: as many layers, none of them wider")
 
 
 def check_architecture(a: Architecture) -> None:
@@ -98,64 +104,26 @@ def check_architecture(a: Architecture) -> None:
 
 def check(config: TrainingConfig) -> TrainingConfig:
     """Raises a `UserError` for settings that cannot be trained with."""
-    at_least = {
-        "encode_steps": 1,
-        "encode_batch": 2,
-        "encode_frames": 2,
-        "cached": 2,
-        "predict_steps": 1,
-        "predict_batch": 2,
-        "sharpen_steps": 0,
-        "unroll_batch": 1,
-        "horizon": 1,
-        "auditions": 1,
-        "audition_steps": 1,
-        "seed": 0,
-    }
-    for name, lowest in at_least.items():
-        if getattr(config, name) < lowest:
+    least = dict.fromkeys(("encode_batch", "encode_frames", "cached", "predict_batch"), 2)
+    least |= dict.fromkeys(("encode_steps", "predict_steps", "audition_steps", "auditions", "unroll_batch"), 1)
+    least |= dict.fromkeys(("variance_weight", "concentration_weight", "teacher_weight", "decision_weight"), 0)
+    least |= dict.fromkeys(("unroll_weight", "layout_hold", "sharpen_steps", "grow_steps", "seed"), 0) | {"horizon": 1}
+    for name, lowest in least.items():
+        if not getattr(config, name) >= lowest:
             raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(config, name)}")
-    for name in (
-        "variance_weight",
-        "concentration_weight",
-        "teacher_weight",
-        "decision_weight",
-        "unroll_weight",
-        "layout_hold",
-    ):
-        if getattr(config, name) < 0:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 0, not {getattr(config, name)}")
     if config.seed >= 2**63:
         raise UserError(f"--seed must be below 2**63, not {config.seed}")
     if config.unroll_batch > config.predict_batch:
         raise UserError(
             f"--unroll-batch is {config.unroll_batch}; it can be at most --predict-batch, {config.predict_batch}"
         )
-    for name in ("encode_lr", "predict_lr", "clip"):
+    for name in ("encode_lr", "predict_lr", "grow_lr", "clip"):
         if not getattr(config, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
     if not (config.teacher_weight or config.decision_weight or config.unroll_weight):
         raise UserError("--teacher-weight, --decision-weight and --unroll-weight are all 0: nothing would be predicted")
     if config.auditions > 1 and not (config.teacher_weight or config.decision_weight):
         raise UserError("auditions are trained on one-step predictions, whose weights are 0; give --auditions 1")
-    if config.sharpen_steps and not (config.teacher_weight or config.decision_weight):
-        raise UserError("phase 3 trains on one-step predictions, whose weights are 0; give --sharpen-steps 0")
+    if (config.sharpen_steps or config.grow_steps) and not (config.teacher_weight or config.decision_weight):
+        raise UserError("phases 3 and 4 train on one-step predictions, whose weights are 0; give --sharpen-steps 0")
     return config
-
-
-def _default(field: Any) -> Any:
-    return "required" if field.default is MISSING else field.default
-
-
-def _typed(field: Any, text: str) -> Any:
-    option, kind = "--" + field.name.replace("_", "-"), type(field.default)
-    value = parse_value({"true": "True", "false": "False"}.get(text, text))
-    if kind is tuple and isinstance(value, int):
-        value = (value,)
-    if kind is float and isinstance(value, int):
-        value = float(value)
-    if field.name in CHOICES and value not in CHOICES[field.name]:
-        raise UserError(f"{option} must be one of {', '.join(CHOICES[field.name])}, not '{text}'")
-    if type(value) is not kind:
-        raise UserError(f"{option} takes a value like {field.default}, not '{text}'")
-    return value

@@ -1,7 +1,5 @@
 """The picture of a run: how its log.csv went."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A run's folder: configuration, log, checkpoints, weights."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os
@@ -23,6 +21,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.training.loop import Trainer
 from tiny_jepa.weights import write_atomically
 
+FORMAT = 2  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
 
 
@@ -34,6 +33,7 @@ class Run:
         self.checkpoint = folder / "checkpoint.pth"
         self.weights = folder / "weights.pth"
         self.seconds = 0.0  # of training, over all its processes
+        self.saved_step = 0
         self._since = self._saved = time.monotonic()
         self._board: Any = None
 
@@ -68,9 +68,9 @@ class Run:
     def save(self, trainer: Trainer) -> None:
         """Writes the checkpoint."""
         self._tick()
-        state = trainer.state() | {"seconds": self.seconds}
+        state = trainer.state() | {"seconds": self.seconds, "format": FORMAT}
         write_atomically(self.checkpoint, lambda path: torch.save(state, path))
-        self._saved = time.monotonic()
+        self._saved, self.saved_step = time.monotonic(), trainer.step
 
     def save_sometimes(self, trainer: Trainer) -> None:
         if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
@@ -81,13 +81,15 @@ class Run:
         if not self.checkpoint.is_file():
             raise UserError(f"nothing to resume: {self.checkpoint} is missing; start the run without --resume")
         state = torch.load(self.checkpoint, map_location=trainer.device, weights_only=True)
-        self.seconds = state["seconds"]
+        if state.get("format") != FORMAT:
+            raise UserError(f"{self.checkpoint} was written by another version of tiny_jepa; start the run anew")
         trainer.load_state(state)
+        self.seconds, self.saved_step = state["seconds"], trainer.step
         log = self.folder / "log.csv"
         if log.is_file():
             with log.open(newline="") as file:
-                head, *rows = list(csv.reader(file))
-            kept = [head, *(row for row in rows if row and row[0].isdigit() and int(row[0]) <= trainer.step)]
+                rows = list(csv.reader(file))
+            kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= trainer.step]
             write_atomically(log, lambda path: _write_rows(path, kept))
 
     def log(self, row: dict[str, Any]) -> None:

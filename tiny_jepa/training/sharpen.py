@@ -3,8 +3,6 @@ learn is where exactly the line runs, and only the transitions near it say so. T
 occur, and weighted back: the expected loss is the one-step loss of phase 2.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_terms
+from tiny_jepa.training.vary import Variation
 
 UNDECIDED = 4.0
 """Logits; beyond, a gate is open or shut to 2 %."""
@@ -23,13 +22,10 @@ OPEN = 0.9
 """A gate above lets its move through."""
 REFRESH = 500
 """Steps after which the gate is asked again which transitions it is undecided about."""
-ASKED = 8_000_000
-"""Transitions that it is asked about at most; of more, the next part each time."""
 SHARE = 0.75
 """Of a batch: undecided transitions."""
-FITTED = 60_000  # trajectories that the trimmed fit looks at
-CONCENTRATIONS = 10  # its refits; each can only lessen the trimmed sum
-CHUNK = 4000  # transitions asked at once: activations that stay in the cache
+CHUNK = 4000
+"""Transitions asked about at once: activations that stay in the cache."""
 
 
 class Transitions(NamedTuple):
@@ -39,7 +35,7 @@ class Transitions(NamedTuple):
     actions: Tensor
     layouts: Tensor
 
-    def select(self, indices: Tensor) -> Transitions:
+    def select(self, indices: Tensor) -> "Transitions":
         return Transitions(*(part[indices] for part in self))
 
 
@@ -60,27 +56,6 @@ def logits(cell: GatedCell, transitions: Transitions) -> Tensor:
     return torch.cat([cell.propose(agent[:, 0], actions, layouts)[1][:, 0] for agent, actions, layouts in parts])
 
 
-def least_squares(actions: Tensor, moved: Tensor) -> Tensor:
-    """The map [2, D] that takes actions [N, 2] nearest to moves [N, D], in double precision: sums over millions of
-    rows. The default driver pivots by memory that it does not clear."""
-    return torch.linalg.lstsq(actions, moved, driver="gelsd").solution
-
-
-@torch.no_grad()
-def trimmed_fit(cell: GatedCell, codes: Codes) -> None:
-    """Sets the action map to the least trimmed squares fit of the moves: to the half that it fits best, which are free
-    moves as long as most are (Rousseeuw & Van Driessen 2006, "Computing LTS regression for large data sets")."""
-    some = codes.agent[:FITTED]
-    moved = rearrange(some[:, 1:] - some[:, :-1], "n t d -> (n t) d").cpu().double()
-    actions = rearrange(codes.actions[:FITTED], "n t d -> (n t) d").cpu().double()
-    fitted = least_squares(actions, moved)
-    for _ in range(CONCENTRATIONS):
-        residuals = (moved - actions @ fitted).square().sum(-1)
-        best = residuals <= residuals.median()
-        fitted = least_squares(actions[best], moved[best])
-    cell.action.weight.copy_(rearrange(fitted, "a d -> d a"))
-
-
 @torch.no_grad()
 def fit_action_map(cell: GatedCell, transitions: Transitions) -> None:
     """Sets the action map to the least-squares fit of the moves that the gate lets through. While gate and map learn
@@ -89,7 +64,8 @@ def fit_action_map(cell: GatedCell, transitions: Transitions) -> None:
     passed = transitions.select((torch.sigmoid(logits(cell, transitions)) > OPEN).nonzero()[:, 0])
     if len(passed.actions) > 100:
         moved = passed.agent[:, 1] - passed.agent[:, 0]
-        fitted = least_squares(passed.actions.cpu().double(), moved.cpu().double())
+        # in double precision: sums over millions of rows. The default driver pivots by memory it does not clear.
+        fitted = torch.linalg.lstsq(passed.actions.cpu().double(), moved.cpu().double(), driver="gelsd").solution
         cell.action.weight.copy_(rearrange(fitted, "a d -> d a"))
 
 
@@ -106,18 +82,15 @@ class Sharpening:
         transitions: Transitions,
         config: TrainingConfig,
         batch: int,
-        turn: int = 0,
         doubtful: Tensor | None = None,
+        variation: Variation | None = None,
     ) -> None:
-        self.cell, self.config, self.batch = cell, config, batch
-        size = -(-len(transitions.actions) // -(-len(transitions.actions) // ASKED))
-        self.parts = [Transitions(*part) for part in zip(*(field.split(size) for field in transitions), strict=True)]
-        self.divide(turn, doubtful)
+        self.cell, self.transitions, self.config, self.batch = cell, transitions, config, batch
+        self.variation = variation
+        self.divide(doubtful)
 
-    def divide(self, turn: int = 0, doubtful: Tensor | None = None) -> None:
-        """Asks the gate which transitions of part `turn`, counted round, it is undecided about, or wrong; or takes an
-        earlier answer [N] bool."""
-        self.transitions = self.parts[turn % len(self.parts)]
+    def divide(self, doubtful: Tensor | None = None) -> None:
+        """Asks the gate which transitions it is undecided about, or wrong; or takes an earlier answer [N] bool."""
         if doubtful is None:
             logit, (agent, actions, _) = logits(self.cell, self.transitions), self.transitions
             with torch.no_grad():
@@ -134,6 +107,9 @@ class Sharpening:
             if len(members):
                 drawn = torch.from_numpy(rng.integers(0, len(members), draws)).to(members.device)
                 agent, actions, layouts = self.transitions.select(members[drawn])
+                if self.variation is not None:
+                    ends = agent[:, 0] + self.cell.action(actions).detach()
+                    agent, layouts = self.variation.vary(agent, ends, layouts, rng)
                 weight = len(members) / len(self.doubtful)
                 for name, term in one_step_terms(self.cell, agent, actions[:, None], layouts, self.config).items():
                     terms[name] = terms.get(name, 0.0) + weight * term

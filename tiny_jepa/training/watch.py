@@ -1,7 +1,5 @@
 """Watches a run for collapse, and for the plateau at which walls do not exist."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -20,7 +18,9 @@ GRACE_STEPS = 200
 
 
 def effective_rank(codes: Tensor) -> float:
-    """exp(entropy) of the normalised singular values (Roy & Vetterli 2007): codes [N, D] -> 1 .. D."""
+    """exp(entropy) of the normalised singular values (Roy & Vetterli 2007): codes [N, D] -> 1 .. D; NaN of NaNs."""
+    if not codes.isfinite().all():
+        return math.nan  # no solver takes them
     values = torch.linalg.svdvals(codes - codes.mean(dim=0))
     share = values / values.sum().clamp_min(1e-12)
     return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))

@@ -3,27 +3,4 @@
 from tiny_jepa.world.dynamics import step
 from tiny_jepa.world.geometry import UNSEEN_WALLS, World, sample_layouts
 from tiny_jepa.world.render import render_agents, render_layouts, render_states
-from tiny_jepa.world.trajectories import (
-    Trajectories,
-    changes_room,
-    expert,
-    explore,
-    rollout,
-    run_into_wall,
-)
-
-__all__ = [
-    "UNSEEN_WALLS",
-    "Trajectories",
-    "World",
-    "changes_room",
-    "expert",
-    "explore",
-    "render_agents",
-    "render_layouts",
-    "render_states",
-    "rollout",
-    "run_into_wall",
-    "sample_layouts",
-    "step",
-]
+from tiny_jepa.world.trajectories import Trajectories, expert, explore, rollout, run_into_wall

@@ -4,8 +4,6 @@ A move ends at location + action, unless its segment touches a border, crosses a
 crosses a door jamb outwards; then the agent stays exactly where it was: no sliding, no noise.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tiny_jepa.world.geometry import World

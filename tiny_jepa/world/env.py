@@ -7,8 +7,6 @@ Start and goal lie in different rooms. Reward 1 and the episode's end within `GO
 Thousands of agents at once need no environment: that is `tiny_jepa.world.step`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ import numpy as np
 try:
     import gymnasium
 except ImportError:
-    raise ImportError("the environment needs gymnasium; install it with: pip install 'tiny_jepa[gym]'") from None
+    raise ImportError("the environment needs gymnasium; install it with: pip install gymnasium") from None
 
 from tiny_jepa.world.dynamics import step
 from tiny_jepa.world.geometry import UNSEEN_WALLS, World, sample_layouts

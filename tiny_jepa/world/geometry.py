@@ -1,8 +1,6 @@
 """The room's geometry and its layouts. Coordinates are (x, y) in px: x the column, y the row, a pixel's
 centre at its index."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ uint8 frames hold floor(255 exp(-r²/(2 std²))) and a layout of 255; float32 fr
 agent that sums to 1 and a layout at the dot's peak value 1/(2 pi std²).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -3,8 +3,6 @@
 Each takes a seeded `numpy.random.Generator` and returns `Trajectories`; nothing here draws a pixel.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,12 +89,6 @@ def explore(
     return rollout(world, start, actions, layouts)
 
 
-def changes_room(trajectories: Trajectories) -> np.ndarray:
-    """Which trajectories were on both sides of the wall's centre -> [N] bool."""
-    side = trajectories.locations[:, :, 0] > trajectories.layouts[:, None, 0]
-    return np.asarray(side.any(1) & ~side.all(1))
-
-
 def run_into_wall(world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
     """Wall runs: action (±1, 0) at every step towards the wall; a quarter of them aims at the door
     (|y - d| < 2), the rest at the wall above or below it."""
@@ -128,14 +120,8 @@ def expert(world: World, layouts: np.ndarray, steps: int, rng: np.random.Generat
         goal[same] = free_starts(world, layouts[same], rng)
     y_door = layouts[:, 1] + rng.uniform(-world.door_half / 2, world.door_half / 2, count)
     gap = side * (world.wall_half + 1.5)
-    points = np.stack(
-        [
-            np.stack([layouts[:, 0] + gap, y_door], axis=1),
-            np.stack([layouts[:, 0] - gap, y_door], axis=1),
-            goal,
-        ],
-        axis=1,
-    )  # [N, 3, 2]
+    before, behind = (np.stack([layouts[:, 0] + offset, y_door], axis=1) for offset in (gap, -gap))
+    points = np.stack([before, behind, goal], axis=1)  # [N, 3, 2]
     here = start.copy()
     leg = np.zeros(count, dtype=np.int64)
     actions = np.zeros((count, steps, 2))
