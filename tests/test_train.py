@@ -348,11 +348,16 @@ def test_varied_transitions_are_those_that_the_simulator_would_make():
     actions, layouts = rearrange(drawn.actions, "n t d -> (n t) d"), np.repeat(drawn.layouts, 16, axis=0)
     agent = torch.from_numpy(np.stack([before, after], axis=1) / UNIT).double()
     here = torch.from_numpy(layouts / UNIT).double()
-    ends = agent[:, 0] + torch.from_numpy(actions / UNIT)
-    varied, there = Variation.within(agent, here).vary(agent, ends, here, np.random.default_rng(0))
-    moved, _ = step(World(), varied[:, 0].numpy() * UNIT, actions.astype(np.float64), there.numpy() * UNIT)
+    asked = torch.from_numpy(actions).double()
+    variation = Variation.within(agent, asked, here, torch.full((2, 2), 31.5 / UNIT).double())
+    varied, acted, there = variation.vary(agent, asked, asked / UNIT, here, np.random.default_rng(0))
+    moved, _ = step(World(), varied[:, 0].numpy() * UNIT, acted.numpy(), there.numpy() * UNIT)
     wrong = np.abs(moved - varied[:, 1].numpy() * UNIT).max(1) > 0.01
     assert wrong.mean() < 1e-4
+    assert (((acted > 0) != (asked > 0)) & (asked != 0)).double().mean() == pytest.approx(0.5, abs=0.01)
+    longer = (acted.norm(dim=1) / asked.norm(dim=1).clamp_min(1e-6))[asked.norm(dim=1) > 0.01]
+    assert (longer < 0.99).double().mean() > 0.3 and (longer > 1.01).double().mean() > 0.01
+    assert acted.norm(dim=1).max() <= variation.action * (1 + 1e-6)
     shifted, blocked = (varied != agent).flatten(1).any(1), (np.abs(after - before).max(1) == 0)
     assert shifted.double().mean() > 0.8 and shifted[blocked].double().mean() > 0.7
     assert (there != here).any(1).double().mean() > 0.7

@@ -30,10 +30,11 @@ from tiny_jepa.training.codes import Codes, encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_terms
 from tiny_jepa.training.sharpen import REFRESH, Sharpening, fit_action_map, transitions_of
-from tiny_jepa.training.vary import Variation
+from tiny_jepa.training.vary import Variation, mirrors_of
 
 PHASES = ("encode", "predict", "sharpen", "grow")
 WARM_UP = 100  # steps of each phase
+MIRRORED = 256  # frames that tell where codes are mirrored
 
 
 class Seen(NamedTuple):
@@ -156,7 +157,10 @@ class Trainer:
                 self.whole = False  # a second fit would ask a gate that sees the first one's map
                 fit_action_map(cell, transitions)
             batch = c.predict_batch * codes.actions.shape[1]
-            variation = Variation.within(transitions.agent, transitions.layouts) if self.phase == "grow" else None
+            variation = None
+            if self.phase == "grow":
+                frames = self.dataset.frames(np.arange(min(MIRRORED, len(self.dataset))), 0, 1)[:, 0]
+                variation = Variation.within(*transitions, mirrors_of(self.model, frames.to(self.device)))
             doubtful = None if first else self._doubtful
             self.sharpening = Sharpening(cell, transitions, c, batch, doubtful, variation)
 

@@ -108,8 +108,8 @@ class Sharpening:
                 drawn = torch.from_numpy(rng.integers(0, len(members), draws)).to(members.device)
                 agent, actions, layouts = self.transitions.select(members[drawn])
                 if self.variation is not None:
-                    ends = agent[:, 0] + self.cell.action(actions).detach()
-                    agent, layouts = self.variation.vary(agent, ends, layouts, rng)
+                    moves = self.cell.action(actions).detach()
+                    agent, actions, layouts = self.variation.vary(agent, actions, moves, layouts, rng)
                 weight = len(members) / len(self.doubtful)
                 for name, term in one_step_terms(self.cell, agent, actions[:, None], layouts, self.config).items():
                     terms[name] = terms.get(name, 0.0) + weight * term
