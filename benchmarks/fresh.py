@@ -20,22 +20,14 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.oracle import SETS, errors, simulated
+from benchmarks.study import spread
 from tiny_jepa.budgets import list_budgets
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.evaluation.tables import markdown
+from tiny_jepa.evaluation.tables import markdown, number
 from tiny_jepa.weights import read_weights
 
 RECORDS = Path("results/records")
 LOST = 1.0  # px²
-
-
-def row(name: str, means: list[list[float]]) -> list[str]:
-    """means: for each training seed, one of each set and the share lost."""
-    cells = []
-    for values in zip(*means, strict=True):
-        std = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-        cells.append(f"{statistics.fmean(values):.4f}{std}")
-    return [name, f"{len(means)}", *cells]
 
 
 def main() -> None:
@@ -48,26 +40,21 @@ def main() -> None:
     files = {budget: sorted(RECORDS.glob(f"{budget}-seed*.pth")) for budget in args.budgets}
     if missing := [budget for budget, found in files.items() if not found]:
         raise UserError(f"no weights of {', '.join(missing)} in {RECORDS}; run python -m benchmarks.study records")
-    models = [(budget, read_weights(path)[0]) for budget, found in files.items() for path in found]
-    own: dict[int, list[list[np.ndarray]]] = {i: [[] for _ in SETS] for i in range(len(models))}
-    perfect: list[list[np.ndarray]] = [[] for _ in SETS]
+    models = {path: read_weights(path)[0] for found in files.values() for path in found}
+    left: dict[Path, list[list[np.ndarray]]] = {path: [[] for _ in SETS] for path in models}
     for draw in tqdm(range(args.first, args.first + args.draws), desc="draws", leave=False):
         for part, name in enumerate(SETS):
             dataset = simulated(f"procedural:seed={draw}", name)
-            for i, (_, model) in enumerate(models):
-                oracle, mine = errors(model, dataset)
-                own[i][part].append(mine)
-                if i == 0:
-                    perfect[part].append(oracle)
+            for path, model in models.items():
+                left[path][part].append(np.stack(errors(model, dataset)))
+    each = {path: [np.concatenate(draws, axis=1) for draws in parts] for path, parts in left.items()}
     rows = []
-    for budget in files:
-        means = []
-        for i, (of, _) in enumerate(models):
-            if of == budget:
-                each = [np.concatenate(parts) for parts in own[i]]
-                means.append([*(float(part.mean()) for part in each), float((each[0] > LOST).mean())])
-        rows.append(row(budget, means))
-    rows.append(["perfect dynamics", "–", *(f"{np.concatenate(parts).mean():.4f}" for parts in perfect), "–"])
+    for budget, found in files.items():
+        means = [[*(own.mean() for _, own in each[path]), (each[path][0][1] > LOST).mean()] for path in found]
+        cells = [number(statistics.fmean(values), spread(list(values))) for values in zip(*means, strict=True)]
+        rows.append([budget, f"{len(found)}", *cells])
+    first = each[next(iter(models))]
+    rows.append(["perfect dynamics", "–", *(number(perfect.mean()) for perfect, _ in first), "–"])
     names = [name.split("/")[0].removeprefix("probe_") for name in SETS]
     print(markdown(["budget", "seeds", *names, "lost"], rows))
 

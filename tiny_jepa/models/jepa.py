@@ -12,6 +12,11 @@ from tiny_jepa.models.lift import lift
 from tiny_jepa.models.predictor import GatedCell
 
 
+def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
+    """The plain values of a file, where a tuple may have become a list."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+
+
 @dataclass(frozen=True)
 class Architecture:
     """What a weights file says of a model's form: enough to build it again."""
@@ -28,9 +33,8 @@ class Architecture:
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "Architecture":
-        """From the plain values of a file, where a tuple may have become a list."""
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        return cls(**values)
+        """From the plain values of a file."""
+        return cls(**with_tuples(settings))
 
 
 class JEPA(nn.Module):

@@ -17,7 +17,7 @@ from tiny_jepa.data import open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.budget import build, count_parameters, predicted_count
-from tiny_jepa.models.jepa import Architecture
+from tiny_jepa.models.jepa import Architecture, with_tuples
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.loop import Seen, Trainer
 from tiny_jepa.training.options import parse_arguments, resolve_budget
@@ -113,8 +113,8 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
 def budget_of(config: dict[str, Any]) -> Budget:
     """The budget that a run's config.json holds."""
     architecture = Architecture.from_settings(config["architecture"])
-    training = config["training"] | {"grown_from": tuple(config["training"]["grown_from"])}
-    return Budget(config["budget"], config["budget_limit"], architecture, TrainingConfig(**training))
+    training = TrainingConfig(**with_tuples(config["training"]))
+    return Budget(config["budget"], config["budget_limit"], architecture, training)
 
 
 def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, data: str) -> dict[str, Any]:

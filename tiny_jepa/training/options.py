@@ -14,6 +14,11 @@ from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.training.config import TrainingConfig
 
 
+def flag(key: str) -> str:
+    """The option of a key."""
+    return "--" + key.replace("_", "-")
+
+
 def key_comments(settings: type) -> dict[str, str]:
     """The same-line comment of each field of a dataclass: its documentation."""
     return dict(re.findall(r"^    (\w+): [^#\n]*?# (.*)$", inspect.getsource(settings), re.MULTILINE))
@@ -37,7 +42,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         comments = key_comments(settings)
         for field in fields(settings):
             says = comments.get(field.name, field.name.replace("_", " ")).replace("%", "%%")
-            group.add_argument("--" + field.name.replace("_", "-"), metavar="X", help=f"{says} ({field.default})")
+            group.add_argument(flag(field.name), metavar="X", help=f"{says} ({field.default})")
     arguments, unknown = parser.parse_known_args(argv)
     for option, name in (("--name", arguments.name), ("--resume", arguments.resume)):
         if name is not None and (Path(name).name != name or name in ("", "..")):
@@ -46,7 +51,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     keys = [field.name for kind in (TrainingConfig, Architecture) for field in fields(kind)]
     if arguments.resume and (given := [name for name in keys if getattr(arguments, name) is not None]):
-        raise UserError(f"--resume goes on with the run's own settings; leave out --{given[0].replace('_', '-')}")
+        raise UserError(f"--resume goes on with the run's own settings; leave out {flag(given[0])}")
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings]
         near = difflib.get_close_matches(unknown[0].split("=")[0], options, n=1)
@@ -59,7 +64,7 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
     budget = find_budget(arguments.budget)
     training, model = (
         {
-            field.name: typed_value(field, text, "--" + field.name.replace("_", "-"))
+            field.name: typed_value(field, text, flag(field.name))
             for field in fields(settings)
             if (text := getattr(arguments, field.name)) is not None
         }
@@ -89,7 +94,7 @@ def check_growth(config: TrainingConfig, a: Architecture) -> None:
 def check_architecture(a: Architecture) -> None:
     """Raises a `UserError` for an architecture that cannot be built."""
     for name in ("agent_channels", "layout_channels", "gate_depth", "agent_kernel", "layout_kernel"):
-        value, option = getattr(a, name), "--" + name.replace("_", "-")
+        value, option = getattr(a, name), flag(name)
         if value < 1:
             raise UserError(f"{option} must be at least 1, not {value}")
         if name.endswith("kernel") and value % 2 == 0:
@@ -110,7 +115,7 @@ def check(config: TrainingConfig) -> TrainingConfig:
     least |= dict.fromkeys(("unroll_weight", "layout_hold", "sharpen_steps", "grow_steps", "seed"), 0) | {"horizon": 1}
     for name, lowest in least.items():
         if not getattr(config, name) >= lowest:
-            raise UserError(f"--{name.replace('_', '-')} must be at least {lowest}, not {getattr(config, name)}")
+            raise UserError(f"{flag(name)} must be at least {lowest}, not {getattr(config, name)}")
     if config.seed >= 2**63:
         raise UserError(f"--seed must be below 2**63, not {config.seed}")
     if config.unroll_batch > config.predict_batch:
@@ -119,7 +124,7 @@ def check(config: TrainingConfig) -> TrainingConfig:
         )
     for name in ("encode_lr", "predict_lr", "grow_lr", "clip"):
         if not getattr(config, name) > 0:
-            raise UserError(f"--{name.replace('_', '-')} must be above 0, not {getattr(config, name)}")
+            raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
     if not (config.teacher_weight or config.decision_weight or config.unroll_weight):
         raise UserError("--teacher-weight, --decision-weight and --unroll-weight are all 0: nothing would be predicted")
     if config.auditions > 1 and not (config.teacher_weight or config.decision_weight):

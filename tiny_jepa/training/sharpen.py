@@ -14,7 +14,7 @@ from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_terms
-from tiny_jepa.training.vary import Variation
+from tiny_jepa.training.vary import Variation, was_made
 
 UNDECIDED = 4.0
 """Logits; beyond, a gate is open or shut to 2 %."""
@@ -94,7 +94,7 @@ class Sharpening:
         if doubtful is None:
             logit, (agent, actions, _) = logits(self.cell, self.transitions), self.transitions
             with torch.no_grad():
-                moved = (agent[:, 1] - agent[:, 0]).norm(dim=-1) > 0.5 * self.cell.action(actions).norm(dim=-1)
+                moved = was_made(agent, self.cell.action(actions))
             doubtful = (logit.abs() < UNDECIDED) | ((logit > 0) != moved)
         self.doubtful = doubtful
         draws = round(SHARE * self.batch)

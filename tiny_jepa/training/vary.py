@@ -65,7 +65,7 @@ class Variation:
     ) -> tuple[Tensor, Tensor]:
         """-> agent, and what is left of each move's length, or more [B, 1]."""
         start, after = agent.unbind(1)
-        made = (after - start).norm(dim=-1) > 0.5 * moves.norm(dim=-1)
+        made = was_made(agent, moves)
         drawn = uniform(rng, len(moves), moves)
         most = (self.action / actions.norm(dim=-1).clamp_min(1e-6)).clamp(1.0, LONGEST)
         length = 1 + torch.where(made, SHORTEST - 1, most - 1) * drawn[:, 0]
@@ -107,6 +107,11 @@ def mirrors_of(model: JEPA, frames: Tensor) -> Tensor:
 def uniform(rng: np.random.Generator, count: int, like: Tensor) -> Tensor:
     """[count, 2] between 0 and 1."""
     return torch.from_numpy(rng.random((count, 2))).to(like)
+
+
+def was_made(agent: Tensor, moves: Tensor) -> Tensor:
+    """Which moves [B, 2] took agent codes [B, 2, 2] (before and after) along, rather than leaving them -> [B] bool."""
+    return (agent[:, 1] - agent[:, 0]).norm(dim=-1) > 0.5 * moves.norm(dim=-1)
 
 
 def away(points: Tensor, layouts: Tensor) -> Tensor:
