@@ -121,7 +121,7 @@ def main() -> int:
     if args.store:
         write_result(args.store, result)
     if args.label and scored.weights:
-        add_metrics(scored.weights, {name: result.mean(name) for name in result.losses}, result.command)
+        add_metrics(scored.weights, result.frames, {name: result.mean(name) for name in result.losses}, result.command)
         say(f"wrote the losses into {scored.weights}")
     if args.write_metrics:
         write_metrics(METRICS, metrics_of(result))

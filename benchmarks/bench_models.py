@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tiny_jepa import build_model
 from tiny_jepa.data import RECIPES, ProceduralSet
 from tiny_jepa.models.budget import count_parameters
-from tiny_jepa.models.encoder import UNIT, marginals
+from tiny_jepa.models.encoder import UNIT, marginals, with_edges
 from tiny_jepa.objectives import VICReg, concentration_loss, covariance_loss, invariance_loss, variance_loss
 
 BUDGETS = ("500", "2k", "100k")
@@ -106,7 +106,7 @@ def budget_step(budget: str, states: Tensor, actions: Tensor) -> Callable[[], No
         codes = rearrange(agent, "(b t) d -> b t d", b=len(states))
         profiles = marginals(states[:, 0, 1])
         layout = model.layout_encoder(profiles)
-        terms = objective(model.unroll(codes[:, 0], actions, layout), codes, layout)
+        terms = objective(model.unroll(codes[:, 0], actions, with_edges(layout, states.shape[-1])), codes, layout)
         terms["concentration"] = 0.6 * concentration_loss(model.layout_encoder.maps(profiles), UNIT)
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
@@ -137,10 +137,10 @@ def time_calls(repeats: int) -> None:
         model = build_model(budget)
 
         def unroll(n: int, model: nn.Module = model) -> Tensor:
-            return model.unroll(torch.full((n, 2), 2.0), torch.ones(n, HORIZON, 2), torch.full((n, 2), 2.0))
+            return model.unroll(torch.full((n, 2), 2.0), torch.ones(n, HORIZON, 2), torch.full((n, 4), 2.0))
 
         def predict(n: int, model: nn.Module = model) -> Tensor:
-            return model.predictor(torch.full((n, 2), 2.0), torch.ones(n, 2), torch.full((n, 2), 2.0))
+            return model.predictor(torch.full((n, 2), 2.0), torch.ones(n, 2), torch.full((n, 4), 2.0))
 
         calls = {
             "encode agent": lambda n, model=model: model.encode_agent(frames[:n]),

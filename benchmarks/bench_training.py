@@ -2,11 +2,9 @@
 
     python -m benchmarks.bench_training [--budget 2k] [--threads 1 2] [--repeats 3]
 
-Four kinds of work: steps on frames (phase `encode`: drawn, augmented, encoded), the encoding of trajectories into
-cached codes, and steps on cached codes (phase `predict`, its whole schedule of horizons in short, and phase `sharpen`,
-which draws as many transitions as a batch of trajectories holds). Rates are by the clock, medians of the repeats; in
-`predict` a frame is a cached code, in `sharpen` a transition. The profile, at the budget's own batch sizes and one
-thread, has each function's own time without what it calls.
+Three kinds of work: steps on frames (phase `encode`: drawn and encoded), the encoding of trajectories into cached
+codes, and steps on cached codes (phase `predict`). Rates are by the clock, medians of the repeats. The profile, at
+the budget's own batch sizes and one thread, has each function's own time without what it calls.
 """
 
 from __future__ import annotations
@@ -27,21 +25,20 @@ from tiny_jepa.data import RECIPES, ProceduralSet, TrajectorySet
 from tiny_jepa.models.budget import build
 from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Seen, Trainer
+from tiny_jepa.training.loop import Trainer
+from tiny_jepa.training.watch import Seen
 
-BATCHES = {"encode": (32, 128, 512), "predict": (128, 512, 2048), "sharpen": (128, 512, 2048)}
-STEPS = {"encode": 9, "predict": 30, "sharpen": 30}
+BATCHES = {"encode": (32, 64, 256), "predict": (512, 2048, 8192)}
+STEPS = {"encode": 9, "predict": 60}
 TRAJECTORIES = 2000
 PROFILED = 8  # functions of each profile
 
 
 def settings(budget: Budget, phase: str, batch: int) -> TrainingConfig:
     """A short run, nearly all of it in one phase."""
-    steps = {f"{name}_steps": STEPS[name] if name == phase else int(name == "encode") for name in STEPS}
+    steps = {f"{name}_steps": STEPS[name] if name == phase else 1 for name in STEPS}
     short = replace(budget.training, cached=TRAJECTORIES, auditions=1, **steps)
-    if phase == "encode":
-        return replace(short, encode_batch=batch)
-    return replace(short, encode_batch=2, predict_batch=batch, unroll_batch=min(batch, short.unroll_batch))
+    return replace(short, encode_batch=batch) if phase == "encode" else replace(short, predict_batch=batch)
 
 
 def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig) -> Trainer:
@@ -50,19 +47,19 @@ def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig)
 
 
 def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
-    """Seconds and frames of a step; the first of the phase is left out, since it starts things up."""
+    """Seconds and frames, or transitions, of a step; the first of the phase is left out: it starts things up."""
     marks: list[tuple[float, int]] = []
 
     def after_step(_: dict[str, Tensor], seen: Seen) -> None:
-        if trainer.step > trainer.phases[phase].start:
-            marks.append((time.perf_counter(), seen.frames))
+        if trainer.at(trainer.step - 1)[0].name == phase:
+            marks.append((time.perf_counter(), seen.size))
 
     trainer.run(after_step)
     return (marks[-1][0] - marks[0][0]) / (len(marks) - 1), marks[-1][1]
 
 
 def time_steps(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
-    print(f"{'phase':<9}{'batch':>7}{'threads':>9}{'ms a step':>12}{'trajectories/s':>17}{'frames/s':>12}")
+    print(f"{'phase':<9}{'batch':>7}{'threads':>9}{'ms a step':>12}{'frames or transitions/s':>26}")
     for phase, batches in BATCHES.items():
         for batch in batches:
             config = settings(budget, phase, batch)
@@ -70,26 +67,20 @@ def time_steps(budget: Budget, dataset: TrajectorySet, threads: list[int], repea
                 torch.set_num_threads(count)
                 runs = [seconds_a_step(make_trainer(budget, dataset, config), phase) for _ in range(repeats)]
                 took, frames = median(seconds for seconds, _ in runs), runs[0][1]
-                print(
-                    f"{phase:<9}{batch:>7}{count:>9}{1e3 * took:>12.2f}{batch / took:>17,.0f}{frames / took:>12,.0f}",
-                    flush=True,
-                )
+                print(f"{phase:<9}{batch:>7}{count:>9}{1e3 * took:>12.2f}{frames / took:>26,.0f}", flush=True)
 
 
 def time_caching(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
-    config = budget.training
     for count in threads:
         torch.set_num_threads(count)
         model = build(budget.architecture, budget.limit)
         found = []
         for _ in range(repeats):
             begin = time.perf_counter()
-            encode_trajectories(
-                model, dataset, torch.arange(TRAJECTORIES).numpy(), config.augmentation, 0, torch.device("cpu")
-            )
+            encode_trajectories(model, dataset, torch.arange(TRAJECTORIES).numpy(), torch.device("cpu"))
             found.append(time.perf_counter() - begin)
         rate = TRAJECTORIES / median(found)
-        print(f"{'caching':<9}{'-':>7}{count:>9}{'-':>12}{rate:>17,.0f}{rate * dataset.length:>12,.0f}", flush=True)
+        print(f"{'caching':<9}{'-':>7}{count:>9}{'-':>12}{rate * dataset.length:>26,.0f}", flush=True)
 
 
 def show_profile(budget: Budget, dataset: TrajectorySet, phase: str) -> None:
@@ -98,10 +89,9 @@ def show_profile(budget: Budget, dataset: TrajectorySet, phase: str) -> None:
     batch = budget.training.encode_batch if phase == "encode" else budget.training.predict_batch
     trainer = make_trainer(budget, dataset, settings(budget, phase, batch))
     profiler = cProfile.Profile()
-    first = trainer.phases[phase].start + 1
 
     def after_step(*_: object) -> None:
-        if trainer.step == first:
+        if trainer.at(trainer.step - 1) == (trainer.at(trainer.step)[0], 0) and trainer.phase.name == phase:
             profiler.enable()
 
     trainer.run(after_step)

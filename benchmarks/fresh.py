@@ -1,12 +1,13 @@
-"""Every preset on many more fresh trajectories than a set has, so that a few of them do not decide.
+"""Every preset on many more fresh trajectories than a set has, and on frames of several sizes.
 
-    python -m benchmarks.fresh [--budgets 2k 10k] [--draws 10] [--first 1]
+    python -m benchmarks.fresh [--budgets 2k 10k] [--sizes 62 64 65 72] [--draws 10] [--first 101]
 
 The weights of every training seed (results/records/) predict the sets of `--draws` other seeds of the simulator, from
-`--first` on, 4,000 trajectories a set and seed, 500 of the long one. No prober: codes are turned into px as in
-benchmarks.oracle. Mean ± standard deviation over training seeds, px²; `lost` is the share of ordinary trajectories that
-err by more than 1 px² in the mean, `perfect dynamics` what the simulator itself would leave from the codes of the first
-weights.
+`--first` on: 4,000 trajectories a set and seed, 1,000 of the expert's, 500 of the long one; frames are uint8 at 64 px
+and float32 at other sizes. No prober: a code is a location in units of 16 px. Mean ± standard deviation over training
+seeds, px²; `lost` is the share of ordinary trajectories that err by more than 1 px² in the mean; `in the wall` is the
+error of those that start inside the wall. Perfect dynamics: what the simulator itself leaves, started where the first
+weights see the agent.
 """
 
 from __future__ import annotations
@@ -19,44 +20,84 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.oracle import SETS, errors, simulated
 from benchmarks.study import spread
 from tiny_jepa.budgets import list_budgets
+from tiny_jepa.data import ProceduralSet, open_source
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.evaluation.tables import markdown, number
+from tiny_jepa.models.encoder import UNIT
+from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.weights import read_weights
+from tiny_jepa.world import rollout
 
 RECORDS = Path("results/records")
+SETS = ("probe_normal/val", "probe_wall/val", "probe_wall_other/val", "probe_expert/val", "probe_long/val")
 LOST = 1.0  # px²
+
+
+@torch.no_grad()
+def errors(model: JEPA, dataset: ProceduralSet) -> tuple[np.ndarray, np.ndarray]:
+    """Mean squared error of each trajectory in px²: of the model's rollout, and of the simulator's from the location
+    that the model encodes."""
+    drawn, own, perfect = dataset.trajectories, [], []
+    for part in np.array_split(np.arange(len(dataset)), max(1, len(dataset) // 500)):
+        frames, true = dataset.frames(part, 0, 1)[:, 0], drawn.locations[part]
+        code = model.encode_agent(frames)
+        predicted = model.unroll(code, dataset.actions(part), model.encode_context(frames)).numpy() * UNIT
+        simulated = rollout(dataset.world, code.numpy() * UNIT, drawn.actions[part], drawn.layouts[part]).locations
+        own.append(((predicted - true) ** 2).mean((1, 2)))
+        perfect.append(((simulated - true) ** 2).mean((1, 2)))
+    return np.concatenate(own), np.concatenate(perfect)
+
+
+def starts_in_wall(dataset: ProceduralSet) -> np.ndarray:
+    """Which trajectories start inside the wall [N] bool."""
+    drawn, world = dataset.trajectories, dataset.world
+    across, along = np.abs(drawn.locations[:, 0] - drawn.layouts).T
+    return (across <= world.wall_half) & (along > world.door_half)
+
+
+def figures(model: JEPA, datasets: dict[str, list[ProceduralSet]]) -> tuple[list[float], list[float]]:
+    """The model's columns, and those of perfect dynamics."""
+    own, perfect = {}, {}
+    for name, sets in datasets.items():
+        parts = zip(*(errors(model, dataset) for dataset in sets), strict=True)
+        own[name], perfect[name] = map(np.concatenate, parts)
+    inside = np.concatenate([starts_in_wall(dataset) for dataset in datasets[SETS[0]]])
+    first = own[SETS[0]]
+    extra = [float((first > LOST).mean()), float(first[inside].mean())]
+    return [*(float(own[name].mean()) for name in SETS), *extra], [float(perfect[name].mean()) for name in SETS]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fresh", description="Presets on fresh trajectories.")
     parser.add_argument("--budgets", nargs="+", default=list(list_budgets()), help="presets (all)")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[64], help="px (64)")
     parser.add_argument("--draws", type=int, default=10, help="seeds of the simulator (10)")
-    parser.add_argument("--first", type=int, default=1, help="the first of them (1)")
+    parser.add_argument("--first", type=int, default=101, help="the first of them (101)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     files = {budget: sorted(RECORDS.glob(f"{budget}-seed*.pth")) for budget in args.budgets}
     if missing := [budget for budget, found in files.items() if not found]:
         raise UserError(f"no weights of {', '.join(missing)} in {RECORDS}; run python -m benchmarks.study records")
-    models = {path: read_weights(path)[0] for found in files.values() for path in found}
-    left: dict[Path, list[list[np.ndarray]]] = {path: [[] for _ in SETS] for path in models}
-    for draw in tqdm(range(args.first, args.first + args.draws), desc="draws", leave=False):
-        for part, name in enumerate(SETS):
-            dataset = simulated(f"procedural:seed={draw}", name)
-            for path, model in models.items():
-                left[path][part].append(np.stack(errors(model, dataset)))
-    each = {path: [np.concatenate(draws, axis=1) for draws in parts] for path, parts in left.items()}
-    rows = []
-    for budget, found in files.items():
-        means = [[*(own.mean() for _, own in each[path]), (each[path][0][1] > LOST).mean()] for path in found]
-        cells = [number(statistics.fmean(values), spread(list(values))) for values in zip(*means, strict=True)]
-        rows.append([budget, f"{len(found)}", *cells])
-    first = each[next(iter(models))]
-    rows.append(["perfect dynamics", "–", *(number(perfect.mean()) for perfect, _ in first), "–"])
+    rows, bar = [], tqdm(total=len(args.sizes) * sum(map(len, files.values())), desc="weights", leave=False)
+    for size in args.sizes:
+        options = "" if size == 64 else f",size={size},dtype=float32"
+        sources = [open_source(f"procedural:seed={args.first + i}{options}") for i in range(args.draws)]
+        datasets = {name: [source.require(name) for source in sources] for name in SETS}
+        best: list[float] = []
+        for budget, found in files.items():
+            measured = []
+            for path in found:
+                own, perfect = figures(read_weights(path)[0], datasets)  # type: ignore[arg-type]
+                measured.append(own)
+                best = best or perfect
+                bar.update()
+            cells = [number(statistics.fmean(each), spread(list(each))) for each in zip(*measured, strict=True)]
+            rows.append([budget, f"{size}", f"{len(found)}", *cells])
+        rows.append(["perfect dynamics", f"{size}", "–", *map(number, best), "–", "–"])
     names = [name.split("/")[0].removeprefix("probe_") for name in SETS]
-    print(markdown(["budget", "seeds", *names, "lost"], rows))
+    print(markdown(["budget", "px", "seeds", *names, "lost", "in the wall"], rows))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tiny_jepa.data import Loader, ProceduralSet, open_source
-from tiny_jepa.models.lift import lift
-from tiny_jepa.models.predictor import CENTRE
+from tiny_jepa.models.lift import CENTRE, lift
 from tiny_jepa.probing import ProbingEvaluator
 
 FORMS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {

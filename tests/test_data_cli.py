@@ -53,6 +53,7 @@ def test_the_whole_tree_is_the_procedural_sets_on_disk(tmp_path, capsys):
     assert "20 trajectories" in capsys.readouterr().out
     record = json.loads((tmp_path / "train" / "metadata.json").read_text())
     assert record["settings"]["seed"] == 5 and record["settings"]["recipe"]["count"] == 20 and record["version"]
+    assert record["settings"]["sets_version"] == open_source(str(tmp_path)).sets_version == 2
     assert np.load(tmp_path / "train" / "states.npy", mmap_mode="r").shape == (20, 17, 2, 64, 64)
     assert main(["check", str(tmp_path)]) == 0
 
@@ -66,6 +67,31 @@ def test_options_reach_the_files(tmp_path):
     np.testing.assert_allclose(states[:, :, 0].sum((2, 3)), 1, atol=1e-4)
     report = check_set_of(tmp_path, "train")
     assert report.walls and report.walls <= {31, 32, 33, 35, 36, 42, 43, 44}
+
+
+@pytest.mark.parametrize("size", [62, 72])
+def test_every_size_is_written_and_checked(tmp_path, size):
+    assert generate(tmp_path, "--count", "30", "--image-size", str(size)) == 0
+    assert open_source(str(tmp_path)).require("train").image_size == size
+    assert main(["check", str(tmp_path)]) == 0
+
+
+def test_a_folder_of_another_version_of_the_sets_is_told_and_not_continued(tmp_path):
+    arguments = ["--set", "probe_wall/val", "--count", "30", "--steps", "2"]
+    assert generate(tmp_path, *arguments) == 0
+    path = tmp_path / "probe_wall/val/metadata.json"
+    record = json.loads(path.read_text())
+    del record["settings"]["sets_version"]  # version 1 did not record it
+    for written in (30, 0):  # complete, interrupted
+        path.write_text(json.dumps({**record, "written": written}))
+        assert "(sets version 1), chosen by" in open_source(str(tmp_path)).describe()
+        for more in (arguments, ["--set", "train", "--count", "30"]):  # go on with it, or put today's beside it
+            with pytest.raises(UserError, match="holds version 1 of the procedural sets, and this program draws"):
+                generate(tmp_path, *more)
+    path.write_text("[]")
+    assert open_source(str(tmp_path)).sets_version is None
+    with pytest.raises(UserError, match="not a record of `data generate`"):
+        generate(tmp_path, *arguments)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
@@ -139,7 +165,8 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
         (["generate"], "--out"),
         (["generate", "--out", "x", "--set", "test"], "invalid choice: 'test'"),
         (["generate", "--out", "x", "--count", "0"], "whole number above 0, not '0'"),
-        (["generate", "--out", "x", "--image-size", "66"], "64, 65"),
+        (["generate", "--out", "x", "--image-size", "61"], "invalid choice: 61 (choose from 62, 63"),
+        (["generate", "--out", "x", "--image-size", "73"], "invalid choice: 73"),
         (["generate", "--out", "x", "--door-rate", "2"], "a number from 0 to 1, not '2'"),
         (["generate", "--out", "x", "--exclude-walls", "20-"], "ranges such as 30,34-36, not '20-'"),
         (["generate", "--out", "x", "--exclude-walls", "20-43"], "no wall column or no door row left"),
@@ -207,7 +234,7 @@ FAULTS = {
     "locations.npy: shifted by a frame": lambda a: a.update(locations=np.roll(a["locations"], 1, axis=1)),
     "actions.npy: shifted by a frame": lambda a: a.update(actions=np.roll(a["actions"], -1, axis=1)),
     "locations.npy does not agree": lambda a: a["locations"].__setitem__((3, 4, 0), 11.5),
-    "the agent is inside the wall": teleport,
+    "the agent gets inside the wall": teleport,
     "the layout changes from frame to frame": lambda a: a["states"].__setitem__((2, 9, 1), a["states"][3, 0, 1].T),
     "the layout is not two pairs of border lines": lambda a: a["states"].__setitem__((2, slice(None), 1, 30, 8), 255),
     "the layout has other values than 0": lambda a: a["states"].__setitem__((2, slice(None), 1, 4, 8), 100),
@@ -239,6 +266,26 @@ def test_check_finds_moves_through_walls(good, tmp_path, capsys):
         np.save(tmp_path / name / f"{key}.npy", array)
     assert main(["check", str(tmp_path)]) == 1
     assert "moves that the walls would have stopped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["train", "probe_normal/val", "probe_long/val"])
+def test_check_counts_starts_in_the_wall_and_takes_them_for_ordinary(tmp_path, name, capsys):
+    assert generate(tmp_path, "--set", name, "--count", "400", "--steps", "16", "--door-rate", "0.6") == 0
+    assert main(["check", str(tmp_path)]) == 0
+    report = check_set_of(tmp_path, name)
+    assert 2 <= report.in_wall <= 20 and 5 <= report.in_door <= 30
+    header, row = capsys.readouterr().out.splitlines()[-2:]
+    assert "starts in wall  starts in door" in header
+    assert f"{report.in_wall} ({report.in_wall / 400:.1%})" in row and f"{report.in_door} (" in row
+
+
+def test_check_takes_starts_in_the_wall_for_faults_where_the_set_is_none_of_the_ordinary(tmp_path, capsys):
+    assert generate(tmp_path, "--set", "probe_normal/val", "--count", "400", "--door-rate", "0.6") == 0
+    (tmp_path / "probe_wall").mkdir()
+    (tmp_path / "probe_normal/val").rename(tmp_path / "probe_wall/val")
+    assert main(["check", str(tmp_path)]) == 1
+    report = check_set_of(tmp_path, "probe_wall/val")
+    assert report.lines() == [f"the agent starts inside the wall ({report.in_wall} of 400 trajectories read)"]
 
 
 def test_check_finds_a_truncated_and_a_missing_file(good, tmp_path, capsys):

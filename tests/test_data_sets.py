@@ -13,6 +13,7 @@ import torch
 
 from tiny_jepa.data import RECIPES, CourseSet, Loader, ProceduralSet, open_source, read_batch
 from tiny_jepa.data.npy import NpyFile
+from tiny_jepa.data.procedural import SETS_VERSION
 from tiny_jepa.errors import UserError
 from tiny_jepa.world import World
 
@@ -85,14 +86,15 @@ def test_procedural_sets_repeat_and_differ_by_name_and_seed():
 def test_where_data_comes_from(tmp_path, monkeypatch):
     monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
     monkeypatch.setattr("tiny_jepa.data.sources.COURSE_ROOT", tmp_path / "none")
-    assert open_source().describe() == "procedural (64 px, uint8, seed 0), chosen by default"
+    assert open_source().describe() == "procedural (64 px, uint8, seed 0, sets version 2), chosen by default"
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
     monkeypatch.setattr("tiny_jepa.data.sources.COURSE_ROOT", course)
     assert open_source().root == course
     monkeypatch.setenv("TINY_JEPA_DATA", "")
     assert open_source().root == course
     monkeypatch.setenv("TINY_JEPA_DATA", str(mine))
-    assert open_source().root == mine and "TINY_JEPA_DATA" in open_source().describe()
+    assert open_source().describe() == f"folder {mine}, chosen by TINY_JEPA_DATA"  # written by somebody else
+    assert (open_source().sets_version, open_source("procedural").sets_version) == (None, SETS_VERSION)
     source = open_source("procedural:seed=2,size=65,dtype=float32")
     assert (source.root, source.seed, source.image_size, source.dtype) == (None, 2, 65, "float32")
     assert source.spec == "procedural:seed=2,size=65,dtype=float32" and open_source(source.spec) == source

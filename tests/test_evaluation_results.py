@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_jepa.data.procedural import SETS_VERSION
 from tiny_jepa.errors import UserError
 from tiny_jepa.evaluation import readme, score
 from tiny_jepa.evaluation.metrics_file import Metrics, differing_losses, disagreements, read_metrics, write_metrics
@@ -33,6 +34,8 @@ def result(**changes) -> Result:
         "trained_on": "procedural",
         "data": "procedural",
         "prober_data": "procedural",
+        "sets_version": 2,
+        "frames": "65 px float32",
         "lift": True,
         "seeds": [0, 1],
         "losses": {
@@ -55,6 +58,11 @@ def test_results_are_read_back(tmp_path: Path):
     write_result(tmp_path / "1k.json", result(model="1k", parameters=999, lift=False))
     assert read_result(tmp_path / "2k.json") == result()
     assert [r.model for r in read_results(tmp_path)] == ["1k", "2k"]
+    write_result(tmp_path / "2k-seed1.json", result(fingerprint="def", losses={"normal": [0.09], "wall": [0.2]}))
+    write_result(tmp_path / "2k-at-64.json", result(frames="64 px uint8", data="procedural:size=64"))
+    small, other, both = read_results(tmp_path)
+    assert small.model == "1k" and other.frames == "64 px uint8" and both.losses["normal"] == [0.09, 0.05, 0.07]
+    assert len(both.seeds) == 4 and both.losses["wall_other"] is None
     assert result().mean("normal") == pytest.approx(0.06) and result().std("wall") == 0
     assert result().mean("wall_other") is None and result(losses={"normal": [1.0]}).std("normal") is None
 
@@ -85,8 +93,10 @@ def test_ranks_and_points_by_hand():
 
 def test_our_rows_do_not_push_each_other():
     peers = [entry("p", 1000, 1.0, 1.0, 1.0, 1.0)]
-    ours = our_entries([result(), result(model="500", parameters=455), result(lift=False)])
-    assert len(ours) == 2  # the bare code is reported, not ranked
+    ours = our_entries(
+        [result(), result(model="500", parameters=455), result(lift=False), result(frames="64 px uint8")]
+    )
+    assert len(ours) == 2  # the bare code and other frames are reported, not ranked
     tables = [score_table(rows, peers) for rows in (ours[:1], ours)]
     rows = [[line.split() for line in table.splitlines() if "tiny_jepa 2k" in line] for table in tables]
     assert rows[0] == rows[1] and len(rows[0]) == 1
@@ -128,12 +138,12 @@ def test_score_prints_and_draws(tmp_path: Path, capsys):
 
 def test_the_readme_is_written_between_its_marks(tmp_path: Path):
     pytest.importorskip("matplotlib")
-    write_result(tmp_path / "results" / "2k.json", result())
+    write_result(tmp_path / readme.RECORDS / "2k.json", result())
     (tmp_path / "README.md").write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
     readme.main(["--root", str(tmp_path)])
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "**2k**" in text
-    assert text == readme.replaced(text, readme.section(tmp_path / "results"), tmp_path / "README.md")
+    assert text == readme.replaced(text, readme.section(tmp_path / readme.RECORDS), tmp_path / "README.md")
     assert (tmp_path / readme.PICTURE).is_file()
     (tmp_path / "README.md").write_text("no marks\n")
     with pytest.raises(UserError, match="no place for the results"):
@@ -146,14 +156,15 @@ def test_readme_and_stored_results_agree():
     if readme.BEGIN not in text:
         pytest.skip("README.md has no marks for the results yet")
     inner = text.partition(readme.BEGIN)[2].partition(readme.END)[0].removeprefix("\n")
-    assert inner == readme.section(ROOT / "results"), "run: python -m tiny_jepa readme"
+    assert inner == readme.section(ROOT / readme.RECORDS), "run: python -m tiny_jepa readme"
     image = pytest.importorskip("PIL.Image").open(ROOT / readme.PICTURE)
-    assert image.text["Description"] == readme.digest(ROOT / "results"), "run: python -m tiny_jepa readme"
+    assert image.text["Description"] == readme.digest(ROOT / readme.RECORDS), "run: python -m tiny_jepa readme"
 
 
 def test_stored_results_are_all_readable():
-    for stored in read_results(ROOT / "results"):
-        assert stored.losses and len(stored.seeds) == len(next(v for v in stored.losses.values() if v))
+    for stored in read_results(ROOT / readme.RECORDS):
+        assert stored.losses and stored.sets_version == SETS_VERSION
+        assert len(stored.seeds) == len(next(v for v in stored.losses.values() if v))
 
 
 def test_metrics_file(tmp_path: Path):
@@ -175,8 +186,9 @@ def test_metrics_file(tmp_path: Path):
 
 
 def test_results_table_says_what_was_measured_where():
-    table = results_table([result(), result(lift=False), result(kind="untrained", model="untrained 2k")], read_peers())
-    rows = table.splitlines()
-    assert "**2k**" in rows[2] and "without the lift" in rows[3] and "untrained" in rows[4]
-    assert "course" in rows[5] and "0.325" in rows[5]
+    other = result(frames="64 px uint8", losses={"normal": [0.02], "wall": [0.1]})
+    shown = [result(), other, result(lift=False), result(kind="untrained", model="untrained 2k")]
+    rows = results_table(shown, read_peers()).splitlines()
+    assert "**2k**" in rows[2] and "0.0200 / 0.0600" in rows[2] and "without the lift" in rows[3]
+    assert "untrained" in rows[4] and "best published" in rows[5] and "0.325" in rows[5]
     assert json.dumps(result().to_json())  # plain values only

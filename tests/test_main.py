@@ -125,8 +125,9 @@ def test_losses_are_written_into_the_weights(folder, weights, tmp_path, monkeypa
     model, before = read_weights(labelled)
     run(monkeypatch, tmp_path, "--data", folder, "--weights", labelled, "--skip-long", "--label")
     out, (same, after) = capsys.readouterr().out, read_weights(labelled)
-    assert f"normal loss: {after['metrics']['normal']:.4f}" in out and after["metrics"]["wall_other"] is None
-    assert "--label" in after["measured_by"] and {name: after[name] for name in before} == before
+    graded = after["metrics"]["65 px float32"]
+    assert f"normal loss: {graded['normal']:.4f}" in out and graded["wall_other"] is None
+    assert "--label" in graded["command"] and {name: after[name] for name in before} == before
     assert fingerprint(same) == fingerprint(model)  # the label does not make them other weights
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.models.encoder import UNIT, centroid, marginals
+from tiny_jepa.models.encoder import UNIT, centroid, marginals, with_edges
 from tiny_jepa.models.lift import CONSTANT, lift
 from tiny_jepa.world import World, explore, render_states, sample_layouts
 
@@ -13,7 +13,7 @@ from tiny_jepa.world import World, explore, render_states, sample_layouts
 def make_model(**settings):
     torch.manual_seed(0)
     model = JEPA(Architecture(**settings)).eval()
-    torch.nn.init.normal_(model.predictor.action.weight, std=0.06)
+    model.predictor.action.data.fill_(1 / UNIT)
     return model
 
 
@@ -28,15 +28,16 @@ def draw(size=64, dtype=np.uint8, count=20, steps=8, seed=0, low=None):
     return torch.from_numpy(states), torch.from_numpy(trajectories.actions), trajectories
 
 
-@pytest.mark.parametrize("settings", [{}, {"agent_pool": "grid"}, {"layout_channels": 2}, {"agent_channels": 3}])
-@pytest.mark.parametrize("settings2", [{}, {"gate_depth": 3}, {"relative": False}, {"gate_widths": (5,)}])
-def test_forward_gives_a_representation_of_every_frame(settings, settings2):
-    model = make_model(**settings, **settings2)
+@pytest.mark.parametrize(
+    "settings", [{}, {"agent_kernel": 1}, {"layout_kernel": 3}, {"gate_widths": (5,)}, {"gate_widths": (3, 4, 5)}]
+)
+def test_forward_gives_a_representation_of_every_frame(settings):
+    model = make_model(**settings)
     states, actions, _ = draw()
     with torch.no_grad():
         out = model(states[:, :1], actions)
     assert out.shape == (20, 9, 512) and model.repr_dim == 512
-    bare = make_model(**settings, **settings2, repr_dim=0)
+    bare = make_model(**settings, repr_dim=0)
     with torch.no_grad():
         codes = bare(states[:, :1], actions)
     assert codes.shape == (20, 9, 2) and bare.repr_dim == 2
@@ -46,12 +47,42 @@ def test_forward_gives_a_representation_of_every_frame(settings, settings2):
 def test_unroll_is_the_recurrent_one_and_sees_the_first_frame_only():
     model = make_model()
     states, actions, _ = draw()
-    code, layout = model.encode_agent(states[:, 0]), model.encode_layout(states[:, 0])
+    code, context = model.encode_agent(states[:, 0]), model.encode_context(states[:, 0])
     expected = [code]
     for t in range(8):
-        expected.append(model.predictor(expected[-1], actions[:, t], layout))
-    assert torch.allclose(model.unroll(code, actions, layout), torch.stack(expected, 1))
+        expected.append(model.predictor(expected[-1], actions[:, t], context))
+    assert torch.allclose(model.unroll(code, actions, context), torch.stack(expected, 1))
     assert torch.equal(model(states, actions), model(states[:, :1], actions))
+
+
+@pytest.mark.parametrize("size", [62, 65, 72])
+@pytest.mark.parametrize("axes", [(-1,), (-2,), (-2, -1)])
+def test_a_mirrored_scene_is_predicted_as_the_mirror_image(size, axes):
+    """Left and right, up and down are one thing to the model, whatever its weights and the frame's size."""
+    model = make_model()
+    states, actions, _ = draw(size, count=60)
+    sign = torch.tensor([-1.0 if -1 in axes else 1.0, -1.0 if -2 in axes else 1.0])
+    with torch.no_grad():
+        frames, mirrored = states[:, 0], states[:, 0].flip(axes)
+        codes = model.unroll(model.encode_agent(frames), actions, model.encode_context(frames))
+        images = model.unroll(model.encode_agent(mirrored), actions * sign, model.encode_context(mirrored))
+    expected = torch.where(sign < 0, (size - 1) / UNIT - codes, codes)
+    assert torch.allclose(images, expected, atol=1e-4)
+
+
+def test_the_gate_sees_a_border_at_the_same_place_whatever_the_frames_size():
+    cell = make_model().predictor
+    start, move = torch.tensor([[40.0, 20.0]]) / UNIT, torch.tensor([[1.5, 0.5]]) / UNIT
+    key = torch.tensor([[30.0, 30.0]]) / UNIT
+    seen = []
+    for size in (62, 65, 72):
+        shift = torch.tensor([[size - 62.0, 0.0]]) / UNIT  # the scene moves along with the far border
+        context = with_edges(key + shift, size)
+        seen.append(cell.view(start + shift, start + shift + move, context))
+    assert torch.allclose(seen[0], seen[1], atol=1e-5) and torch.allclose(seen[0], seen[2], atol=1e-5)
+    far = cell.view(start, start + move, with_edges(key - 2.0, 65))
+    farther = cell.view(start, start + move, with_edges(key - 3.0, 65))
+    assert torch.equal(far, farther)  # beyond the window everything looks alike
 
 
 def test_lift_only_repeats_the_code():
@@ -65,7 +96,7 @@ def test_lift_only_repeats_the_code():
 
 @pytest.mark.parametrize("shift", [(0, 0), (5, -3), (-7, 11)])
 def test_agent_encoder_is_translation_covariant(shift):
-    model = make_model(agent_channels=2)
+    model = make_model()
     states, _, _ = draw(count=50)
     inner = states[(states[:, 0, 0, 14:-14, 14:-14].flatten(1) > 0).any(1)][:, 0]
     # keep agents far enough from the image's edge for the roll not to wrap
@@ -84,8 +115,8 @@ def test_agent_encoder_is_translation_covariant(shift):
 def test_layout_encoder_follows_a_moved_wall():
     model = make_model()
     with torch.no_grad():  # a filter that has learned: it answers to three drawn columns, and to a gap
-        model.layout_encoder.axes[0].depthwise.weight.copy_(torch.tensor([0, 0, -2, 2, 2, 2, -2, 0, 0.0]).view(1, 1, 9))
-        model.layout_encoder.axes[1].depthwise.weight.fill_(-6.0)
+        model.layout_encoder.axes[0].taps.copy_(torch.tensor([2, 2, -2, 0, 0.0]))
+        model.layout_encoder.axes[1].taps.fill_(-6.0)
     world = World()
     layouts = np.array([[24, 20], [31, 30], [43, 40]])
     states = torch.from_numpy(render_states(world, np.full((3, 1, 2), 12.0), layouts))
@@ -118,7 +149,7 @@ def test_an_untrained_model_stays_where_it_is():
     torch.manual_seed(1)
     model = JEPA(Architecture())
     states, actions, trajectories = draw(count=100)
-    codes = model.unroll(model.encode_agent(states[:, 0]), actions, model.encode_layout(states[:, 0]))
+    codes = model.unroll(model.encode_agent(states[:, 0]), actions, model.encode_context(states[:, 0]))
     assert torch.equal(codes, codes[:, :1].expand_as(codes))
     still = np.square(trajectories.locations - trajectories.locations[:, :1]).mean()
     summed = np.concatenate([np.zeros((100, 1, 2)), np.cumsum(trajectories.actions, 1)], 1)
@@ -126,8 +157,22 @@ def test_an_untrained_model_stays_where_it_is():
     assert still > reckoned
 
 
+@pytest.mark.parametrize("kernel", [1, 5, 9])
+def test_codes_lie_where_objects_lie_whatever_the_taps(kernel):
+    """A palindrome does not shift what it filters: untrained, the agent's code is its location."""
+    model = make_model(agent_kernel=kernel)
+    for size, dtype, tolerance in ((64, np.uint8, 0.02), (65, np.float32, 1e-3)):
+        states, _, trajectories = draw(size, dtype, 200)
+        inside = torch.from_numpy(
+            (trajectories.locations[:, 0] > 9).all(1) & (trajectories.locations[:, 0] < 54).all(1)
+        )
+        codes = model.encode_agent(states[:, 0]).detach() * UNIT
+        off = (codes - torch.from_numpy(trajectories.locations[:, 0])).abs().amax(1)
+        assert inside.sum() > 50 and off[inside].max() < tolerance
+
+
 def test_every_parameter_gets_a_gradient_and_nothing_hides_in_buffers():
-    for settings in ({}, {"agent_pool": "grid", "layout_channels": 2, "agent_channels": 2, "gate_depth": 2}):
+    for settings in ({}, {"gate_widths": (9,)}):
         model = make_model(**settings)
         states, actions, _ = draw(count=64)
         model(states, actions).square().sum().backward()

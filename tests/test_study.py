@@ -99,8 +99,20 @@ def test_the_table_is_mean_and_spread_over_training_seeds(tmp_path, monkeypatch)
     grid = small_grid(tmp_path, monkeypatch)
     for seed, normal in ((0, 0.02), (1, 0.04)):
         losses = {"normal": [normal], "wall": [0.5], "wall_other": None, "expert": [1.0], "long": [2.0]}
-        fields = {name: "" for name in ("model", "kind", "fingerprint", "command", "trained_by", "trained_on", "data")}
-        result = Result(**fields, prober_data="", parameters=7, lift=True, seeds=[0], losses=losses, minutes=seed + 1.0)
+        fields = {
+            name: ""
+            for name in ("model", "kind", "fingerprint", "command", "trained_by", "trained_on", "data", "frames")
+        }
+        result = Result(
+            **fields,
+            prober_data="",
+            sets_version=2,
+            parameters=7,
+            lift=True,
+            seeds=[0],
+            losses=losses,
+            minutes=seed + 1.0,
+        )
         write_result(grid.result(grid.rows[0], seed), result)
     assert "minutes" in json.loads(grid.result(grid.rows[0], 0).read_text())
     monkeypatch.setattr("sys.argv", ["study", "grid", "--table"])

@@ -10,37 +10,34 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from einops import rearrange
 
 from tiny_jepa import build_model
 from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.encoder import UNIT
+from tiny_jepa.models.encoder import UNIT, with_edges
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.training import cli, loop
+from tiny_jepa.training import cli, predict
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Seen, Trainer
+from tiny_jepa.training.loop import Trainer
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
 from tiny_jepa.training.run import essential
-from tiny_jepa.training.sharpen import Sharpening, Transitions, fit_action_map, transitions_of
+from tiny_jepa.training.transitions import Strata, Transitions, fit_action, undecided
 from tiny_jepa.training.vary import Variation
-from tiny_jepa.training.watch import Watch, effective_rank, plateau
+from tiny_jepa.training.watch import Seen, Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
 from tiny_jepa.world import World
 from tiny_jepa.world.dynamics import step
 
 ROOT = Path(__file__).resolve().parent.parent
-SHORT = ["--budget", "100", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
-SHORT += ["--predict-steps", "120", "--predict-batch", "32", "--unroll-batch", "8", "--auditions", "1"]
-SHORT += ["--sharpen-steps", "50"]
+SHORT = ["--budget", "150", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
+SHORT += ["--predict-steps", "170", "--predict-batch", "64", "--auditions", "1"]
 
 
 def train(folder, *arguments, check=True, timeout=120):
@@ -61,17 +58,17 @@ def same(a, b):
 
 def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     done = train(tmp_path, *SHORT, "--seed", "5")
-    run = tmp_path / "runs" / "100-seed5"
-    assert "procedural" in done.stdout and "99 of 100 trainable parameters" in done.stdout
+    run = tmp_path / "runs" / "150-seed5"
+    assert "procedural" in done.stdout and "149 of 150 trainable parameters" in done.stdout
     model, metadata = read_weights(tmp_path / "model_weights.pth")
     assert same(model.state_dict(), state(run / "weights.pth"))
     assert metadata["command"] == "python train.py " + " ".join(SHORT) + " --seed 5"
-    assert metadata["sets_read"] == ["train"] and metadata["steps"] == 200 and metadata["parameters"] == 99
+    assert metadata["sets_read"] == ["train"] and metadata["steps"] == 200 and metadata["parameters"] == 149
     config = json.loads((run / "config.json").read_text())
-    assert config["training"]["seed"] == 5 and config["architecture"]["gate_widths"] == [5, 5]
+    assert config["training"]["seed"] == 5 and config["architecture"]["gate_widths"] == [7, 9]
     rows = list(csv.DictReader((run / "log.csv").open()))
     assert [int(row["step"]) for row in rows] == [50, 100, 150, 200]
-    assert [row["phase"] for row in rows] == ["predict", "predict", "predict", "sharpen"]
+    assert [row["phase"] for row in rows] == ["predict"] * 4
     assert {"loss", "std_x", "std_layout0", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
     assert not (run / "checkpoint.pth").exists()
     assert (run / "run.png").read_bytes().startswith(b"\x89PNG") and "run.png" in done.stdout
@@ -79,8 +76,8 @@ def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
         assert list((run / "tensorboard").glob("events.*"))
     # a second run gets its own folder, the same weights, and keeps the earlier file
     train(tmp_path, *SHORT, "--seed", "5")
-    assert same(state(tmp_path / "runs" / "100-seed5-2" / "weights.pth"), state(run / "weights.pth"))
-    assert (tmp_path / "runs" / "100-seed5-2" / "previous_model_weights.pth").read_bytes() == (
+    assert same(state(tmp_path / "runs" / "150-seed5-2" / "weights.pth"), state(run / "weights.pth"))
+    assert (tmp_path / "runs" / "150-seed5-2" / "previous_model_weights.pth").read_bytes() == (
         run / "weights.pth"
     ).read_bytes()
     train(tmp_path, *SHORT, "--seed", "6", "--no-install")
@@ -132,9 +129,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 
 
 def test_an_interrupt_leaves_a_checkpoint_of_whole_steps_alone(tmp_path, monkeypatch):
-    """Ctrl-C where Adam has stepped and the step is not yet counted, or the action map is fitted again."""
+    """Ctrl-C where Adam has stepped and the step is not yet counted, or the action's scale is fitted again."""
     monkeypatch.chdir(tmp_path)
-    arguments = [*SHORT, "--encode-steps", "4", "--predict-steps", "4", "--sharpen-steps", "4", "--no-install"]
+    arguments = [*SHORT, "--encode-steps", "4", "--predict-steps", "8", "--no-install"]
     assert cli.main([*arguments, "--name", "whole"]) == 0
     wanted = state(tmp_path / "runs" / "whole" / "weights.pth")
 
@@ -149,7 +146,7 @@ def test_an_interrupt_leaves_a_checkpoint_of_whole_steps_alone(tmp_path, monkeyp
 
         return original, wrapped
 
-    for run, place, name, at in (("a", torch.optim.Adam, "step", 6), ("b", loop, "fit_action_map", 1)):
+    for run, place, name, at in (("a", torch.optim.Adam, "step", 6), ("b", predict, "fit_action", 1)):
         original, wrapped = interrupted(place, name, at)
         monkeypatch.setattr(place, name, wrapped)
         assert cli.main([*arguments, "--name", run]) == 130
@@ -168,24 +165,23 @@ def test_a_checkpoint_of_another_version_is_said_to_be_one(tmp_path, monkeypatch
 
 
 def test_a_collapsing_run_is_caught_and_named(tmp_path):
-    """A linear read-out of a grid can shrink; without the variance term it does. (A centroid cannot.)"""
-    arguments = ["--budget", "200", "--agent-pool", "grid", "--variance-weight", "0", "--encode-steps", "1500"]
+    """Nothing asks the layout's code to vary."""
+    arguments = ["--budget", "200", "--variance-weight", "0", "--concentration-weight", "0", "--encode-steps", "1500"]
     done = train(tmp_path, *arguments, "--encode-batch", "32", check=False)
-    assert done.returncode == 2 and "collapsed: std_" in done.stderr and "--variance-weight" in done.stderr
+    assert done.returncode == 2 and "collapsed: std_layout" in done.stderr and "--variance-weight" in done.stderr
     assert not (tmp_path / "model_weights.pth").exists()
 
 
-@pytest.mark.parametrize("objective", ["barlow", "byol"])
-@pytest.mark.parametrize("model", [[], ["--agent-pool", "grid", "--budget", "200"]])
-def test_other_objectives_and_poolings_train(tmp_path, objective, model):
-    train(tmp_path, *SHORT, *model, "--objective", objective, "--augmentation", "mirrors", "--teacher-weight", "0")
+@pytest.mark.parametrize("settings", [["barlow", "--vary", "True"], ["byol", "--teacher-weight", "0"]])
+def test_other_objectives_train(tmp_path, settings):
+    train(tmp_path, *SHORT, "--objective", *settings)
     assert read_weights(tmp_path / "model_weights.pth")[1]["steps"] == 200
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--budget 3", "smallest buildable one has 39"),
+        ("--budget 3", "smallest buildable one has 29"),
         ("--budget lots", "is no count of parameters"),
         ("--budget -5", "is no count of parameters"),
         ("--bugdet 5", "unknown option --bugdet; did you mean --budget?"),
@@ -195,26 +191,16 @@ def test_other_objectives_and_poolings_train(tmp_path, objective, model):
         ("--encode-lr 0", "--encode-lr must be above 0"),
         ("--objective mae", "--objective must be one of vicreg, barlow, byol"),
         ("--gate-widths 500,500", "the budget allows 2,000"),
-        ("--grow-steps 5", "--grown-from and --grow-steps go together"),
-        ("--budget 100k --agent-pool grid", "--grown-from needs --agent-pool centroid"),
-        ("--grow-steps 5 --grown-from 9,9", "as many layers, none of them wider"),
-        ("--grow-steps 5 --grown-from 9,99,9", "as many layers, none of them wider"),
         ("--gate-widths 5.5,3", "--gate-widths takes whole numbers above 0"),
-        ("--gate-widths 8,9 --gate-depth 2", "its two widths must be equal"),
-        ("--agent-kernel 4", "--agent-kernel must be odd"),
-        ("--layout-channels 0", "--layout-channels must be at least 1"),
+        ("--agent-kernel 4", "--agent-kernel must be an odd number from 1 to 63, not 4"),
+        ("--layout-kernel 65", "--layout-kernel must be an odd number from 1 to 63, not 65"),
         ("--repr-dim -4", "--repr-dim must be 0"),
-        ("--layout-hold -1", "--layout-hold must be at least 0"),
-        ("--unroll-batch 999", "--unroll-batch is 999; it can be at most --predict-batch, 512"),
-        ("--relative maybe", "--relative takes a value like True"),
+        ("--vary maybe", "--vary takes a value like False"),
         ("--name ../x", "--name takes the name of a folder"),
         ("--resume=", "--resume takes the name of a folder"),
         ("--resume x --seed 3", "leave out --seed"),
         ("--threads 0", "--threads must be at least 1"),
-        ("--teacher-weight 0 --decision-weight 0 --unroll-weight 0", "all 0: nothing would be predicted"),
-        ("--teacher-weight 0 --decision-weight 0 --auditions 2", "give --auditions 1"),
-        ("--teacher-weight 0 --decision-weight 0 --auditions 1", "give --sharpen-steps 0"),
-        ("--sharpen-steps -1", "--sharpen-steps must be at least 0"),
+        ("--teacher-weight 0 --decision-weight 0", "both 0: nothing would be predicted"),
         ("--data nowhere", "no such data folder: nowhere"),
         ("--resume nothing", "no run in runs/nothing"),
         ("--device warp", "no device 'warp' here"),
@@ -233,134 +219,108 @@ def test_an_unwritable_runs_folder_is_said_at_once(tmp_path):
     assert done.returncode == 2 and "cannot write taken" in done.stderr
 
 
+def random_transitions(count, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return Transitions(*(torch.randn(count, size, generator=generator) for size in (2, 2, 2, 4)))
+
+
+def moving_cell(widths=(4, 4), seed=0):
+    torch.manual_seed(seed)
+    cell = GatedCell(widths)
+    cell.action.data.fill_(1.0)
+    return cell
+
+
 def test_one_step_losses_are_those_of_the_cell():
-    generator = torch.Generator().manual_seed(0)
-    cell = GatedCell((4, 4))
-    torch.nn.init.eye_(cell.action.weight)
-    codes = Codes(*(torch.randn(3, *shape, generator=generator) for shape in ((5, 2), (4, 2), (2, 64))))
-    layouts = torch.randn(3, 2, generator=generator)
-    both = one_step_terms(cell, codes.agent, codes.actions, layouts, TrainingConfig(teacher_weight=2.0))
+    cell, drawn = moving_cell(), random_transitions(12)
+    both = one_step_terms(cell, drawn, TrainingConfig(teacher_weight=2.0))
     assert set(both) == {"teacher", "decision"}
-    assert both["teacher"].item() == pytest.approx(2 * one_step_error(cell, codes.agent, codes.actions, layouts))
-    step = 256 * (cell(codes.agent[1, 2], codes.actions[1, 2], layouts[1]) - codes.agent[1, 3]).square().mean()
-    alone = one_step_error(cell, codes.agent[1:2, 2:4], codes.actions[1:2, 2:3], layouts[1:2])
-    assert alone == pytest.approx(step.item(), rel=1e-5)
-    off = TrainingConfig(teacher_weight=0.0, decision_weight=0.0)
-    assert one_step_terms(cell, codes.agent, codes.actions, layouts, off) == {}
+    assert both["teacher"].item() == pytest.approx(2 * one_step_error(cell, drawn))
+    before, after, actions, contexts = (part[3] for part in drawn)
+    step = UNIT**2 * (cell(before, actions, contexts) - after).square().mean()
+    assert one_step_error(cell, drawn.select(torch.tensor([3]))) == pytest.approx(step.item(), rel=1e-5)
+    assert one_step_terms(cell, drawn, TrainingConfig(teacher_weight=0.0, decision_weight=0.0)) == {}
 
 
-def test_sharpening_estimates_the_one_step_losses_of_all_transitions():
-    generator = torch.Generator().manual_seed(0)
-    codes = Codes(*(torch.randn(200, *shape, generator=generator) for shape in ((17, 2), (16, 2), (2, 64))))
-    layouts = torch.randn(200, 2, generator=generator)
-    cell, config = GatedCell((8, 8)), TrainingConfig()
-    torch.nn.init.eye_(cell.action.weight)
+def test_strata_estimate_the_losses_of_all_transitions():
+    cell, every, config = moving_cell((8, 8)), random_transitions(3200), TrainingConfig()
     cell.log_gain.data.fill_(2.0)
-    sharpening = Sharpening(cell, transitions_of(codes, layouts), config, 4096)
-    sharpening.divide()
-    assert 0.01 < float(sharpening.doubtful.float().mean()) < 0.99  # both strata have members
-    exact = one_step_terms(cell, codes.agent, codes.actions, layouts, config)
-    drawn = [sharpening.terms(np.random.default_rng(i)) for i in range(200)]
+    doubtful = undecided(cell, every)
+    assert 0.01 < float(doubtful.float().mean()) < 0.99  # both strata have members
+    strata, exact = Strata(doubtful, 4096), one_step_terms(cell, every, config)
+    drawn = [strata.draw(np.random.default_rng(i)) for i in range(200)]
     for name, value in exact.items():
-        estimates = torch.stack([terms[name].detach() for terms in drawn])
+        estimates = torch.stack([one_step_terms(cell, every.select(i), config, w)[name].detach() for i, w in drawn])
         assert float((estimates.mean() - value.detach()).abs()) < 4 * float(estimates.std()) / 200**0.5
-    sharpening.divide(doubtful=torch.zeros(3200, dtype=torch.bool))  # an empty stratum
-    assert set(sharpening.terms(np.random.default_rng(0))) == set(exact)
+    indices, weights = Strata(torch.zeros(3200, dtype=torch.bool), 64).draw(np.random.default_rng(0))
+    assert len(indices) == 16 and (weights == 1).all()  # an empty stratum
 
 
 def test_a_gate_is_asked_about_every_transition():
-    cell = GatedCell((4, 4))
-    torch.nn.init.eye_(cell.action.weight)
+    cell, one, context = moving_cell(), torch.ones(1, 2), torch.ones(1, 4)
     torch.nn.init.zeros_(cell.out.weight)
-    one = torch.ones(1, 2)
 
     def doubt(bias, moves):
         torch.nn.init.constant_(cell.out.bias, bias)
-        agent = torch.stack([one, one + one if moves else one], dim=1)
-        sharpening = Sharpening(cell, Transitions(agent, one, one), TrainingConfig(), 64)
-        sharpening.divide()
-        return bool(sharpening.doubtful)
+        return bool(undecided(cell, Transitions(one, one + one if moves else one, one, context)))
 
     assert doubt(3.0, True) and not doubt(5.0, True) and doubt(5.0, False)  # unsure; sure and right; sure and wrong
     assert doubt(-3.0, False) and not doubt(-5.0, False) and doubt(-5.0, True)
 
 
-def test_the_action_map_is_fitted_to_the_moves_that_are_let_through():
-    generator = torch.Generator().manual_seed(0)
-    cell = GatedCell((4, 4))
-    torch.nn.init.zeros_(cell.hidden[0].weight)
-    torch.nn.init.zeros_(cell.hidden[1].weight)
-    for layer in cell.hidden:
-        torch.nn.init.zeros_(layer.bias)
-    with torch.no_grad():  # open where x < CENTRE, shut where x is larger
-        cell.hidden[0].weight[0, 0] = cell.hidden[1].weight[0, 0] = 1.0
-        cell.out.weight.copy_(torch.tensor([[-100.0, 0, 0, 0]]))
-        cell.out.bias.fill_(5.0)
-    many = 400_000  # in single precision, lstsq takes the small second column of so many rows for noise
-    before, actions = 4 * torch.rand(many, 2, generator=generator), torch.randn(many, 2, generator=generator)
-    actions[:, 1] *= 0.01
-    before[:, 0] += 0.1 * (before[:, 0] > 2)  # none where the gate is in doubt
-    true = torch.tensor([[0.5, 0.1], [0.0, 0.25]])
-    moved = torch.where(before[:, :1] < 2, actions @ true.T, torch.zeros(()))
-    fit_action_map(cell, Transitions(torch.stack([before, before + moved], dim=1), actions, before))
-    assert torch.allclose(cell.action.weight, true, atol=1e-5)
-    few = Transitions(torch.zeros(50, 2, 2), torch.ones(50, 2), torch.zeros(50, 2))
-    fit_action_map(cell, few)
-    assert torch.allclose(cell.action.weight, true, atol=1e-5)  # too little to go by
+def test_the_actions_scale_is_that_of_the_moves_that_were_made():
+    cell, count = moving_cell(), 200_000
+    drawn = random_transitions(count, seed=1)
+    blocked = torch.rand(count, 1, generator=torch.Generator().manual_seed(2)) < 0.4
+    after = drawn.before + torch.where(blocked, 0.0, 0.0625 * drawn.actions)
+    noise = 1e-3 * torch.randn(count, 2, generator=torch.Generator().manual_seed(3))
+    fit_action(cell, drawn._replace(after=after + noise))
+    assert cell.action.item() == pytest.approx(0.0625, abs=1e-5)
+    fit_action(cell, drawn._replace(after=drawn.before, actions=torch.zeros(count, 2)))
+    assert cell.action.item() == pytest.approx(0.0625, abs=1e-5)  # nothing to go by
 
 
-def test_sharpening_and_growing_resume_between_two_looks_at_the_transitions(monkeypatch):
-    monkeypatch.setattr(loop, "REFRESH", 4)
-    config = resolve_budget(parse_arguments([*SHORT, "--encode-steps", "2", "--predict-steps", "3"])).training
-    config = replace(config, sharpen_steps=11, grown_from=(5, 5), grow_steps=10)
+def test_runs_resume_between_two_looks_at_the_transitions(monkeypatch):
+    monkeypatch.setattr(predict, "REFRESH", 4)
+    monkeypatch.setattr(predict, "EVEN_STEPS", 4)
+    config = resolve_budget(parse_arguments([*SHORT, "--encode-steps", "2", "--predict-steps", "14"])).training
     dataset = open_source("procedural").require("train")
 
     def trainer():
         torch.manual_seed(0)
-        return Trainer(build_model("100"), dataset, config, torch.device("cpu"), grown_to=(9, 7))
+        return Trainer(build_model("150"), dataset, config, torch.device("cpu"))
 
     whole, states = trainer(), []
     whole.run(lambda *_: states.append(copy.deepcopy(whole.state())))
-    assert whole.model.architecture.gate_widths == (9, 7)
-    for state in [states[i] for i in (4, 5, 8, 10, 15, 16, 19, 22)]:  # phase 3 ends after the 16th step
+    for state in [states[i] for i in (0, 1, 4, 6, 10, 14)]:  # phase 1 ends after the second step
         again = trainer()
         again.load_state(state)
         again.run(lambda *_: None)
         assert same(again.model.state_dict(), whole.model.state_dict())
 
 
-def test_a_grown_gate_computes_the_same_until_it_is_trained():
-    torch.manual_seed(1)
-    model = build_model("500")
-    torch.nn.init.eye_(model.predictor.action.weight)
-    inputs = torch.randn(3, 50, 2)
-    before = model.predictor(*inputs)
-    model.grow((40, 30), seed=5)
-    assert model.architecture.gate_widths == (40, 30) and torch.allclose(model.predictor(*inputs), before, atol=1e-5)
-    model.predictor(*inputs).square().sum().backward()
-    assert model.predictor.out.weight.grad.ne(0).float().mean() > 0.5  # by which the new units' gradients begin
-
-
-def test_varied_transitions_are_those_that_the_simulator_would_make():
+@pytest.mark.parametrize("size", [64, 65])
+def test_varied_transitions_are_those_that_the_simulator_would_make(size):
     """From true codes: wherever a transition is moved, the simulator moves on from there as it did before."""
-    drawn = ProceduralSet("any", SetRecipe("explore", 4_000), seed=3).trajectories
-    before, after = (rearrange(part, "n t d -> (n t) d") for part in (drawn.locations[:, :-1], drawn.locations[:, 1:]))
-    actions, layouts = rearrange(drawn.actions, "n t d -> (n t) d"), np.repeat(drawn.layouts, 16, axis=0)
-    agent = torch.from_numpy(np.stack([before, after], axis=1) / UNIT).double()
-    here = torch.from_numpy(layouts / UNIT).double()
-    asked = torch.from_numpy(actions).double()
-    variation = Variation.within(agent, asked, here, torch.full((2, 2), 31.5 / UNIT).double())
-    varied, acted, there = variation.vary(agent, asked, asked / UNIT, here, np.random.default_rng(0))
-    moved, _ = step(World(), varied[:, 0].numpy() * UNIT, acted.numpy(), there.numpy() * UNIT)
-    wrong = np.abs(moved - varied[:, 1].numpy() * UNIT).max(1) > 0.01
-    assert wrong.mean() < 1e-4
-    assert (((acted > 0) != (asked > 0)) & (asked != 0)).double().mean() == pytest.approx(0.5, abs=0.01)
-    longer = (acted.norm(dim=1) / asked.norm(dim=1).clamp_min(1e-6))[asked.norm(dim=1) > 0.01]
-    assert (longer < 0.99).double().mean() > 0.3 and (longer > 1.01).double().mean() > 0.01
-    assert acted.norm(dim=1).max() <= variation.action * (1 + 1e-6)
-    shifted, blocked = (varied != agent).flatten(1).any(1), (np.abs(after - before).max(1) == 0)
+    world = World(size=size)
+    drawn = ProceduralSet("any", SetRecipe("explore", 4_000), world, seed=3).trajectories
+    codes = Codes(
+        torch.from_numpy(drawn.locations / UNIT).double(),
+        torch.from_numpy(drawn.actions).double(),
+        with_edges(torch.from_numpy(drawn.layouts / UNIT), size),
+    )
+    every = Transitions.of(codes)
+    varied = Variation.within(every).vary(every, every.actions / UNIT, np.random.default_rng(0))
+    before, after, actions, contexts = (part.numpy() for part in varied)
+    moved, _ = step(world, before * UNIT, actions, contexts[:, :2] * UNIT)
+    assert (np.abs(moved - after * UNIT).max(1) > 0.01).mean() < 1e-4
+    assert torch.equal(varied.contexts[:, 2:], every.contexts[:, 2:])
+    ratio = varied.actions.norm(dim=1) / every.actions.norm(dim=1).clamp_min(1e-6)
+    assert (ratio < 0.99).double().mean() > 0.3 and (ratio > 1.01).double().mean() > 0.01
+    assert varied.actions.norm(dim=1).max() <= every.actions.norm(dim=1).max() * (1 + 1e-6)
+    shifted, blocked = (varied.before != every.before).any(1), (every.after == every.before).all(1)
     assert shifted.double().mean() > 0.8 and shifted[blocked].double().mean() > 0.7
-    assert (there != here).any(1).double().mean() > 0.7
+    assert (varied.contexts != every.contexts).any(1).double().mean() > 0.7
 
 
 def test_weights_name_the_command_that_trains_them_again():
@@ -370,8 +330,8 @@ def test_weights_name_the_command_that_trains_them_again():
 
 def test_every_key_is_documented_and_settable():
     assert set(key_comments(TrainingConfig)) == set(vars(TrainingConfig()))
-    budget = resolve_budget(parse_arguments(["--budget", "777", "--cached", "9", "--gate-depth", "2", "--clip", "3"]))
-    assert budget.training.cached == 9 and budget.training.clip == 3.0 and budget.architecture.gate_depth == 2
+    budget = resolve_budget(parse_arguments(["--budget", "777", "--cached", "9", "--agent-kernel", "3", "--clip", "3"]))
+    assert budget.training.cached == 9 and budget.training.clip == 3.0 and budget.architecture.agent_kernel == 3
 
 
 def test_a_spread_that_is_nan_counts_as_collapsed_wherever_it_stands():
@@ -379,8 +339,8 @@ def test_a_spread_that_is_nan_counts_as_collapsed_wherever_it_stands():
     with pytest.raises(UserError, match="std_y is nan"):
         for step in range(300, 900, 50):
             watch.check({"std_x": 1.0, "std_y": float("nan"), "std_layout0": 0.5}, step)
-    nothing = Seen(1, torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), torch.zeros(3, 2))
-    assert all(np.isnan(watch.look(build_model("100"), nothing)[name]) for name in ("std_x", "rank", "one_step"))
+    nothing = Seen(1, torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), torch.zeros(3, 4))
+    assert all(np.isnan(watch.look(build_model("150"), nothing)[name]) for name in ("std_x", "rank", "one_step"))
 
 
 def test_rank_and_plateau_say_what_they_measure():

@@ -11,7 +11,7 @@ from tiny_jepa.weights import fingerprint, read_weights, save_weights
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return JEPA(Architecture(gate_widths=(4, 3), agent_channels=2))
+    return JEPA(Architecture(gate_widths=(4, 3)))
 
 
 def test_a_file_says_what_model_it_holds(tmp_path, model):
@@ -23,7 +23,7 @@ def test_a_file_says_what_model_it_holds(tmp_path, model):
     states, actions = torch.rand(3, 1, 2, 64, 64), torch.randn(3, 5, 2)
     assert torch.equal(loaded(states, actions), model(states, actions))
     content = torch.load(path, weights_only=True)
-    assert content["format"] == 1 and set(content) == {"format", "architecture", "state_dict", "metadata"}
+    assert content["format"] == 2 and set(content) == {"format", "architecture", "state_dict", "metadata"}
     assert len(fingerprint(model)) == 12 and fingerprint(model) == fingerprint(loaded)
     next(loaded.parameters()).data[0] += 1
     assert fingerprint(model) != fingerprint(loaded)

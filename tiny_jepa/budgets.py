@@ -17,11 +17,7 @@ _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
 """The presets and their trained weights: `budgets/` in a checkout, inside the package once installed."""
 SUFFIXES = {"k": 1_000, "m": 1_000_000}
-CHOICES = {
-    "objective": OBJECTIVES,
-    "augmentation": ("full", "mirrors", "none"),
-    "agent_pool": ("centroid", "grid"),
-}
+CHOICES = {"objective": OBJECTIVES}
 
 
 @dataclass(frozen=True)

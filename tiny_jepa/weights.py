@@ -14,7 +14,8 @@ from torch import nn
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
 
-FORMAT = 1
+FORMAT = 2
+"""1 was of the models up to revision 61a1c84."""
 
 
 def write_atomically(path: Path, write: Any) -> None:
@@ -65,7 +66,7 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
             f"{path} is no tiny_jepa weights file: it lacks {', '.join(sorted(lacking))}; train one with train.py"
         )
     if content["format"] != FORMAT:
-        raise UserError(f"{path} has format {content['format']}, this version reads {FORMAT}; update tiny_jepa")
+        raise UserError(f"{path} has format {content['format']}, this version reads {FORMAT}; train it again")
     known = {field.name for field in fields(Architecture)}
     settings = content["architecture"]
     if set(settings) != known:
@@ -81,10 +82,12 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
     return model.to(device).eval(), model.metadata
 
 
-def add_metrics(path: Path, metrics: dict[str, float | None], command: str) -> None:
-    """Writes losses in px², and the command that measured them, into the metadata of a weights file."""
+def add_metrics(path: Path, frames: str, metrics: dict[str, float | None], command: str) -> None:
+    """Writes losses in px², and the command that measured them, into the metadata of a weights file, by the kind of
+    frames ("65 px float32") that they were measured on."""
     model, metadata = read_weights(path)
-    save_weights(path, model, {**metadata, "metrics": metrics, "measured_by": command})
+    graded = {**metadata.get("metrics", {}), frames: {**metrics, "command": command}}
+    save_weights(path, model, {**metadata, "metrics": graded})
 
 
 def fingerprint(model: nn.Module) -> str:

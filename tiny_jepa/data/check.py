@@ -33,6 +33,8 @@ class Report:
     moves: int = 0
     still: int = 0  # moves that left the agent in place
     broken: int = 0  # moves that the world would not have made
+    in_wall: int = 0  # trajectories that start there
+    in_door: int = 0  # likewise
     faults: Counter[str] = field(default_factory=Counter)
     error: str = ""
 
@@ -52,11 +54,14 @@ def check_folder(folder: Path, limit: int = 2000) -> int:
     """
     open_source(str(folder))
     reports = [check_set(folder / name, name, limit) for name in RECIPES if (folder / name).is_dir()]
-    rows: list[tuple] = [("set", "trajectories", "frames", "px", "dtype", "read", "wall columns", "blocked", "faults")]
+    rows: list[tuple] = [("set", "trajectories", "frames", "px", "dtype", "read", "wall columns", "blocked")]
+    rows[0] += ("starts in wall", "starts in door", "faults")
     for r in reports:
         n, t, _, px, _ = r.shape or ("-",) * 5
         blocked = f"{r.still / r.moves:.1%}" if r.moves else "-"
-        rows.append((r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, len(r.lines()) or "none"))
+        starts = [f"{count:,} ({count / r.read:.1%})" if r.read else "-" for count in (r.in_wall, r.in_door)]
+        found = len(r.lines()) or "none"
+        rows.append((r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, *starts, found))
     widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(f"{cell!s:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -117,10 +122,15 @@ def _check_batch(
         _compare(fault, "locations.npy", seen, locations, DRAWN_TOLERANCE)
     where = seen if locations is None else locations
 
-    from_door = where - layouts[:, None]
-    in_columns = np.abs(from_door[..., 0]) < world.wall_half - tolerance
-    in_wall = in_columns & (np.abs(from_door[..., 1]) > world.door_half + tolerance)
-    fault("the agent is inside the wall", in_wall & readable[:, None])
+    from_door = np.abs(where - layouts[:, None])
+    across, along = from_door[..., 0] - world.wall_half, from_door[..., 1] - world.door_half  # px beyond face and jamb
+    inside = (across < -tolerance) & (along > tolerance) & readable[:, None]
+    inside_or_touching = (across < tolerance) & (along > -tolerance)
+    fault("the agent gets inside the wall", inside[:, 1:] & ~inside_or_touching[:, :-1])
+    if RECIPES[report.name].kind != "explore":  # an ordinary trajectory may start there, and stay for a while
+        fault("the agent starts inside the wall", inside[:, 0])
+    report.in_wall += int(inside[:, 0].sum())
+    report.in_door += int(((across[:, 0] <= 0) & (along[:, 0] <= 0) & readable).sum())
     outside = (where < world.border - tolerance) | (where > world.far_border + tolerance)
     fault("the agent is outside the borders", outside)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tiny_jepa.data.procedural import RECIPES, SetRecipe
+from tiny_jepa.data.sources import SIZES
 from tiny_jepa.errors import UserError
 from tiny_jepa.world import World
 
@@ -34,7 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--set", action="append", choices=RECIPES, help="only this set (repeatable; default: all)")
     generate.add_argument("--count", type=_positive, help="trajectories of each set (default: the course's)")
     generate.add_argument("--steps", type=_positive, help="actions of each trajectory (default: the course's)")
-    generate.add_argument("--image-size", type=int, choices=(64, 65), default=64, help="px (default: 64)")
+    sizes = f"{SIZES[0]} to {SIZES[-1]}"
+    generate.add_argument(
+        "--image-size", type=int, choices=SIZES, default=64, metavar="PX", help=f"{sizes} px (default: 64)"
+    )
     generate.add_argument("--dtype", choices=("uint8", "float32"), default="uint8", help="of the frames")
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument(

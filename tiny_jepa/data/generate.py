@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tiny_jepa import __version__
-from tiny_jepa.data.procedural import BLOCK, SetRecipe, generate_block
+from tiny_jepa.data.procedural import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 from tiny_jepa.errors import UserError
 from tiny_jepa.world import World, render_states
 
@@ -41,13 +41,16 @@ def write_set(root: Path, name: str, recipe: SetRecipe, world: World, seed: int 
     """Writes the set `name` under `root`, or what an interrupted run left of it; False where it was there already.
 
     Raises:
-        UserError: the folder holds another set, or one begun with other settings; no space; no permission.
+        UserError: the folder holds another set, or one begun with other settings; `root` holds another version of the
+            sets; no space; no permission.
     """
     folder = root / name
-    settings = {"set": name, "recipe": asdict(recipe), "world": asdict(world), "seed": seed, "dtype": dtype}
+    settings = {"set": name, "sets_version": SETS_VERSION, "recipe": asdict(recipe), "world": asdict(world)}
+    settings |= {"seed": seed, "dtype": dtype}
     settings = json.loads(json.dumps(settings))  # as a file gives them back
     types = {"states": np.dtype(dtype), "actions": np.dtype("float32"), "locations": np.dtype("float32")}
     shapes = array_shapes(recipe, world, name)
+    _require_one_version(root)
     try:
         done = _written_so_far(folder, settings)
         if done is None:
@@ -104,6 +107,24 @@ def _written_so_far(folder: Path, settings: dict) -> int | None:
         raise UserError(f"{folder} was begun with other settings (see {here}); remove it or give another --out")
     complete = written == settings["recipe"]["count"] and (folder / "states.npy").exists()
     return None if complete else written
+
+
+def recorded_version(folder: Path) -> int | None:
+    """The version of the procedural sets that `data generate` recorded in `folder` (version 1 without saying so); None
+    where it wrote nothing."""
+    try:
+        return int(json.loads((folder / METADATA).read_text())["settings"].get("sets_version", 1))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _require_one_version(root: Path) -> None:
+    for name in RECIPES:
+        if (version := recorded_version(root / name)) not in (None, SETS_VERSION):
+            raise UserError(
+                f"{root / name} holds version {version} of the procedural sets, and this program draws version "
+                f"{SETS_VERSION}; remove it or give another --out"
+            )
 
 
 def _record(folder: Path, settings: dict, written: int) -> None:

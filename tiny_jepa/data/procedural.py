@@ -15,6 +15,9 @@ from tiny_jepa.data.sets import as_tensor
 from tiny_jepa.world import UNSEEN_WALLS, Trajectories, World, expert, explore, render_states, run_into_wall
 from tiny_jepa.world.geometry import sample_layouts
 
+SETS_VERSION = 2
+"""Of the distributions below. Version 1 were the sets up to revision 61a1c84: their wall runs were easier, and no
+trajectory started inside the wall."""
 BLOCK = 2000  # trajectories
 DEFAULT_WORLD = World()
 

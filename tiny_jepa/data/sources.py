@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiny_jepa.data.course import CourseSet
-from tiny_jepa.data.procedural import RECIPES, ProceduralSet
+from tiny_jepa.data.generate import recorded_version
+from tiny_jepa.data.procedural import RECIPES, SETS_VERSION, ProceduralSet
 from tiny_jepa.data.sets import TrajectorySet
 from tiny_jepa.errors import UserError
 from tiny_jepa.world import World
@@ -14,7 +15,7 @@ ENVIRONMENT = "TINY_JEPA_DATA"
 COURSE_ROOT = Path("/scratch/DL24FA")
 PROCEDURAL = "procedural"
 SIZES = range(62, 73)
-"""Image sides in px at which every unseen wall column has a place; grid pooling ends at 72."""
+"""Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,20 @@ class Source:
         ]
         return ":".join([PROCEDURAL, *([",".join(changed)] if changed else [])])
 
+    @property
+    def sets_version(self) -> int | None:
+        """Version of the procedural sets that this source draws, or that a folder was written from; None for others."""
+        if self.root is None:
+            return SETS_VERSION
+        versions = (recorded_version(self.root / name) for name in RECIPES)
+        return next((version for version in versions if version is not None), None)
+
     def describe(self) -> str:
-        kind = (
-            f"folder {self.root}"
-            if self.root
-            else f"{self.spec} ({self.image_size} px, {self.dtype}, seed {self.seed})"
-        )
-        return f"{kind}, chosen by {self.chosen_by}"
+        details = [] if self.root else [f"{self.image_size} px", self.dtype, f"seed {self.seed}"]
+        if self.sets_version is not None:
+            details.append(f"sets version {self.sets_version}")
+        what = f"folder {self.root}" if self.root else self.spec
+        return what + (f" ({', '.join(details)})" if details else "") + f", chosen by {self.chosen_by}"
 
     def find(self, name: str) -> TrajectorySet | None:
         """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""

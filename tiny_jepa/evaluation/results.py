@@ -3,7 +3,7 @@
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.evaluation.measure import COURSE_SETS
 from tiny_jepa.weights import write_atomically
 
-FORMAT = 1
+FORMAT = 2
+"""1 was of the sets up to revision 61a1c84, which were easier."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Result:
     trained_on: str | None  # what --data took in training
     data: str  # what --data takes to open the scored sets again
     prober_data: str  # the same for the sets that train the probers
+    sets_version: int | None  # of the simulator's sets; None where the data is not the simulator's
+    frames: str  # of the scored sets: "64 px uint8"
     lift: bool  # read out at the lifted representation (True) or at the bare code
     seeds: list[int]
     losses: dict[str, list[float] | None]  # px², one a seed; None: set not available
@@ -78,9 +81,17 @@ def read_result(path: Path) -> Result:
 
 
 def read_results(folder: Path) -> list[Result]:
-    """All results of a folder, fewest parameters first."""
-    results = [read_result(path) for path in sorted(folder.glob("*.json"))]
-    return sorted(results, key=lambda r: (r.parameters, r.model, not r.lift))
+    """All results of a folder, fewest parameters first; those of a model's training seeds are one, with the losses of
+    them all."""
+    combined: dict[tuple, Result] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = read_result(path)
+        key = (result.kind, result.model, result.lift, result.data, result.trained_on, result.sets_version)
+        if (first := combined.get(key)) is not None:
+            losses = {name: each and (first.losses.get(name) or []) + each for name, each in result.losses.items()}
+            result = replace(first, losses=losses, seeds=first.seeds + result.seeds)
+        combined[key] = result
+    return sorted(combined.values(), key=lambda r: (r.parameters, r.model, not r.lift, r.frames))
 
 
 def show_losses(losses: Sequence[float] | None) -> str:

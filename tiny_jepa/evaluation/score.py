@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.evaluation.pareto import draw
+from tiny_jepa.evaluation.readme import RECORDS
 from tiny_jepa.evaluation.results import read_results
 from tiny_jepa.evaluation.scoring import our_entries, read_peers
 from tiny_jepa.evaluation.tables import HOW_SCORED, OTHER_DATA, score_table
@@ -12,11 +13,13 @@ from tiny_jepa.evaluation.tables import HOW_SCORED, OTHER_DATA, score_table
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tiny_jepa score", description=__doc__)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of stored results")
+    parser.add_argument("--results", type=Path, default=RECORDS, help="folder of stored results")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw parameters against error here")
     args = parser.parse_args(argv)
     if not args.results.is_dir():
-        raise UserError(f"no results folder {args.results}; store one with: python main.py --store results/2k.json")
+        raise UserError(
+            f"no results folder {args.results}; store one with: python main.py --store {args.results}/2k.json"
+        )
     ours, peers = our_entries(read_results(args.results)), read_peers()
     print(score_table(ours, peers))
     print(f"\n{HOW_SCORED}\n\n{OTHER_DATA}\n\nSources of the published rows:")

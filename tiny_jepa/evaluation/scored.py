@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from tiny_jepa.data import Source
+from tiny_jepa.errors import UserError
 from tiny_jepa.evaluation.comparisons import DeadReckoning, untrained, without_lift
+from tiny_jepa.evaluation.measure import GROUPS
 from tiny_jepa.evaluation.results import Result
 from tiny_jepa.models.budget import count_parameters
 from tiny_jepa.weights import fingerprint, read_weights
@@ -62,6 +65,16 @@ def choose_model(weights: Path, budget: str | None = None, kind: str = "trained"
     return Scored(model if lift else without_lift(model), name, kind, lift, weights, metadata)
 
 
+def frames_of(source: Source) -> str:
+    """What the frames of a source's scored sets are, such as "64 px uint8"."""
+    names = (name for group in GROUPS for name in group.scored.values())
+    dataset = next((found for name in names if (found := source.find(name)) is not None), None)
+    if dataset is None:
+        raise UserError(f"{source.describe()}: no probing set to score")
+    dtype = str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
+    return f"{dataset.image_size} px {dtype}"
+
+
 def result_of(
     scored: Scored,
     losses: dict[str, list[float] | None],
@@ -81,6 +94,8 @@ def result_of(
         trained_on=scored.metadata.get("data"),
         data=source.spec,
         prober_data=prober.spec,
+        sets_version=source.sets_version,
+        frames=frames_of(source),
         lift=scored.lift,
         seeds=seeds,
         losses=losses,

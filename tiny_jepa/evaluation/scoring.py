@@ -56,8 +56,13 @@ def best_published(peers: Sequence[Entry]) -> dict[str, float]:
     return {name: min(value for peer in fair if (value := peer.losses[name]) is not None) for name in COURSE_SETS}
 
 
+COURSE_FRAMES = "65 px float32"
+"""As the course's files have them."""
+
+
 def our_entries(results: Sequence[Result]) -> list[Entry]:
-    """Our rows: every stored result with the lift. What was not trained is there for reference."""
+    """Our rows: every stored result with the lift, on the course's frames. What was not trained is there for
+    reference."""
     return [
         Entry(
             name=f"tiny_jepa {result.model}" if result.kind == "trained" else result.model,
@@ -67,7 +72,7 @@ def our_entries(results: Sequence[Result]) -> list[Entry]:
             source=result.data,
         )
         for result in results
-        if result.lift
+        if result.lift and result.frames == COURSE_FRAMES
     ]
 
 

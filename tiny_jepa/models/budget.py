@@ -1,19 +1,19 @@
 """From a parameter budget to an architecture.
 
-The encoders have the same 23 parameters at every budget: more filters did not place dot, wall or door any better
+The encoders are the same at every budget but the smallest: more taps did not place dot, wall or door any better
 (docs/budgets.md). All the rest goes to the predictor's gate, whose hidden widths are solved for.
 """
 
 from dataclasses import replace
 from itertools import product
 
+import torch
 from torch import nn
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.encoder import GRID_CELLS
 from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.models.predictor import GATE_INPUTS
 
-THREE_LAYERS_FROM = 1_000
 SLACK = 4
 """Widths may differ from each other by a few, so that the budget is filled."""
 
@@ -23,46 +23,36 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def predicted_count(architecture: Architecture) -> int:
-    """Trainable parameters that a model of this architecture has, without building it."""
-    a = architecture
-    agent = a.agent_channels * a.agent_kernel + (a.agent_channels if a.agent_channels > 1 else 0)
-    agent += GRID_CELLS + 1 if a.agent_pool == "grid" else 0
-    filters = a.layout_channels * a.layout_kernel
-    layout = 2 * (filters + (a.layout_channels if a.layout_channels > 1 else 0))
-    fan_in, gate = 6, 0
-    for width in a.gate_widths:
-        gate += (fan_in + 1) * width
-        fan_in = width
-    return agent + layout + gate + (fan_in + 1) + 1 + 4
+def parameter_count(architecture: Architecture) -> int:
+    """Trainable parameters that a model of this architecture has; nothing is allocated."""
+    with torch.device("meta"):
+        return count_parameters(JEPA(architecture))
 
 
 def solve(limit: int, base: Architecture) -> Architecture:
-    """The architecture with the largest count that `limit` allows, the gate's widths free and nearly equal: two
-    hidden layers below `THREE_LAYERS_FROM` parameters, three from there on.
+    """The architecture with the largest count that `limit` allows: two hidden layers, nearly equally wide.
 
     Raises:
         UserError: when not even the narrowest gate fits; the message names the smallest buildable budget.
     """
-
-    def count(*widths: int) -> int:
-        return predicted_count(replace(base, gate_widths=widths))
-
-    if limit < count(1, 1):
-        raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {count(1, 1)}")
-    layers = 3 if limit >= THREE_LAYERS_FROM else 2
+    smallest = parameter_count(replace(base, gate_widths=(1, 1)))
+    fixed = smallest - gate_count(1, 1)
+    if limit < smallest:
+        raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {smallest}")
     width = 1
-    while count(*[width + 1] * layers) <= limit:
+    while fixed + gate_count(width + 1, width + 1) <= limit:
         width += 1
-    near = range(max(1, width - SLACK), width + SLACK + 1)
-    fitting = []
-    for first in product(near, repeat=layers - 1):
-        tied = base.gate_depth > 1  # a layer that is applied again must be square
-        widest = (first[-1],) if tied else range(width + SLACK, 0, -1)
-        last = next((w for w in widest if count(*first, w) <= limit), None)
-        if last is not None:
-            fitting.append((*first, last))
-    return replace(base, gate_widths=max(fitting, key=lambda widths: (count(*widths), min(widths))))
+    fitting = [
+        (first, second)
+        for first, second in product(range(max(1, width - SLACK), width + SLACK + 1), repeat=2)
+        if fixed + gate_count(first, second) <= limit
+    ]
+    return replace(base, gate_widths=max(fitting, key=lambda widths: (gate_count(*widths), min(widths))))
+
+
+def gate_count(first: int, second: int) -> int:
+    """Weights and biases of a gate with two hidden layers."""
+    return (GATE_INPUTS + 1) * first + (first + 1) * second + second + 1
 
 
 def build(architecture: Architecture, limit: int) -> JEPA:

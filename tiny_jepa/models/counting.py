@@ -50,7 +50,7 @@ def cost_report(model: JEPA, image_size: int = 64) -> dict[str, Any]:
         costs = {
             "encode a frame's agent": call_cost(model, "encode_agent", frame),
             "encode a layout": call_cost(model, "encode_layout", frame),
-            "one predicted step": call_cost(model, "step", *torch.zeros(3, 1, 2)),
+            "one predicted step": call_cost(model, "step", torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 4)),
         }
     total = count_parameters(model)
     return {

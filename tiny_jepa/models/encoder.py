@@ -1,9 +1,10 @@
 """Encoders: one frame channel in, a code in units of `UNIT` px out.
 
 A channel is summed over its rows and over its columns (axis pooling, as in coordinate attention, Hou et al. 2021,
-arXiv:2103.02907): one dot, or one wall with one door, is fully described by these two marginals, and depthwise-
-separable convolutions on them cost 1/64 of 2-D ones. A spatial centroid (Finn et al. 2016, arXiv:1509.06113) turns
-the feature map of each axis into a coordinate, anchored at pixel 0 whatever the image size.
+arXiv:2103.02907): one dot, or one wall with one door, is fully described by these two marginals, and 1-D convolutions
+on them cost 1/64 of 2-D ones. A spatial centroid (Finn et al. 2016, arXiv:1509.06113) turns the map of each axis into
+a coordinate, anchored at pixel 0 whatever the image size. Kernels are symmetric, so that a code lies where its object
+lies, not beside it.
 """
 
 import torch
@@ -12,9 +13,6 @@ from torch import Tensor, nn
 
 UNIT = 16.0
 """Codes are in units of this many px, so that they are of order one."""
-GRID_CELL = 4
-GRID_CELLS = 18
-"""Grid pooling: cells of 4 px from pixel 0 on; 18 of them cover any image up to 72 px."""
 
 
 def marginals(channel: Tensor) -> Tensor:
@@ -38,61 +36,48 @@ def centroid(mass: Tensor) -> Tensor:
     return (mass * index).sum(-1) / mass.sum(-1).clamp_min(1e-12)
 
 
-class SeparableConv(nn.Module):
-    """Depthwise-separable 1-D convolution of one marginal: `channels` filters of `kernel` taps, a rectifier,
-    a pointwise mix to one map. [N, S] -> [N, S]. Without biases it is covariant to shifts and homogeneous: it has
-    nothing to prefer the image's centre with."""
+class SymmetricConv(nn.Module):
+    """1-D convolution of a profile by a palindrome: [N, S] -> [N, S].
 
-    def __init__(self, channels: int, kernel: int) -> None:
+    Of `kernel` taps, an odd number, the middle one and those on one side of it are free. Without a bias the filter is
+    covariant to shifts and mirrors: it has nothing to prefer the image's centre, or a side, with.
+    """
+
+    def __init__(self, kernel: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv1d(1, channels, kernel, padding=kernel // 2, bias=False)
-        # one channel has nothing to be mixed with: its filter is the map
-        self.pointwise = nn.Conv1d(channels, 1, 1, bias=False) if channels > 1 else None
+        self.taps = nn.Parameter(torch.empty(kernel // 2 + 1))  # from the middle outwards
+        nn.init.uniform_(self.taps, -(kernel**-0.5), kernel**-0.5)
 
     def forward(self, profile: Tensor) -> Tensor:
-        features = self.depthwise(rearrange(profile, "n s -> n 1 s"))
-        if self.pointwise is not None:
-            features = self.pointwise(torch.relu(features))
-        return rearrange(features, "n 1 s -> n s")
+        palindrome = torch.cat([self.taps.flip(0), self.taps[1:]])
+        weight = rearrange(palindrome, "k -> 1 1 k")
+        mapped = nn.functional.conv1d(rearrange(profile, "n s -> n 1 s"), weight, padding=len(self.taps) - 1)
+        return rearrange(mapped, "n 1 s -> n s")
 
 
 class AgentEncoder(nn.Module):
     """Agent channel -> agent code [N, 2], (x, y). One set of weights serves both axes.
 
     The map's square is the mass of the centroid: never negative, never dead, blind to the frame's brightness.
-    With `pool="grid"` the map is averaged into cells of 4 px and read by a linear layer instead.
     """
 
-    def __init__(self, channels: int, kernel: int, pool: str = "centroid") -> None:
+    def __init__(self, kernel: int) -> None:
         super().__init__()
-        self.conv = SeparableConv(channels, kernel)
-        self.readout = nn.Linear(GRID_CELLS, 1) if pool == "grid" else None
+        self.conv = SymmetricConv(kernel)
 
     def forward(self, profiles: Tensor) -> Tensor:
         """profiles: [N, 2, S] from `marginals` -> code [N, 2]."""
-        heat = self.conv(rearrange(profiles, "n k s -> (n k) s")).square()
-        if self.readout is None:
-            code = centroid(heat)
-        else:
-            code = self.readout(grid_pool(heat / heat.sum(-1, keepdim=True).clamp_min(1e-12))).squeeze(-1)
-        return rearrange(code, "(n k) -> n k", k=2)
-
-
-def grid_pool(heat: Tensor) -> Tensor:
-    """Sums of [N, S] over cells of `GRID_CELL` px from pixel 0 on -> [N, GRID_CELLS]."""
-    if heat.shape[-1] > GRID_CELL * GRID_CELLS:
-        raise ValueError(f"grid pooling covers {GRID_CELL * GRID_CELLS} px, this image has {heat.shape[-1]}")
-    padded = nn.functional.pad(heat, (0, GRID_CELL * GRID_CELLS - heat.shape[-1]))
-    return reduce(padded, "n (cells px) -> n cells", "sum", px=GRID_CELL)
+        mass = self.conv(rearrange(profiles, "n k s -> (n k) s")).square()
+        return rearrange(centroid(mass), "(n k) -> n k", k=2)
 
 
 class LayoutEncoder(nn.Module):
     """Layout channel -> layout code [N, 2]: a key point (x, y), each coordinate a soft arg-max over a map of its own
     axis. Training makes it (wall, door)."""
 
-    def __init__(self, channels: int, kernel: int) -> None:
+    def __init__(self, kernel: int) -> None:
         super().__init__()
-        self.axes = nn.ModuleList(SeparableConv(channels, kernel) for _ in range(2))
+        self.axes = nn.ModuleList(SymmetricConv(kernel) for _ in range(2))
 
     def maps(self, profiles: Tensor) -> Tensor:
         """profiles [N, 2, S] from `marginals` -> maps [N, 2, S], each summing to 1 over S."""
@@ -102,3 +87,8 @@ class LayoutEncoder(nn.Module):
     def forward(self, profiles: Tensor) -> Tensor:
         """profiles [N, 2, S] from `marginals` -> code [N, 2]."""
         return centroid(self.maps(profiles))
+
+
+def with_edges(layout: Tensor, size: int) -> Tensor:
+    """layout code [N, 2] -> context [N, 4]: the key point, and the far edge (x, y) of a square frame of `size` px."""
+    return torch.cat([layout, torch.full_like(layout, (size - 1) / UNIT)], dim=-1)

@@ -1,13 +1,13 @@
 """The JEPA that joins encoders and predictor: one frame and a sequence of actions in, a representation of every
 future frame out (LeCun 2022, "A path towards autonomous machine intelligence")."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tiny_jepa.models.encoder import AgentEncoder, LayoutEncoder, marginals
+from tiny_jepa.models.encoder import AgentEncoder, LayoutEncoder, marginals, with_edges
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.predictor import GatedCell
 
@@ -21,14 +21,9 @@ def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
 class Architecture:
     """What a weights file says of a model's form: enough to build it again."""
 
-    agent_channels: int = 1  # filters of the agent encoder
-    agent_kernel: int = 5  # taps of each
-    agent_pool: str = "centroid"  # centroid or grid
-    layout_channels: int = 1  # filters of the layout encoder, on each axis
-    layout_kernel: int = 9  # taps of each
+    agent_kernel: int = 5  # taps of the agent encoder's filter, an odd number
+    layout_kernel: int = 9  # taps of the layout encoder's two, likewise
     gate_widths: tuple[int, ...] = (16, 16)  # hidden widths of the predictor's gate
-    gate_depth: int = 1  # weight-tied depth of the gate's last hidden layer
-    relative: bool = True  # the gate sees positions relative to the layout's key point
     repr_dim: int = 512  # of the lifted representation; 0 leaves the lift off
 
     @classmethod
@@ -47,27 +42,16 @@ class JEPA(nn.Module):
         super().__init__()
         self.metadata = {}
         a = self.architecture = architecture
-        self.agent_encoder = AgentEncoder(a.agent_channels, a.agent_kernel, a.agent_pool)
-        self.layout_encoder = LayoutEncoder(a.layout_channels, a.layout_kernel)
-        self.predictor = self._new_predictor()
+        self.agent_encoder = AgentEncoder(a.agent_kernel)
+        self.layout_encoder = LayoutEncoder(a.layout_kernel)
+        self.predictor = GatedCell(a.gate_widths)
         self.repr_dim = a.repr_dim or 2
-
-    def _new_predictor(self) -> GatedCell:
-        a = self.architecture
-        return GatedCell(a.gate_widths, a.gate_depth, a.relative)
 
     def fresh_predictor(self, seed: int) -> GatedCell:
         """An untrained predictor of this architecture, drawn from `seed` without touching the global generator."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self._new_predictor()
-
-    def grow(self, widths: tuple[int, ...], seed: int) -> None:
-        """Widens the gate to hidden `widths` without changing what the model computes; new units are drawn from
-        `seed`."""
-        narrow, self.architecture = self.predictor, replace(self.architecture, gate_widths=widths)
-        self.predictor = self.fresh_predictor(seed).to(narrow.log_gain.device)
-        self.predictor.adopt(narrow)
+            return GatedCell(self.architecture.gate_widths)
 
     def encode_agent(self, frames: Tensor) -> Tensor:
         """frames [N, 2, H, W], uint8 or float -> agent codes [N, 2] in units of 16 px."""
@@ -77,17 +61,21 @@ class JEPA(nn.Module):
         """frames [N, 2, H, W], uint8 or float -> layout codes [N, 2] in units of 16 px."""
         return self.layout_encoder(marginals(frames[:, 1]))
 
-    def unroll(self, code: Tensor, actions: Tensor, layout: Tensor) -> Tensor:
-        """Recurrent unroll: code [B, 2] of the first frame, actions [B, T-1, 2] px, layout code
+    def encode_context(self, frames: Tensor) -> Tensor:
+        """frames [N, 2, H, W] -> what does not move [N, 4], for the predictor: layout code and the frame's far edge."""
+        return with_edges(self.encode_layout(frames), frames.shape[-1])
+
+    def unroll(self, code: Tensor, actions: Tensor, context: Tensor) -> Tensor:
+        """Recurrent unroll: code [B, 2] of the first frame, actions [B, T-1, 2] px, context [B, 4]
         -> predicted codes [B, T, 2]; the first is the given one."""
         codes = [code]
         for action in actions.unbind(1):
-            codes.append(self.predictor(codes[-1], action, layout))
+            codes.append(self.predictor(codes[-1], action, context))
         return torch.stack(codes, dim=1)
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """states [B, >=1, 2, H, W], of which only the first frame is used; actions [B, T-1, 2] px
         -> representations [B, T, D] of every frame."""
         first = states[:, 0]
-        codes = self.unroll(self.encode_agent(first), actions.float(), self.encode_layout(first))
+        codes = self.unroll(self.encode_agent(first), actions.float(), self.encode_context(first))
         return lift(codes, self.architecture.repr_dim) if self.architecture.repr_dim else codes

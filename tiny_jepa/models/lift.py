@@ -10,8 +10,8 @@ from einops import repeat
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tiny_jepa.models.predictor import CENTRE
-
+CENTRE = 2.0
+"""Code units (32 px): about the middle of a room, whatever the image size."""
 CODE_SCALE = 0.25
 CONSTANT = 16.0
 CONSTANT_SHARE = 4

@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 
-def decision_loss(logit: Tensor, move: Tensor, moved: Tensor) -> Tensor:
+def decision_loss(logit: Tensor, move: Tensor, moved: Tensor, weights: Tensor | float = 1.0) -> Tensor:
     """Logistic loss of gates against the share of each move that was made, weighted by the move's squared length:
-    logit [..., 1], proposed move [..., D], observed move [..., D] -> scalar in units of codes squared, a coordinate's
-    share. It teaches the gate alone: the move gets no gradient."""
+    logit [..., 1], proposed move [..., D], observed move [..., D], weights [..., 1] of the moves -> scalar in units of
+    codes squared, a coordinate's share. It teaches the gate alone: the move gets no gradient."""
     move = move.detach()
     squared = move.square().sum(-1, keepdim=True)
     share = ((moved * move).sum(-1, keepdim=True) / squared.clamp_min(1e-6)).clamp(0, 1)
     losses = binary_cross_entropy_with_logits(logit, share.detach(), reduction="none")
-    return (squared * losses).mean() / move.shape[-1]
+    return (weights * squared * losses).mean() / move.shape[-1]

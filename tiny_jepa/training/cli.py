@@ -3,27 +3,27 @@
 import shutil
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget
-from tiny_jepa.data import open_source
+from tiny_jepa.data import Source, TrajectorySet, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import build, count_parameters, predicted_count
+from tiny_jepa.models.budget import build, count_parameters, parameter_count
 from tiny_jepa.models.jepa import Architecture, with_tuples
 from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Seen, Trainer
+from tiny_jepa.training.loop import Trainer
 from tiny_jepa.training.options import parse_arguments, resolve_budget
 from tiny_jepa.training.picture import draw_run
 from tiny_jepa.training.run import Run, command_line, essential, free_name, read_config
-from tiny_jepa.training.watch import Watch, plateau
+from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import save_weights
 
 LOOK_EVERY = 50  # steps
@@ -46,10 +46,9 @@ def main(argv: list[str]) -> int:
         command, data = command_line(), arguments.data
     source = open_source(data)
     torch.manual_seed(budget.training.seed)
-    widths = budget.architecture.gate_widths
-    model = build(replace(budget.architecture, gate_widths=budget.training.grown_from or widths), budget.limit)
-    dataset, parameters = source.require("train"), predicted_count(budget.architecture)
-    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device), widths)
+    model = build(budget.architecture, budget.limit)
+    dataset, parameters = source.require("train"), parameter_count(budget.architecture)
+    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device))
     print(f"budget {budget.name}: {parameters:,} of {budget.limit:,} trainable parameters")
     print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
     print(f"run: {run.folder}")
@@ -66,7 +65,7 @@ def main(argv: list[str]) -> int:
             run.save(trainer)
         print(f"\nstopped at step {run.saved_step}; go on with: python train.py --resume {run.folder.name}")
         return 130
-    metadata = describe_weights(budget, run, trainer, command, source.spec)
+    metadata = describe_weights(budget, run, trainer, command, source, dataset)
     save_weights(run.weights, model, metadata)
     run.checkpoint.unlink(missing_ok=True)
     if figures and (says := plateau(figures)):
@@ -85,16 +84,18 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
     """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
     watch, figures = Watch(), dict[str, float]()
     started, frames = time.monotonic(), 0
-    with tqdm(total=trainer.total_steps, initial=trainer.step, unit="step", desc=trainer.phase, mininterval=0.5) as bar:
+    with tqdm(
+        total=trainer.total_steps, initial=trainer.step, unit="step", desc=trainer.phase.name, mininterval=0.5
+    ) as bar:
 
         def after_step(losses: dict[str, Tensor], seen: Seen) -> None:
             nonlocal frames
-            frames += seen.frames
+            frames += seen.size
             bar.update()
             if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
                 figures.update(watch.look(trainer.model, seen))
                 rate = frames / (time.monotonic() - started)
-                phase = trainer.phase_of(trainer.step - 1)
+                phase = trainer.at(trainer.step - 1)[0].name
                 lr = trainer.optimizer.param_groups[0]["lr"]
                 run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": float(losses["loss"]), **figures})
                 watch.check(figures, trainer.step)
@@ -117,7 +118,9 @@ def budget_of(config: dict[str, Any]) -> Budget:
     return Budget(config["budget"], config["budget_limit"], architecture, training)
 
 
-def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, data: str) -> dict[str, Any]:
+def describe_weights(
+    budget: Budget, run: Run, trainer: Trainer, command: str, source: Source, dataset: TrajectorySet
+) -> dict[str, Any]:
     """The metadata of a weights file."""
     config = trainer.config
     auditioned = config.auditions * config.audition_steps if config.auditions > 1 else 0
@@ -129,10 +132,13 @@ def describe_weights(budget: Budget, run: Run, trainer: Trainer, command: str, d
         "seed": config.seed,
         "steps": trainer.total_steps,
         "audition_steps": auditioned,
-        "trajectories_seen": config.encode_steps * config.encode_batch
-        + (auditioned + config.predict_steps + config.sharpen_steps + config.grow_steps) * config.predict_batch,
-        "data": data,
-        "data_kind": "procedural" if data.startswith("procedural") else "folder",
+        "trajectories_seen": config.encode_steps * config.encode_batch + config.cached,
+        "transitions_drawn": (auditioned + config.predict_steps) * config.predict_batch,
+        "data": source.spec,
+        "data_kind": "folder" if source.root else "procedural",
+        "sets_version": source.sets_version,
+        "image_size": dataset.image_size,
+        "dtype": str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch."),
         "sets_read": ["train"],
         "run": run.folder.name,
         "version": __version__,

@@ -1,34 +1,32 @@
 """One-step predictions from true codes (teacher forcing): their losses, and their error."""
 
 import torch
-from einops import repeat
 from torch import Tensor
 
 from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.objectives import decision_loss
 from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.transitions import Transitions
 
 
 def one_step_terms(
-    cell: GatedCell, agent: Tensor, actions: Tensor, layouts: Tensor, config: TrainingConfig
+    cell: GatedCell, transitions: Transitions, config: TrainingConfig, weights: Tensor | float = 1.0
 ) -> dict[str, Tensor]:
-    """agent [B, T, 2], actions [B, T-1, 2] px, layouts [B, 2] -> weighted losses in px², without those of weight 0."""
-    terms = {}
-    if config.teacher_weight or config.decision_weight:
-        each = repeat(layouts, "b d -> b t d", t=actions.shape[1])
-        move, logit = cell.propose(agent[:, :-1], actions, each)
-        moved = agent[:, 1:] - agent[:, :-1]
+    """Losses in px², without those of weight 0; `weights` [N, 1] are those of the transitions in the mean."""
+    before, after, actions, contexts = transitions
+    move, logit = cell.propose(before, actions, contexts)
+    moved, terms = after - before, {}
     if config.teacher_weight:
-        terms["teacher"] = config.teacher_weight * UNIT**2 * (torch.sigmoid(logit) * move - moved).square().mean()
+        error = torch.sigmoid(logit) * move - moved
+        terms["teacher"] = config.teacher_weight * UNIT**2 * (weights * error.square()).mean()
     if config.decision_weight:
-        terms["decision"] = config.decision_weight * UNIT**2 * decision_loss(logit, move, moved)
+        terms["decision"] = config.decision_weight * UNIT**2 * decision_loss(logit, move, moved, weights)
     return terms
 
 
 @torch.no_grad()
-def one_step_error(cell: GatedCell, agent: Tensor, actions: Tensor, layouts: Tensor) -> float:
-    """agent [B, T, 2], actions [B, T-1, 2] px, layouts [B, 2] -> the mean squared error, px²."""
-    each = repeat(layouts, "b d -> b t d", t=actions.shape[1])
-    predicted = cell(agent[:, :-1], actions, each)
-    return UNIT**2 * float((predicted - agent[:, 1:]).square().mean())
+def one_step_error(cell: GatedCell, transitions: Transitions) -> float:
+    """The mean squared error, px²."""
+    before, after, actions, contexts = transitions
+    return UNIT**2 * float((cell(before, actions, contexts) - after).square().mean())

@@ -13,6 +13,9 @@ from tiny_jepa.models.budget import solve
 from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.training.config import TrainingConfig
 
+MAX_KERNEL = 63
+"""Taps: about a frame's side."""
+
 
 def flag(key: str) -> str:
     """The option of a key."""
@@ -75,34 +78,17 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
         check_architecture(replace(architecture, gate_widths=(1, 1)))
         architecture = solve(budget.limit, architecture)
     check_architecture(architecture)
-    config = check(replace(budget.training, **training))
-    check_growth(config, architecture)
-    return replace(budget, architecture=architecture, training=config)
-
-
-def check_growth(config: TrainingConfig, a: Architecture) -> None:
-    """Raises a `UserError` where a gate cannot grow as the settings say."""
-    narrow, wide = config.grown_from, a.gate_widths
-    if narrow and a.agent_pool != "centroid":
-        raise UserError("--grown-from needs --agent-pool centroid: phase 4 shifts codes, and a grid's do not shift")
-    if bool(narrow) != bool(config.grow_steps):
-        raise UserError("--grown-from and --grow-steps go together; give both, or --grown-from '()' --grow-steps 0")
-    if narrow and (len(narrow) != len(wide) or not all(0 < n <= w for n, w in zip(narrow, wide, strict=True))):
-        raise UserError(f"a gate of {wide} cannot grow from --grown-from {narrow}: as many layers, none of them wider")
+    return replace(budget, architecture=architecture, training=check(replace(budget.training, **training)))
 
 
 def check_architecture(a: Architecture) -> None:
     """Raises a `UserError` for an architecture that cannot be built."""
-    for name in ("agent_channels", "layout_channels", "gate_depth", "agent_kernel", "layout_kernel"):
-        value, option = getattr(a, name), flag(name)
-        if value < 1:
-            raise UserError(f"{option} must be at least 1, not {value}")
-        if name.endswith("kernel") and value % 2 == 0:
-            raise UserError(f"{option} must be odd, not {value}")
-    if not a.gate_widths or not all(isinstance(width, int) and width > 0 for width in a.gate_widths):
+    for name in ("agent_kernel", "layout_kernel"):
+        value = getattr(a, name)
+        if not (1 <= value <= MAX_KERNEL and value % 2):
+            raise UserError(f"{flag(name)} must be an odd number from 1 to {MAX_KERNEL}, not {value}")
+    if not a.gate_widths or not all(type(width) is int and width > 0 for width in a.gate_widths):
         raise UserError(f"--gate-widths takes whole numbers above 0, such as 24,24, not {a.gate_widths}")
-    if a.gate_depth > 1 and (len(a.gate_widths) < 2 or a.gate_widths[-1] != a.gate_widths[-2]):
-        raise UserError(f"--gate-depth {a.gate_depth} applies the last layer again: its two widths must be equal")
     if a.repr_dim != 0 and a.repr_dim < 4:
         raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {a.repr_dim}")
 
@@ -110,25 +96,16 @@ def check_architecture(a: Architecture) -> None:
 def check(config: TrainingConfig) -> TrainingConfig:
     """Raises a `UserError` for settings that cannot be trained with."""
     least = dict.fromkeys(("encode_batch", "encode_frames", "cached", "predict_batch"), 2)
-    least |= dict.fromkeys(("encode_steps", "predict_steps", "audition_steps", "auditions", "unroll_batch"), 1)
-    least |= dict.fromkeys(("variance_weight", "concentration_weight", "teacher_weight", "decision_weight"), 0)
-    least |= dict.fromkeys(("unroll_weight", "layout_hold", "sharpen_steps", "grow_steps", "seed"), 0) | {"horizon": 1}
+    least |= dict.fromkeys(("encode_steps", "predict_steps", "audition_steps", "auditions"), 1)
+    least |= dict.fromkeys(("variance_weight", "concentration_weight", "teacher_weight", "decision_weight", "seed"), 0)
     for name, lowest in least.items():
         if not getattr(config, name) >= lowest:
             raise UserError(f"{flag(name)} must be at least {lowest}, not {getattr(config, name)}")
     if config.seed >= 2**63:
         raise UserError(f"--seed must be below 2**63, not {config.seed}")
-    if config.unroll_batch > config.predict_batch:
-        raise UserError(
-            f"--unroll-batch is {config.unroll_batch}; it can be at most --predict-batch, {config.predict_batch}"
-        )
-    for name in ("encode_lr", "predict_lr", "grow_lr", "clip"):
+    for name in ("encode_lr", "predict_lr", "clip"):
         if not getattr(config, name) > 0:
             raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
-    if not (config.teacher_weight or config.decision_weight or config.unroll_weight):
-        raise UserError("--teacher-weight, --decision-weight and --unroll-weight are all 0: nothing would be predicted")
-    if config.auditions > 1 and not (config.teacher_weight or config.decision_weight):
-        raise UserError("auditions are trained on one-step predictions, whose weights are 0; give --auditions 1")
-    if (config.sharpen_steps or config.grow_steps) and not (config.teacher_weight or config.decision_weight):
-        raise UserError("phases 3 and 4 train on one-step predictions, whose weights are 0; give --sharpen-steps 0")
+    if not (config.teacher_weight or config.decision_weight):
+        raise UserError("--teacher-weight and --decision-weight are both 0: nothing would be predicted")
     return config

@@ -21,7 +21,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.training.loop import Trainer
 from tiny_jepa.weights import write_atomically
 
-FORMAT = 2  # of checkpoints
+FORMAT = 3  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
 
 

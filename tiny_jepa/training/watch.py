@@ -1,6 +1,7 @@
 """Watches a run for collapse, and for the plateau at which walls do not exist."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,13 +9,22 @@ from torch import Tensor
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.training.loop import Seen
 
 COLLAPSED_STD = 0.1
 """Code units: a dimension that spreads less than 1.6 px says nothing."""
 PATIENCE = 6
 """Looks in a row that must find a collapse before the run is stopped."""
 GRACE_STEPS = 200
+
+
+class Seen(NamedTuple):
+    """What a step looked at: how many frames or transitions, agent codes [B, T, 2], actions [B, T-1, 2] px, contexts
+    [B, 4], of which the first two are the layout code."""
+
+    size: int
+    codes: Tensor
+    actions: Tensor
+    contexts: Tensor
 
 
 def effective_rank(codes: Tensor) -> float:
@@ -36,16 +46,17 @@ class Watch:
     def look(self, model: JEPA, seen: Seen) -> dict[str, float]:
         """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors)."""
         agent = seen.codes.flatten(0, 1)
-        std = torch.cat([agent.std(dim=0), seen.layout.std(dim=0)])
+        layout = seen.contexts[:, :2]
+        std = torch.cat([agent.std(dim=0), layout.std(dim=0)])
         before, after = seen.codes[:, :-1], seen.codes[:, 1:]
-        layout = seen.layout[:, None].expand(-1, before.shape[1], -1)
+        contexts = seen.contexts[:, None].expand(-1, before.shape[1], -1)
         guesses = {
-            "one_step": model.predictor(before, seen.actions, layout),
+            "one_step": model.predictor(before, seen.actions, contexts),
             "still": before,
-            "reckoned": before + model.predictor.action(seen.actions),
+            "reckoned": before + model.predictor.action * seen.actions,
         }
         errors = {name: float((guess - after).square().mean()) * UNIT**2 for name, guess in guesses.items()}
-        names = ["std_x", "std_y", *(f"std_layout{i}" for i in range(seen.layout.shape[1]))]
+        names = ["std_x", "std_y", *(f"std_layout{i}" for i in range(layout.shape[1]))]
         return dict(zip(names, std.tolist(), strict=True)) | {"rank": effective_rank(agent)} | errors
 
     def check(self, figures: dict[str, float], step: int) -> None:

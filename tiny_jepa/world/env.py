@@ -19,7 +19,7 @@ except ImportError:
 from tiny_jepa.world.dynamics import step
 from tiny_jepa.world.geometry import UNSEEN_WALLS, World, sample_layouts
 from tiny_jepa.world.render import render_states
-from tiny_jepa.world.trajectories import free_starts
+from tiny_jepa.world.trajectories import room_points
 
 GOAL_RADIUS = 4.5  # px: this near is there
 MAX_STEPS = 200
@@ -58,11 +58,11 @@ class TwoRooms(gymnasium.Env):
         self.layout = sample_layouts(self.world, 1, rng, **LAYOUTS[self.layouts])
         if "layout" in options:
             self.layout = np.asarray(options["layout"], np.int64).reshape(1, 2)
-        self.location, self.goal = free_starts(self.world, self.layout, rng), free_starts(self.world, self.layout, rng)
+        self.location = room_points(self.world, self.layout, rng.choice([-1.0, 1.0], 1), rng)
         if "location" in options:
             self.location = np.asarray(options["location"], np.float64).reshape(1, 2)
-        while self._side(self.goal) == self._side(self.location):
-            self.goal = free_starts(self.world, self.layout, rng)
+        side = np.sign(self.location[:, 0] - self.layout[:, 0])
+        self.goal = room_points(self.world, self.layout, np.where(side > 0, -1.0, 1.0), rng)
         if "goal" in options:
             self.goal = np.asarray(options["goal"], np.float64).reshape(1, 2)
         return self._observe(), self._info(blocked=False)
@@ -83,9 +83,6 @@ class TwoRooms(gymnasium.Env):
             weight = render_states(self.world, where[None], self.layout)[0, 0, 0][..., None] / 255
             picture += weight * (np.asarray(COLOURS[name]) - picture)
         return np.rint(picture).astype(np.uint8)
-
-    def _side(self, where: np.ndarray) -> bool:
-        return bool(where[0, 0] > self.layout[0, 0])
 
     def _observe(self) -> np.ndarray:
         return render_states(self.world, self.location[None], self.layout)[0, 0]

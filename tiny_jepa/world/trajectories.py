@@ -1,6 +1,8 @@
 """Trajectory generators: exploration, wall runs and the expert's way through the door.
 
-Each takes a seeded `numpy.random.Generator` and returns `Trajectories`; nothing here draws a pixel.
+Their distributions are those of the public generator (`vladisai/PLDM`, revision cbaf674, folder `pldm_envs/wall`);
+tests hold them to it. Each takes a seeded `numpy.random.Generator` and returns `Trajectories`; nothing here draws a
+pixel.
 """
 
 from dataclasses import dataclass
@@ -13,9 +15,11 @@ from tiny_jepa.world.geometry import World
 NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX = 1.0, 0.4, 0.2, 1.8  # of an exploring action, px
 TURN_CONCENTRATION = 5.0  # von Mises
 EXPERT_SPEED = 0.9  # px a step
-WALL_RUN_START = (1.0, 16.0)  # px: a wall run starts this far from the wall's face
+EXPERT_GAP = 1.8  # px before and behind the wall's centre: where the expert's straight way through the door begins
 DOOR_STD = 1.4  # px: where in the door a trajectory built to pass it does so, truncated to the door
 DOOR_CONE = np.pi / 4  # radians: its heading there, about the wall's normal
+DOOR_AIM = 2.0  # px from the door's centre: where experts pass, and a quarter of the wall runs aim
+INSIDE = 0.01  # px inside the borders: how far a start is moved that would lie beyond
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,33 @@ def rollout(world: World, start: np.ndarray, actions: np.ndarray, layouts: np.nd
     return Trajectories(locations.astype(np.float32), actions, layouts)
 
 
-def free_starts(world: World, layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Start locations [N, 2], uniform over both rooms, strictly inside the borders and outside the wall."""
-    low, high = world.border, world.far_border
-    left, right = layouts[:, 0] - world.wall_half, layouts[:, 0] + world.wall_half
-    x = low + rng.uniform(0.001, 0.999, len(layouts)) * ((left - low) + (high - right))
-    x = np.where(x < left, x, x + (right - left))
-    x = np.where((x >= left) & (x <= right), left - 1e-3, x)
-    y = rng.uniform(low + 1e-3, high - 1e-3, len(layouts))
-    return np.stack([x, y], axis=1)
+def ordinary_starts(world: World, layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Start locations [N, 2] px, uniform between the borders. One that lies in the wall is drawn again in either room
+    at the same height; one in the door stays."""
+    start = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (len(layouts), 2))
+    beside = np.abs(start - layouts)
+    in_wall = (beside[:, 0] <= world.wall_half) & (beside[:, 1] > world.door_half)
+    side = rng.choice([-1.0, 1.0], len(layouts))
+    start[in_wall, 0] = room_points(world, layouts, side, rng)[in_wall, 0]
+    return start
+
+
+def room_points(world: World, layouts: np.ndarray, side: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Points [N, 2] px, uniform over the room to the left (side -1) or right (side 1) of each wall."""
+    low, high = world.border + INSIDE, world.far_border - INSIDE
+    face, edge = layouts[:, 0] + side * world.wall_half, np.where(side > 0, high, low)
+    x = edge + rng.random(len(layouts)) * (face - edge)
+    return np.stack([x, rng.uniform(low, high, len(layouts))], axis=1)
+
+
+def truncated_normal(
+    mean: float, std: float, low: float, high: float, shape: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Normal draws of `shape`, those outside low..high drawn again."""
+    drawn = rng.normal(mean, std, shape)
+    while (outside := (drawn < low) | (drawn > high)).any():
+        drawn[outside] = rng.normal(mean, std, int(outside.sum()))
+    return drawn
 
 
 def exploring_actions(
@@ -56,9 +78,7 @@ def exploring_actions(
 ) -> np.ndarray:
     """Actions [count, steps, 2] px: truncated-normal norms, a uniform first heading, then turns from a von Mises
     distribution. `heading` [count] in radians, where given, is that of the action number `at` [count]."""
-    norm = rng.normal(NORM_MEAN, NORM_STD, (count, steps))
-    while (outside := (norm < NORM_MIN) | (norm > NORM_MAX)).any():
-        norm[outside] = rng.normal(NORM_MEAN, NORM_STD, int(outside.sum()))
+    norm = truncated_normal(NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX, (count, steps), rng)
     turn = rng.vonmises(0.0, TURN_CONCENTRATION, (count, steps))
     turn[:, 0] = rng.uniform(-np.pi, np.pi, count)
     angle = np.cumsum(turn, axis=1)
@@ -70,67 +90,74 @@ def exploring_actions(
 def explore(
     world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator, door_rate: float = 0.35
 ) -> Trajectories:
-    """Exploration of `steps` actions; a share `door_rate` of the trajectories is built to pass the door: the
-    actions lead into it after a random number of steps. Some meet a wall on their way; they are kept."""
-    start = free_starts(world, layouts, rng)
+    """Exploration of `steps` actions; a share `door_rate` of the trajectories is built to pass the door.
+
+    Such a trajectory reaches a point in the door by the action of a random number; the actions up to that one are taken
+    back from there. The start that comes out may lie inside the wall; one beyond a border is moved `INSIDE` it.
+    """
+    start = ordinary_starts(world, layouts, rng)
     actions = exploring_actions(len(layouts), steps, rng)
-    todo = np.flatnonzero(rng.random(len(layouts)) < door_rate)
-    while todo.size:
-        chosen, count = layouts[todo], todo.size
-        offset = np.stack([rng.uniform(-1, 1, count) * world.wall_half, rng.normal(0, DOOR_STD, count)], axis=1)
-        at = rng.integers(0, steps, count)  # the action that leads into the door
-        heading = rng.uniform(-DOOR_CONE, DOOR_CONE, count) + np.pi * rng.integers(0, 2, count)
-        drawn = exploring_actions(count, steps, rng, heading, at)
-        before = np.cumsum(drawn, axis=1)[np.arange(count), at]
-        begin = np.clip(chosen + offset - before, world.border + 0.01, world.far_border - 0.01)
-        fine = (np.abs(offset[:, 1]) < world.door_half) & (np.abs(begin[:, 0] - chosen[:, 0]) > world.wall_half)
-        start[todo[fine]], actions[todo[fine]] = begin[fine], drawn[fine]
-        todo = todo[~fine]
+    built = np.flatnonzero(rng.random(len(layouts)) < door_rate)
+    count = len(built)
+    x = rng.uniform(-1, 1, count) * world.wall_half
+    y = truncated_normal(0.0, DOOR_STD, -world.door_half, world.door_half, (count,), rng)
+    at = rng.integers(0, steps, count)
+    heading = rng.uniform(-DOOR_CONE, DOOR_CONE, count) + np.pi * rng.integers(0, 2, count)
+    actions[built] = exploring_actions(count, steps, rng, heading, at)
+    before = np.cumsum(actions[built], axis=1)[np.arange(count), at]
+    passing = layouts[built] + np.stack([x, y], axis=1)
+    start[built] = np.clip(passing - before, world.border + INSIDE, world.far_border - INSIDE)
     return rollout(world, start, actions, layouts)
 
 
 def run_into_wall(world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
-    """Wall runs: action (±1, 0) at every step towards the wall; a quarter of them aims at the door
-    (|y - d| < 2), the rest at the wall above or below it."""
-    count = len(layouts)
-    low, high = world.border + 0.01, world.far_border - 0.01
-    side = rng.choice([-1.0, 1.0], count)
-    face = layouts[:, 0] + side * world.wall_half
-    depth = np.where(side > 0, high - face, face - low)  # of the room
-    x = face + side * rng.uniform(WALL_RUN_START[0], np.minimum(WALL_RUN_START[1], depth))
-    above = np.maximum(layouts[:, 1] - world.door_half - low, 0)
-    below = np.maximum(high - layouts[:, 1] - world.door_half, 0)
-    along = rng.random(count) * (above + below)
-    y_wall = np.where(along < above, low + along, layouts[:, 1] + world.door_half + (along - above))
-    y_door = layouts[:, 1] + rng.uniform(-2.0, 2.0, count)
-    y = np.where(rng.random(count) < 0.25, y_door, y_wall)
+    """Wall runs: action (±1, 0) at every step, towards the wall. They start from 2 px to `steps` - 1 px before the
+    wall's *centre*, or at the border where that is nearer. A quarter aims within `DOOR_AIM` of the door's centre, the
+    others, half and half, anywhere above or below that: some come in through the door close to a jamb."""
+    count, door = len(layouts), layouts[:, 1]
+    low, high = world.border + 1e-3, world.far_border - 1e-3
+    side = rng.choice([-1.0, 1.0], count)  # of the start, seen from the wall
+    room = np.abs(np.where(side > 0, high, low) - layouts[:, 0])
+    x = layouts[:, 0] + side * rng.uniform(2.0, np.clip(steps - 1, 2.0, room))
+    above, below = rng.uniform(low, door - DOOR_AIM), rng.uniform(door + DOOR_AIM, high)
+    aside = np.where(rng.random(count) < 0.5, above, below)
+    y = np.where(rng.random(count) < 0.25, door + rng.uniform(-DOOR_AIM, DOOR_AIM, count), aside)
     actions = np.zeros((count, steps, 2))
     actions[:, :, 0] = -side[:, None]
     return rollout(world, np.stack([x, y], axis=1), actions, layouts)
 
 
 def expert(world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
-    """The expert: straight to a point before the door, straight through it, straight to a goal in the other
-    room, at 0.9 px a step, then zero actions to the end."""
+    """The expert: straight to a point before the door, straight through, straight to a goal in the other room, at
+    `EXPERT_SPEED`, then zero actions to the end.
+
+    Each leg's last action is what is left of the way, or dropped where that is below `NORM_MIN`. A start or a goal that
+    lies in the door's box (between the two points, within `DOOR_AIM` of the door's centre) skips the leg to its point.
+    """
     count = len(layouts)
-    start = free_starts(world, layouts, rng)
-    side = np.sign(start[:, 0] - layouts[:, 0])
-    goal = free_starts(world, layouts, rng)
-    while (same := np.sign(goal[:, 0] - layouts[:, 0]) == side).any():
-        goal[same] = free_starts(world, layouts[same], rng)
-    y_door = layouts[:, 1] + rng.uniform(-world.door_half / 2, world.door_half / 2, count)
-    gap = side * (world.wall_half + 1.5)
-    before, behind = (np.stack([layouts[:, 0] + offset, y_door], axis=1) for offset in (gap, -gap))
-    points = np.stack([before, behind, goal], axis=1)  # [N, 3, 2]
-    here = start.copy()
-    leg = np.zeros(count, dtype=np.int64)
+    side = rng.choice([-1.0, 1.0], count)
+    start, goal = room_points(world, layouts, side, rng), room_points(world, layouts, -side, rng)
+    height = layouts[:, 1] + rng.uniform(-DOOR_AIM, DOOR_AIM, count)
+    gap = side * EXPERT_GAP
+    before, behind = (np.stack([layouts[:, 0] + offset, height], axis=1) for offset in (gap, -gap))
+    starts_there, ends_there = (
+        (np.abs(point - layouts) <= (EXPERT_GAP, DOOR_AIM)).all(axis=1)[:, None] for point in (start, goal)
+    )
+    before = np.where(starts_there, start, before)
+    behind[:, 1] = before[:, 1]
+    behind = np.where(ends_there, before, behind)
+    points = np.stack([start, before, behind, goal], axis=1)  # [N, 4, 2]
+    legs = np.diff(points, axis=1)
+    length = np.linalg.norm(legs, axis=-1)  # [N, 3]
+    whole = np.floor(length / EXPERT_SPEED)
+    rest = length - whole * EXPERT_SPEED
+    moves = whole + (rest >= NORM_MIN)
+    ends = np.cumsum(moves, axis=1)
     actions = np.zeros((count, steps, 2))
+    rows = np.arange(count)
     for t in range(steps):
-        target = points[np.arange(count), np.minimum(leg, 2)]
-        way = target - here
-        distance = np.linalg.norm(way, axis=1)
-        length = np.where(leg > 2, 0.0, np.minimum(distance, EXPERT_SPEED))
-        actions[:, t] = way / np.maximum(distance, 1e-9)[:, None] * length[:, None]
-        here, _ = step(world, here, actions[:, t], layouts)
-        leg += (leg <= 2) & (distance <= EXPERT_SPEED)
+        leg = np.minimum((t >= ends).sum(1), 2)
+        done = t - (ends - moves)[rows, leg]  # actions of this leg before
+        norm = np.where(done < whole[rows, leg], EXPERT_SPEED, rest[rows, leg]) * (t < ends[:, 2])
+        actions[:, t] = legs[rows, leg] / np.maximum(length[rows, leg], 1e-9)[:, None] * norm[:, None]
     return rollout(world, start, actions, layouts)

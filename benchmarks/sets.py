@@ -1,0 +1,87 @@
+"""The procedural sets' statistics beside the field's (docs/world.md).
+
+    python -m benchmarks.sets [--count 20000]
+
+Draws `--count` trajectories of each set at 64 and 65 px. Mean ± one standard error. `px²` is the error of dead
+reckoning, which adds up the actions and ignores every wall; `off` is a wall run's distance from the door's centre.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+
+from tiny_jepa.data.procedural import RECIPES, generate
+from tiny_jepa.evaluation.tables import markdown
+from tiny_jepa.world import Trajectories, World
+
+SIZES = (64, 65)
+SETS = {name.split("/")[0].removeprefix("probe_"): name for name in RECIPES if name.endswith("/val")}
+FIELD = {
+    "normal, px²": "2.52",
+    "wall, px²": "8.1",
+    "wall_other, px²": "8.1",
+    "expert, px²": "0.0",
+    "normal, blocked %": "13",
+    "wall, blocked %": "37",
+    "long, blocked %": "28",
+    "normal, starts in wall %": "1.5",
+    "the same at door rate 0.6": "2.2",
+    "wall, 0-2 px off %": "25",
+    "wall, 2-4 px off %": "8",
+    "wall, farther off %": "67",
+}
+"""What others measured, on the course's data or on data of the public generator; the rest is not known."""
+
+
+def dead_reckoning(trajectories: Trajectories) -> np.ndarray:
+    """Squared error [N] px² of adding up the actions, averaged over frames (the first included) and coordinates."""
+    start = trajectories.locations[:, :1].astype(np.float64)
+    reckoned = np.concatenate([start, start + np.cumsum(trajectories.actions, axis=1, dtype=np.float64)], axis=1)
+    return ((reckoned - trajectories.locations) ** 2).mean((1, 2))
+
+
+def blocked(trajectories: Trajectories) -> np.ndarray:
+    """Which moves [N, T-1] left the agent in place although there was an action."""
+    still = (np.diff(trajectories.locations, axis=1) == 0).all(-1)
+    return still & (trajectories.actions != 0).any(-1)
+
+
+def statistics(size: int, count: int) -> dict[str, np.ndarray]:
+    """One number a trajectory, for each row of the table."""
+
+    def draw(name: str, door_rate: float = 0.35) -> Trajectories:
+        return generate(World(size=size), replace(RECIPES[name], count=count, door_rate=door_rate), name, seed=0)
+
+    sets = {name: draw(path) for name, path in SETS.items()}
+    rows = {f"{name}, px²": dead_reckoning(drawn) for name, drawn in sets.items()}
+    rows |= {f"{name}, blocked %": 100 * blocked(sets[name]).mean(1) for name in ("normal", "wall", "long")}
+    rows["normal, starts in door %"], rows["normal, starts in wall %"] = _starts(sets["normal"])
+    _, rows["the same at door rate 0.6"] = _starts(draw(SETS["normal"], 0.6))
+    off = np.abs(sets["wall"].locations[:, 0, 1] - sets["wall"].layouts[:, 1])
+    for span, share in (("0-2 px", off < 2), ("2-4 px", (off >= 2) & (off < 4)), ("farther", off >= 4)):
+        rows[f"wall, {span} off %"] = 100 * share
+    rows["expert, moves"] = (sets["expert"].actions != 0).any(-1).sum(1)
+    return rows
+
+
+def _starts(trajectories: Trajectories) -> tuple[np.ndarray, np.ndarray]:
+    """Which start in the door [N], which in the wall [N]: 100 or 0."""
+    across, along = np.abs(trajectories.locations[:, 0] - trajectories.layouts).T
+    return 100 * ((across <= 1) & (along <= 4)), 100 * ((across <= 1) & (along > 4))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sets", description="The sets' statistics.")
+    parser.add_argument("--count", type=int, default=20_000, help="trajectories of each set (20000)")
+    args = parser.parse_args()
+    found = [statistics(size, args.count) for size in SIZES]
+    cells = {row: [f"{v[row].mean():.2f}±{v[row].std() / len(v[row]) ** 0.5:.2f}" for v in found] for row in found[0]}
+    rows = [[row, *both, FIELD.get(row, "–")] for row, both in cells.items()]
+    print(markdown(["set", *(f"{size} px" for size in SIZES), "field"], rows))
+
+
+if __name__ == "__main__":
+    main()

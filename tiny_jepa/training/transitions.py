@@ -1,0 +1,93 @@
+"""Transitions, and which of them the gate still has something to learn from.
+
+A trained gate is open or shut beyond doubt in all but a few of a hundred; what is left to learn is where exactly the
+line runs, and only the transitions near it say so. They are drawn more often than they occur, and weighted back: a
+stratified sample, in which each stratum's mean counts by its share of all transitions (Owen 2013, "Monte Carlo theory,
+methods and examples", 8.4).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.training.codes import Codes
+
+UNDECIDED = 4.0
+"""Logits; beyond, a gate is open or shut to 2 %."""
+SHARE = 0.75
+"""Of a batch: undecided transitions."""
+CHUNK = 8_192
+"""Transitions asked about at once: activations that stay in the cache."""
+
+
+class Transitions(NamedTuple):
+    """Codes before and after [N, 2], actions [N, 2] px, contexts [N, 4]."""
+
+    before: Tensor
+    after: Tensor
+    actions: Tensor
+    contexts: Tensor
+
+    @classmethod
+    def of(cls, codes: Codes) -> "Transitions":
+        """All transitions of trajectories."""
+        before, after, actions = (
+            rearrange(each, "n t d -> (n t) d") for each in (codes.agent[:, :-1], codes.agent[:, 1:], codes.actions)
+        )
+        return cls(before, after, actions, repeat(codes.contexts, "n d -> (n t) d", t=codes.actions.shape[1]))
+
+    def select(self, indices: Tensor) -> "Transitions":
+        return Transitions(*(part[indices] for part in self))
+
+
+def was_made(before: Tensor, after: Tensor, moves: Tensor) -> Tensor:
+    """Which moves [N, 2] took codes [N, 2] along, rather than leaving them where they were -> [N] bool."""
+    return (after - before).norm(dim=-1) > 0.5 * moves.norm(dim=-1)
+
+
+@torch.no_grad()
+def undecided(cell: GatedCell, transitions: Transitions) -> Tensor:
+    """Which transitions the gate is undecided about, or wrong -> [N] bool."""
+    answers = []
+    for before, after, actions, contexts in zip(*(part.split(CHUNK) for part in transitions), strict=True):
+        move, logit = cell.propose(before, actions, contexts)
+        wrong = (logit[:, 0] > 0) != was_made(before, after, move)
+        answers.append((logit[:, 0].abs() < UNDECIDED) | wrong)
+    return torch.cat(answers)
+
+
+class Strata:
+    """Draws stratified batches of `size` out of transitions that are `undecided` [N] bool or not."""
+
+    def __init__(self, undecided: Tensor, size: int) -> None:
+        self.undecided = undecided
+        often = round(SHARE * size)
+        strata = [(undecided.nonzero()[:, 0], often), ((~undecided).nonzero()[:, 0], size - often)]
+        self.members = [(indices, draws) for indices, draws in strata if len(indices)]
+        drawn = sum(draws for _, draws in self.members)
+        weights = [
+            torch.full((draws, 1), len(indices) / len(undecided) * drawn / draws) for indices, draws in self.members
+        ]
+        self.weights = torch.cat(weights).to(undecided.device)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Indices [B] of a batch, and the weights [B, 1] that make its mean an estimate of the mean over all."""
+        drawn = [indices[torch.from_numpy(rng.integers(0, len(indices), n))] for indices, n in self.members]
+        return torch.cat(drawn), self.weights
+
+
+@torch.no_grad()
+def fit_action(cell: GatedCell, transitions: Transitions) -> None:
+    """Sets the action's scale to what the moves that were made say: first the median of all ratios, since most moves
+    are made, then least squares over those nearer to it than to none. While phase 1 knows no walls, blocked moves make
+    its scale too small, and a line can be sharp only where the gate opens fully."""
+    actions, moved = transitions.actions, transitions.after - transitions.before
+    along, squared = (moved * actions).sum(-1), actions.square().sum(-1)
+    ratio = along / squared.clamp_min(1e-12)
+    made = (ratio > 0.5 * ratio[squared > 0].median()) & (squared > 0)
+    if made.any():  # in double precision: sums over millions of rows
+        cell.action.fill_(float(along[made].double().sum() / squared[made].double().sum()))
