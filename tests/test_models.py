@@ -178,3 +178,19 @@ def test_every_parameter_gets_a_gradient_and_nothing_hides_in_buffers():
         model(states, actions).square().sum().backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
         assert not list(model.buffers())
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_an_axis_without_a_move_is_mirrored_too(axis):
+    """Wall runs have no vertical move at all: above and below the door are one thing to the gate."""
+    cell = make_model().predictor
+    generator = torch.Generator().manual_seed(0)
+    start, move = 4 * torch.rand(50, 2, generator=generator), 0.1 * torch.randn(50, 2, generator=generator)
+    move[:, axis] = 0.0
+    context = with_edges(4 * torch.rand(50, 2, generator=generator), 65)
+    far, sign = context[:, 2:], torch.ones(2)
+    sign[axis] = -1.0
+    mirrored = torch.where(sign < 0, far - start, start)
+    image = torch.cat([torch.where(sign < 0, far - context[:, :2], context[:, :2]), far], dim=1)
+    seen = cell.view(start, start + move, context)
+    assert torch.allclose(seen, cell.view(mirrored, mirrored + sign * move, image), atol=1e-5)
