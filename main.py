@@ -18,13 +18,13 @@ import torch
 from torch import nn
 
 from evaluator import ProbingEvaluator
+from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.evaluation.measure import EXPERT, LONG, SHORT, Group, load_group, measure
-from tiny_jepa.evaluation.metrics_file import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
-from tiny_jepa.evaluation.results import line, write_result
-from tiny_jepa.evaluation.scored import choose_model, result_of
+from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, measure
+from tiny_jepa.probing.results import line, write_result
+from tiny_jepa.probing.scored import choose_model, result_of
 from tiny_jepa.weights import add_metrics, read_weights
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]

@@ -22,8 +22,8 @@ from tiny_jepa.budgets import find_budget
 from tiny_jepa.data import RECIPES, CourseSet, ProceduralSet, TrajectorySet
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.training.loop import Trainer
-from tiny_jepa.world import World, explore, render_states, sample_layouts, step
+from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.worlds.two_rooms import World, explore, render_states, sample_layouts, step
 
 BLOCK = 250  # trajectories simulated and rendered at a time
 STEPS = 16

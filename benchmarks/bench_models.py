@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from tiny_jepa import build_model
 from tiny_jepa.data import RECIPES, ProceduralSet
-from tiny_jepa.models.budget import count_parameters
 from tiny_jepa.models.encoder import UNIT, marginals, with_edges
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.objectives import VICReg, concentration_loss, covariance_loss, invariance_loss, variance_loss
 
 BUDGETS = ("500", "2k", "100k")

@@ -18,10 +18,10 @@ import torch
 
 from tiny_jepa.budgets import find_weights
 from tiny_jepa.errors import run_cli
-from tiny_jepa.evaluation.tables import markdown
 from tiny_jepa.models.encoder import UNIT, with_edges
+from tiny_jepa.tables import markdown
 from tiny_jepa.weights import read_weights
-from tiny_jepa.world import World, sample_layouts, step
+from tiny_jepa.worlds.two_rooms import World, sample_layouts, step
 
 MOVES = 100_000  # a band of directions
 NEAR = 0.3  # px

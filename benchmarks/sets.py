@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tiny_jepa.data.procedural import RECIPES, generate
-from tiny_jepa.evaluation.tables import markdown
-from tiny_jepa.world import Trajectories, World
+from tiny_jepa.tables import markdown
+from tiny_jepa.worlds.two_rooms import Trajectories, World
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, generate
 
 SIZES = (64, 65)
 SETS = {name.split("/")[0].removeprefix("probe_"): name for name in RECIPES if name.endswith("/val")}

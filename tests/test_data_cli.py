@@ -21,7 +21,7 @@ from tiny_jepa.data import generate as generating
 from tiny_jepa.data.cli import main
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import World
+from tiny_jepa.worlds.two_rooms import World
 
 
 def generate(out: Path, *arguments: str) -> int | None:
@@ -211,7 +211,7 @@ def check_set_of(root: Path, name: str):
 def teleport(arrays):
     """An agent put inside the wall, in frames and locations alike."""
     from tiny_jepa.data.check import read_layouts
-    from tiny_jepa.world import render_agents
+    from tiny_jepa.worlds.two_rooms import render_agents
 
     layout = read_layouts(World(), arrays["states"][:, 0, 1] > 0)[0][5]
     arrays["locations"][5, 3] = (layout[0], 52 if layout[1] < 32 else 12)
@@ -220,7 +220,7 @@ def teleport(arrays):
 
 def walk_through(arrays):
     """Wall runs as if there was no wall."""
-    from tiny_jepa.world import render_agents
+    from tiny_jepa.worlds.two_rooms import render_agents
 
     moved = arrays["locations"][:, :1] + np.cumsum(arrays["actions"], axis=1)
     arrays["locations"][:, 1:] = moved

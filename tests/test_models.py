@@ -7,7 +7,7 @@ import torch
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.encoder import UNIT, centroid, marginals, with_edges
 from tiny_jepa.models.lift import CONSTANT, lift
-from tiny_jepa.world import World, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms import World, explore, render_states, sample_layouts
 
 
 def make_model(**settings):

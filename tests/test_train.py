@@ -21,19 +21,19 @@ from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.encoder import UNIT, with_edges
 from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training import cli, predict
 from tiny_jepa.training.codes import Codes
-from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Trainer
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
 from tiny_jepa.training.run import essential
+from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.transitions import Strata, Transitions, fit_action, undecided
 from tiny_jepa.training.vary import Variation
 from tiny_jepa.training.watch import Seen, Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
-from tiny_jepa.world import World
-from tiny_jepa.world.dynamics import step
+from tiny_jepa.worlds.two_rooms import World
+from tiny_jepa.worlds.two_rooms.dynamics import step
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--budget", "150", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]

@@ -7,10 +7,10 @@ from tiny_jepa.errors import UserError, run_cli
 
 VERBS = {
     "data": ("tiny_jepa.data.cli", "generate, check and show data in the course's layout"),
-    "score": ("tiny_jepa.evaluation.score", "rank the stored results beside the published teams"),
-    "readme": ("tiny_jepa.evaluation.readme", "write the README's results table and picture from the stored results"),
-    "look": ("tiny_jepa.evaluation.look", "where a model errs: over time, near the wall, over the room; its rollouts"),
-    "submit": ("tiny_jepa.evaluation.submit", "build the course's zip and prove that it runs"),
+    "score": ("tiny_jepa.course.score", "rank the stored results beside the published teams"),
+    "readme": ("tiny_jepa.course.readme", "write the README's results table and picture from the stored results"),
+    "look": ("tiny_jepa.looks.command", "where a model errs: over time, near the wall, over the room; its rollouts"),
+    "submit": ("tiny_jepa.course.submit", "build the course's zip and prove that it runs"),
 }
 
 

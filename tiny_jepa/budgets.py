@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import build, solve
 from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.models.size import build, solve
 from tiny_jepa.objectives.adapters import OBJECTIVES
-from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.weights import read_weights
 
 _HERE = Path(__file__).resolve().parent

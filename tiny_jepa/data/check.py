@@ -9,11 +9,11 @@ import numpy as np
 from einops import reduce
 from tqdm import tqdm
 
-from tiny_jepa.data.course import CourseSet
-from tiny_jepa.data.procedural import RECIPES
-from tiny_jepa.data.sources import open_source
+from tiny_jepa.data.folder import CourseSet
+from tiny_jepa.data.source import open_source
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import UNSEEN_WALLS, World, render_layouts, step
+from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, World, render_layouts, step
+from tiny_jepa.worlds.two_rooms.sets import RECIPES
 
 DRAWN_TOLERANCE = 0.03  # px: an agent read off uint8 pixels is within 0.01 of its location
 MOVE_TOLERANCE = 0.005  # px, between recorded locations

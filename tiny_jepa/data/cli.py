@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_jepa.data.procedural import RECIPES, SetRecipe
-from tiny_jepa.data.sources import SIZES
+from tiny_jepa.data.source import SIZES
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import World
+from tiny_jepa.worlds.two_rooms import World
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, SetRecipe
 
 
 def main(argv: list[str]) -> int | None:
@@ -110,7 +110,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     from tiny_jepa.data.show import show
-    from tiny_jepa.data.sources import open_source
+    from tiny_jepa.data.source import open_source
 
     dataset = open_source(args.data).require(args.set)
     if not 0 <= args.first < len(dataset):

@@ -18,9 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from tiny_jepa import __version__
-from tiny_jepa.data.procedural import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import World, render_states
+from tiny_jepa.worlds.two_rooms import World, render_states
+from tiny_jepa.worlds.two_rooms.sets import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 
 METADATA = "metadata.json"
 PARTIAL = ".partial"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tiny_jepa.data.check import read_agents
-from tiny_jepa.data.sets import TrajectorySet
 from tiny_jepa.errors import UserError
+from tiny_jepa.worlds.contract import TrajectorySet
 
 COLOURS = "plasma"  # of the path, first frame to last
 WALL, FLOOR, INK = "#3b4252", "#f7f7f4", "#222222"

@@ -16,13 +16,13 @@ from tiny_jepa.budgets import Budget
 from tiny_jepa.data import Source, TrajectorySet, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import build, count_parameters, parameter_count
 from tiny_jepa.models.jepa import Architecture, with_tuples
-from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Trainer
+from tiny_jepa.models.size import build, count_parameters, parameter_count
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.options import parse_arguments, resolve_budget
 from tiny_jepa.training.picture import draw_run
 from tiny_jepa.training.run import Run, command_line, essential, free_name, read_config
+from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import save_weights
 

@@ -13,7 +13,7 @@ from tiny_jepa.models.encoder import UNIT, centroid, marginals, with_edges
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.objectives import build_objective, concentration_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
-from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.watch import Seen
 
 

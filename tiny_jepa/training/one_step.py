@@ -6,7 +6,7 @@ from torch import Tensor
 from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.objectives import decision_loss
-from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.transitions import Transitions
 
 

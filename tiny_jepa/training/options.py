@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tiny_jepa.budgets import Budget, find_budget, typed_value
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import solve
 from tiny_jepa.models.jepa import Architecture
-from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.models.size import solve
+from tiny_jepa.settings import TrainingConfig
 
 MAX_KERNEL = 63
 """Taps: about a frame's side."""

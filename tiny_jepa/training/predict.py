@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import Codes, encode_trajectories
-from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.schedule import scheduled_lr
 from tiny_jepa.training.transitions import Strata, Transitions, fit_action, undecided

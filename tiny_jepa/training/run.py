@@ -18,8 +18,8 @@ import torch
 from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget
 from tiny_jepa.errors import UserError
-from tiny_jepa.training.loop import Trainer
-from tiny_jepa.weights import write_atomically
+from tiny_jepa.files import write_atomically
+from tiny_jepa.training.trainer import Trainer
 
 FORMAT = 3  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))

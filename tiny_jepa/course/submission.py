@@ -1,0 +1,130 @@
+"""What goes into a submission, and the rules that it must keep: read from files, nothing is run here."""
+
+import re
+import shlex
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tiny_jepa.budgets import parse_count
+from tiny_jepa.course.metrics import NOT_AVAILABLE, disagreements, read_metrics
+from tiny_jepa.errors import UserError
+from tiny_jepa.files import write_atomically
+from tiny_jepa.models.size import count_parameters
+from tiny_jepa.weights import read_weights
+
+TOP = "DL_Final_Proj"
+"""The folder that the zip unpacks to."""
+REQUIRED = (
+    "main.py",
+    "evaluator.py",
+    "train.py",
+    "count_params.py",
+    "model_weights.pth",
+    "requirements.txt",
+    "metrics.txt",
+)
+FOLDERS = {"tiny_jepa": ("*.py", "*.csv"), "budgets": ("*.ini", "*.py"), "docs": ("*.md", "*.png")}
+"""Folders that go along, with the files that are needed to run and to read."""
+TO_READ = ("README.md", "LICENSE")
+PLACEHOLDERS = {"", "team", "team name", "your team", "your team name", "placeholder", "name", "tiny jepa", "todo"}
+NETID = re.compile(r"[a-z]{2,4}[0-9]{1,5}")
+
+
+def check_team(team: str, netids: Sequence[str]) -> None:
+    """Refuses a placeholder for a name, and NetIDs that are none."""
+    if re.sub(r"[\W_]+", " ", team).strip().lower() in PLACEHOLDERS:
+        raise UserError(f"refused: the team name '{team}' is a placeholder; give yours with --team \"NAME\"")
+    if not netids:
+        raise UserError("refused: no member is named; give all NetIDs with --netids ab123 cd4567")
+    for netid in netids:
+        if not NETID.fullmatch(netid):
+            raise UserError(f"refused: '{netid}' is no NetID (a few small letters, then digits, such as ab1234)")
+    if len(set(netids)) < len(netids):
+        raise UserError("refused: a NetID stands twice in --netids")
+
+
+def check_files(root: Path) -> None:
+    """Refuses when a file that graders expect is missing or empty."""
+    for name in REQUIRED:
+        if not (root / name).is_file():
+            raise UserError(f"refused: {name} is missing in {root.resolve()}")
+        if not (root / name).read_bytes().strip():
+            raise UserError(f"refused: {name} is empty in {root.resolve()}")
+    for name in ("tiny_jepa", "budgets"):
+        if not (root / name).is_dir() or not any((root / name).iterdir()):
+            raise UserError(f"refused: the folder {name}/ is missing or empty in {root.resolve()}")
+    if not re.search(r"^torch\b", (root / "requirements.txt").read_text(), re.MULTILINE):
+        raise UserError("refused: requirements.txt does not name torch, so nothing would run after installing it")
+
+
+def check_rules(metadata: dict[str, Any], allow_generated: bool) -> None:
+    """Refuses weights whose training broke a rule, as far as their metadata say."""
+    sets = metadata.get("sets_read")
+    if not sets:
+        raise UserError("refused: the weights do not say which sets their training read; train them with train.py")
+    if (other := [name for name in sets if name != "train"]) or "train" not in sets:
+        raise UserError(f"refused: training read {', '.join(other)}; the rules allow the train folder and no label")
+    if metadata.get("data_kind") != "folder" and not allow_generated:
+        raise UserError(
+            f"refused: the weights were trained on {metadata.get('data', 'unknown')} data, not on the course's train "
+            "folder, and the course allows its own data only; train with --data FOLDER, or say --allow-generated"
+        )
+
+
+def check_agreement(root: Path, parameters: int, metadata: dict[str, Any]) -> None:
+    """Refuses when weights, metrics.txt and budget tell different stories."""
+    if metadata.get("parameters") != parameters:
+        raise UserError(
+            f"refused: the weights hold {parameters:,} trainable parameters, their metadata say "
+            f"{metadata.get('parameters')}; train them again"
+        )
+    limit = metadata.get("budget_limit")
+    if limit is None or parameters > limit:
+        raise UserError(
+            f"refused: the weights hold {parameters:,} trainable parameters, over the limit of {limit} that their "
+            f"budget {metadata.get('budget')} sets"
+        )
+    metrics = read_metrics(root / "metrics.txt")
+    if found := disagreements(metrics, parameters, metadata.get("command")):
+        raise UserError(
+            f"refused: metrics.txt belongs to other weights: {'; '.join(found)}; write it anew with: "
+            "python main.py --write-metrics"
+        )
+    if metrics.losses["normal"] is None:
+        raise UserError(f"refused: metrics.txt says '{NOT_AVAILABLE}' for probe_normal; measure it where that set is")
+    words = shlex.split(metrics.command)
+    if words[:2] != ["python", "train.py"]:
+        raise UserError(f"refused: the training command '{metrics.command}' does not start with python train.py")
+    named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--budget"]
+    named += [word.partition("=")[2] for word in words if word.startswith("--budget=")]
+    if named and parse_count(named[-1]) != limit:
+        raise UserError(
+            f"refused: the training command names the budget {named[-1]}, the weights are of budget "
+            f"{metadata.get('budget')}"
+        )
+
+
+def check(root: Path, team: str, netids: Sequence[str], allow_generated: bool) -> None:
+    """All that can be refused without running anything."""
+    check_team(team, netids)
+    check_files(root)
+    model, metadata = read_weights(root / "model_weights.pth")
+    check_rules(metadata, allow_generated)
+    check_agreement(root, count_parameters(model), metadata)
+
+
+def write_zip(root: Path, team: str, netids: Sequence[str], path: Path) -> None:
+    """Writes the zip: what is needed to run and to read, under `TOP`."""
+    files = [root / name for name in (*REQUIRED, *TO_READ) if (root / name).is_file()]
+    for folder, patterns in FOLDERS.items():
+        files += [file for pattern in patterns for file in (root / folder).rglob(pattern) if file.is_file()]
+
+    def write(temporary: Path) -> None:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(files):
+                archive.write(file, f"{TOP}/{file.relative_to(root).as_posix()}")
+            archive.writestr(f"{TOP}/team_name.txt", f"{team}\n{' '.join(netids)}\n")
+
+    write_atomically(path, write)

@@ -1,0 +1,70 @@
+"""Reader of the course's folder layout: `states.npy`, `actions.npy` and, in probing sets, `locations.npy`."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from tiny_jepa.data.npy import NpyFile
+from tiny_jepa.errors import UserError
+from tiny_jepa.worlds.contract import as_tensor
+
+
+class CourseSet:
+    """One folder of arrays: only what is asked for is read."""
+
+    def __init__(self, folder: Path, name: str, labelled: bool) -> None:
+        """Opens the set's files.
+
+        Raises:
+            UserError: a file is missing or broken, or their shapes do not go together.
+        """
+        self.folder, self.name = folder, name
+        self.states_file = NpyFile(folder / "states.npy")
+        self.actions_file = NpyFile(folder / "actions.npy")
+        self.locations_file = NpyFile(folder / "locations.npy") if labelled else None
+        check_shapes(self.states_file, self.actions_file, self.locations_file)
+        self.length, self.image_size = self.states_file.shape[1], self.states_file.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.states_file)
+
+    def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
+        return _finite(self.states_file, as_tensor(self.states_file.read(indices, start, stop)))
+
+    def actions(self, indices: np.ndarray) -> Tensor:
+        return _finite(self.actions_file, as_tensor(self.actions_file.read(indices)))
+
+    def locations(self, indices: np.ndarray) -> Tensor:
+        if self.locations_file is None:
+            raise UserError(f"{self.folder} was opened without locations.npy: it has nothing to probe with")
+        return _finite(self.locations_file, as_tensor(self.locations_file.read(indices)))
+
+
+def _finite(file: NpyFile, values: Tensor) -> Tensor:
+    if values.is_floating_point() and not bool(values.sum().isfinite()):
+        raise UserError(f"{file.path} holds NaN or infinite values; write the file again")
+    return values
+
+
+def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None) -> None:
+    """Raises a `UserError` that says which array has which shape and what was expected."""
+
+    def fail(file: NpyFile, expected: str) -> None:
+        raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
+
+    if states.ndim != 5:
+        fail(states, "five axes (trajectories, frames, 2 channels, height, width)")
+    if states.shape[2] != 2:
+        fail(states, "2 channels on the third axis: the agent, then the layout")
+    if states.shape[3] != states.shape[4]:
+        fail(states, "square images")
+    if 0 in states.shape:
+        fail(states, "at least one trajectory of one frame")
+    if states.dtype != np.uint8 and not np.issubdtype(states.dtype, np.floating):
+        fail(states, "uint8 or float values")
+    for file, steps in ((actions, states.shape[1] - 1), (locations, states.shape[1])):
+        if file is not None and file.shape != (len(states), steps, 2):
+            fail(file, f"{(len(states), steps, 2)}, to go with states.npy of shape {states.shape}")
+        if file is not None and not np.issubdtype(file.dtype, np.floating):
+            fail(file, "float values")

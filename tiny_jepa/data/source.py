@@ -1,0 +1,124 @@
+"""Where data comes from: `--data`, else the environment, else the course's folder, else procedural."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tiny_jepa.data.folder import CourseSet
+from tiny_jepa.data.generate import recorded_version
+from tiny_jepa.errors import UserError
+from tiny_jepa.worlds.contract import TrajectorySet
+from tiny_jepa.worlds.two_rooms import World
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, ProceduralSet
+
+ENVIRONMENT = "TINY_JEPA_DATA"
+COURSE_ROOT = Path("/scratch/DL24FA")
+PROCEDURAL = "procedural"
+SIZES = range(62, 73)
+"""Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A root of sets: a folder in the course's layout, or the simulator."""
+
+    root: Path | None = None  # None: procedural
+    chosen_by: str = "--data"
+    seed: int = 0  # procedural only
+    image_size: int = 64
+    dtype: str = "uint8"
+
+    @property
+    def spec(self) -> str:
+        """What `--data` takes to open this source again."""
+        if self.root is not None:
+            return str(self.root)
+        default = Source()
+        changed = [
+            f"{key}={getattr(self, attribute)}"
+            for key, attribute in _OPTIONS.items()
+            if getattr(self, attribute) != getattr(default, attribute)
+        ]
+        return ":".join([PROCEDURAL, *([",".join(changed)] if changed else [])])
+
+    @property
+    def sets_version(self) -> int | None:
+        """Version of the procedural sets that this source draws, or that a folder was written from; None for others."""
+        if self.root is None:
+            return SETS_VERSION
+        versions = (recorded_version(self.root / name) for name in RECIPES)
+        return next((version for version in versions if version is not None), None)
+
+    def describe(self) -> str:
+        details = [] if self.root else [f"{self.image_size} px", self.dtype, f"seed {self.seed}"]
+        if self.sets_version is not None:
+            details.append(f"sets version {self.sets_version}")
+        what = f"folder {self.root}" if self.root else self.spec
+        return what + (f" ({', '.join(details)})" if details else "") + f", chosen by {self.chosen_by}"
+
+    def find(self, name: str) -> TrajectorySet | None:
+        """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""
+        if self.root is None:
+            return ProceduralSet(name, RECIPES[name], World(size=self.image_size), self.seed, self.dtype)
+        folder = self.root / name
+        return CourseSet(folder, name, labelled=name != "train") if folder.is_dir() else None
+
+    def require(self, name: str) -> TrajectorySet:
+        """The set `name`; a `UserError` where there is none."""
+        found = self.find(name)
+        if found is None:
+            raise UserError(
+                f"{self.root} has no set {name}; expected the folder {self.root}/{name} with its .npy files"
+            )
+        return found
+
+
+_OPTIONS = {"seed": "seed", "size": "image_size", "dtype": "dtype"}
+
+
+def open_source(data: str | None = None) -> Source:
+    """Resolves `--data` (a folder, or `procedural[:seed=1,size=65,dtype=float32]`).
+
+    Raises:
+        UserError: no such folder, a folder without any set, or an unknown procedural option.
+    """
+    chosen_by = "--data"
+    if data is None and os.environ.get(ENVIRONMENT):
+        data, chosen_by = os.environ[ENVIRONMENT], ENVIRONMENT
+    if data is None and COURSE_ROOT.is_dir():
+        data, chosen_by = str(COURSE_ROOT), "default"
+    if data is None:
+        data, chosen_by = PROCEDURAL, "default"
+    if data == PROCEDURAL or data.startswith(PROCEDURAL + ":"):
+        return replace(_parse_procedural(data), chosen_by=chosen_by)
+    root = Path(data)
+    if not root.is_dir():
+        raise UserError(
+            f"no such data folder: {root} (from {chosen_by}); "
+            "give the folder that holds train/ and probe_normal/, or 'procedural'"
+        )
+    if not any((root / name).is_dir() for name in RECIPES):
+        raise UserError(
+            f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val"
+        )
+    return Source(root, chosen_by)
+
+
+def _parse_procedural(data: str) -> Source:
+    source = Source()
+    for option in filter(None, data.partition(":")[2].split(",")):
+        key, _, value = option.partition("=")
+        if key not in _OPTIONS:
+            raise UserError(f"unknown option '{key}' in --data {data}; there are {', '.join(_OPTIONS)}")
+        if key == "dtype":
+            if value not in ("uint8", "float32"):
+                raise UserError(f"dtype in --data {data} must be uint8 or float32, not '{value}'")
+            source = replace(source, dtype=value)
+        elif not value.isdigit() or (key == "size" and int(value) not in SIZES):
+            raise UserError(
+                f"{key} in --data {data} must be a whole number"
+                f"{f' from {SIZES[0]} to {SIZES[-1]}' if key == 'size' else ''}, not '{value}'"
+            )
+        else:
+            source = replace(source, seed=int(value)) if key == "seed" else replace(source, image_size=int(value))
+    return source
