@@ -10,10 +10,10 @@ import torch
 
 from tiny_jepa.data import ProceduralSet, SetRecipe, Source
 from tiny_jepa.looks import command as look
-from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples, layout_channels, read_layouts, read_out_all
+from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples, layout_channels, layouts_of, read_out_all
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.weights import save_weights
-from tiny_jepa.worlds.two_rooms import World
+from tiny_jepa.worlds.two_rooms import Geometry
 
 SMALL = {
     "probe_normal/train": SetRecipe("explore", 320),
@@ -28,13 +28,13 @@ class SmallSource(Source):
     """The simulator, with few trajectories and without some sets."""
 
     def find(self, name):
-        return ProceduralSet(name, SMALL[name], World(size=self.image_size)) if name in SMALL else None
+        return ProceduralSet(name, SMALL[name], Geometry(size=self.image_size)) if name in SMALL else None
 
 
 @pytest.mark.parametrize("size", [64, 65])
 def test_layouts_are_read_from_pixels(size: int):
-    drawn = ProceduralSet("any", SetRecipe("explore", 500), World(size=size))
-    assert np.array_equal(read_layouts(layout_channels(drawn, 500)), drawn.trajectories.layouts)
+    drawn = ProceduralSet("any", SetRecipe("explore", 500), Geometry(size=size))
+    assert np.array_equal(layouts_of(layout_channels(drawn, 500)), drawn.trajectories.layouts)
 
 
 def test_reckoned_paths_are_the_simulators_free_moves():

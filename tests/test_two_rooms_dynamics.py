@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiny_jepa.worlds.two_rooms import World, step
+from tiny_jepa.worlds.two_rooms import Geometry, step
 
 
 def reference_step(size, x, y, ax, ay, wall, door):
@@ -64,7 +64,7 @@ def allowed(world, locations, layouts):
 
 @pytest.mark.parametrize("size", [64, 65])
 def test_random_transitions_agree_with_the_reference(size):
-    world = World(size=size)
+    world = Geometry(size=size)
     locations, actions, layouts = near_obstacles(world, 120_000, np.random.default_rng(size))
     keep = between_borders(world, locations)
     locations, actions, layouts = locations[keep], actions[keep], layouts[keep]
@@ -80,7 +80,7 @@ def test_random_transitions_agree_with_the_reference(size):
 
 
 def test_transitions_on_a_grid_agree_to_the_comparison_sign():
-    world = World()
+    world = Geometry()
     locations, actions, layouts = near_obstacles(world, 60_000, np.random.default_rng(1))
     locations, actions = np.rint(locations * 4) / 4, np.rint(actions * 4) / 4
     keep = between_borders(world, locations)
@@ -126,12 +126,12 @@ def test_transitions_on_a_grid_agree_to_the_comparison_sign():
 )
 def test_hand_worked_moves(x, y, ax, ay, blocked):
     location, action, layout = np.array([[x, y]]), np.array([[ax, ay]]), np.array([[30, 32]])
-    end, stopped = step(World(), location, action, layout)
+    end, stopped = step(Geometry(), location, action, layout)
     assert stopped[0] == blocked
     np.testing.assert_array_equal(end, location if blocked else location + action)
 
 
-WORLDS = st.builds(World, size=st.integers(60, 72), wall_half=st.integers(1, 2), door_half=st.integers(2, 6))
+WORLDS = st.builds(Geometry, size=st.integers(60, 72), wall_half=st.integers(1, 2), door_half=st.integers(2, 6))
 
 
 @settings(max_examples=150, deadline=None)
@@ -156,7 +156,7 @@ def test_walks_keep_the_rules(world, seed, reach):
 
 
 def test_agents_do_not_influence_each_other():
-    world = World()
+    world = Geometry()
     locations, actions, layouts = near_obstacles(world, 500, np.random.default_rng(2))
     ends, blocked = step(world, locations, actions, layouts)
     for i in range(0, 500, 7):

@@ -11,7 +11,7 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed")
 
 import tiny_jepa.worlds.two_rooms.env  # noqa: E402
-from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, World, render_states, step  # noqa: E402
+from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, render_states, step  # noqa: E402
 
 
 @pytest.mark.filterwarnings("ignore:.*symmetric and normalized.*")
@@ -31,7 +31,7 @@ def test_layout_sets(layouts):
 
 def test_steps_are_the_worlds():
     env = gymnasium.make("TwoRooms-v0")
-    world = World()
+    world = Geometry()
     env.action_space.seed(0)
     _, info = env.reset(seed=4)
     for _ in range(150):

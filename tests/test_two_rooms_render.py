@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiny_jepa.data.check import read_layouts
-from tiny_jepa.worlds.two_rooms import World, render_agents, render_layouts, render_states, rollout
+from tiny_jepa.worlds.two_rooms import Geometry, render_agents, render_layouts, render_states, rollout
+from tiny_jepa.worlds.two_rooms.scene import read_layouts
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_samples"
 
@@ -25,7 +25,7 @@ def slow_uint8(world, x, y):
 
 @pytest.mark.parametrize("size", [64, 65])
 def test_uint8_dots_are_the_floor_of_the_gaussian(size):
-    world = World(size=size)
+    world = Geometry(size=size)
     locations = np.random.default_rng(0).uniform(world.border, world.far_border, (40, 2)).round(3)
     locations[:4] = [[4.01, 4.01], [size - 5.01, 4.01], [4.01, size - 5.01], [30.5, 30.0]]
     frames = render_agents(world, locations)
@@ -35,7 +35,7 @@ def test_uint8_dots_are_the_floor_of_the_gaussian(size):
 
 
 def test_float_dots_sum_to_one_with_their_mean_at_the_location():
-    world = World(size=65)
+    world = Geometry(size=65)
     locations = np.random.default_rng(1).uniform(12, 52, (50, 2))
     frames = render_agents(world, locations, np.float32)
     assert frames.dtype == np.float32
@@ -47,7 +47,7 @@ def test_float_dots_sum_to_one_with_their_mean_at_the_location():
 
 @pytest.mark.parametrize("size", [64, 65])
 def test_layouts_are_drawn_pixel_by_pixel(size):
-    (frame,) = render_layouts(World(size=size), np.array([[30, 12]]))
+    (frame,) = render_layouts(Geometry(size=size), np.array([[30, 12]]))
     for row in range(size):
         for column in range(size):
             line = row in (4, size - 5) or column in (4, size - 5)
@@ -57,7 +57,7 @@ def test_layouts_are_drawn_pixel_by_pixel(size):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_states_join_both_channels_and_hold_the_layout_still(dtype):
-    world, rng = World(), np.random.default_rng(2)
+    world, rng = Geometry(), np.random.default_rng(2)
     locations, layouts = rng.uniform(5, 58, (3, 5, 2)), np.array([[20, 10], [30, 40], [43, 53]])
     states = render_states(world, locations, layouts, dtype)
     assert states.shape == (3, 5, 2, 64, 64) and states.dtype == dtype
@@ -72,7 +72,7 @@ def test_real_samples_are_reproduced_frame_by_frame(name):
     if not folder.is_dir():
         pytest.skip(f"the course's real samples are not here: {folder}")
     states, actions, locations = (np.load(folder / f"{key}.npy") for key in ("states", "actions", "locations"))
-    world = World(size=states.shape[-1])
+    world = Geometry(size=states.shape[-1])
     layouts, readable = read_layouts(world, states[:, 0, 1] > 0)
     assert readable.all()
 

@@ -19,8 +19,8 @@ import pytest
 from benchmarks.sets import blocked, dead_reckoning
 from tiny_jepa.worlds.two_rooms import (
     UNSEEN_WALLS,
+    Geometry,
     Trajectories,
-    World,
     expert,
     explore,
     rollout,
@@ -31,7 +31,7 @@ from tiny_jepa.worlds.two_rooms.geometry import sample_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, generate
 from tiny_jepa.worlds.two_rooms.trajectories import exploring_actions, ordinary_starts
 
-WORLD = World()
+WORLD = Geometry()
 FIRST_LAYOUTS = [[29, 40], [38, 33], [20, 33]]
 FIRST_LOCATIONS = [[7.354, 11.040], [49.525, 55.968], [12.107, 31.967]]
 MEAN_LOCATIONS = {
@@ -173,7 +173,7 @@ def test_built_passings_reach_the_door_by_an_action_of_a_random_number(monkeypat
 
 @pytest.mark.parametrize(("rate", "wall", "door"), [(0, 0, 16 / 56**2), (0.35, 0.0131, 0.0256), (0.6, 0.022, None)])
 def test_some_ordinary_trajectories_start_in_the_wall_or_the_door(rate, wall, door):
-    world = World(size=65)  # of the public generator's 70,000 trajectories that the shares at 0.35 are from
+    world = Geometry(size=65)  # of the public generator's 70,000 trajectories that the shares at 0.35 are from
     drawn = explore(world, sample_layouts(world, 70_000, _rng()), 16, _rng(), rate)
     starts_in_wall, starts_in_door = (inside[:, 0] for inside in in_wall_and_door(drawn))
     close(starts_in_wall, wall, 70_000)
@@ -269,7 +269,7 @@ def _rng() -> np.random.Generator:
 
 @pytest.mark.parametrize("size", [62, 65, 72])
 def test_every_set_is_drawn_at_every_size(size):
-    world = World(size=size)
+    world = Geometry(size=size)
     for name, recipe in RECIPES.items():
         drawn = generate(world, replace(recipe, count=300), name, seed=0)
         assert drawn.locations.min() > world.border and drawn.locations.max() < world.far_border
@@ -279,4 +279,4 @@ def test_every_set_is_drawn_at_every_size(size):
 @pytest.mark.parametrize("settings", [{"size": 30}, {"door_half": 0}, {"wall_half": -1}])
 def test_impossible_worlds_are_refused(settings):
     with pytest.raises(ValueError):
-        World(**settings)
+        Geometry(**settings)

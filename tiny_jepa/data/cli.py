@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_jepa.data.source import SIZES
 from tiny_jepa.errors import UserError
-from tiny_jepa.worlds.two_rooms import World
-from tiny_jepa.worlds.two_rooms.sets import RECIPES, SetRecipe
+from tiny_jepa.worlds.two_rooms import Geometry
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, SIZES, SetRecipe
 
 
 def main(argv: list[str]) -> int | None:
@@ -69,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def _generate(args: argparse.Namespace) -> int:
     from tiny_jepa.data.generate import write_set
 
-    world = World(size=args.image_size)
+    world = Geometry(size=args.image_size)
     if args.seed < 0:
         raise UserError(f"--seed must not be negative, not {args.seed}")
     recipes = {name: _changed(name, args, world) for name in args.set or RECIPES}
@@ -83,7 +82,7 @@ def _generate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _changed(name: str, args: argparse.Namespace, world: World) -> SetRecipe:
+def _changed(name: str, args: argparse.Namespace, world: Geometry) -> SetRecipe:
     recipe = RECIPES[name]
     if args.door_rate is not None and recipe.kind != "explore" and args.set:
         raise UserError(f"--door-rate is for explorations; {name} is drawn otherwise")

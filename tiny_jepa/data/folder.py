@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
+from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import as_tensor
 
 
@@ -54,17 +55,17 @@ def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None) -
         raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
 
     if states.ndim != 5:
-        fail(states, "five axes (trajectories, frames, 2 channels, height, width)")
-    if states.shape[2] != 2:
-        fail(states, "2 channels on the third axis: the agent, then the layout")
+        fail(states, "five axes (trajectories, frames, channels, height, width)")
+    if states.shape[2] != DEFAULT.frame.channels:
+        fail(states, f"{DEFAULT.frame.channels} channels on the third axis")
     if states.shape[3] != states.shape[4]:
         fail(states, "square images")
     if 0 in states.shape:
         fail(states, "at least one trajectory of one frame")
     if states.dtype != np.uint8 and not np.issubdtype(states.dtype, np.floating):
         fail(states, "uint8 or float values")
-    for file, steps in ((actions, states.shape[1] - 1), (locations, states.shape[1])):
-        if file is not None and file.shape != (len(states), steps, 2):
-            fail(file, f"{(len(states), steps, 2)}, to go with states.npy of shape {states.shape}")
+    for file, steps, dim in ((actions, states.shape[1] - 1, DEFAULT.action_dim), (locations, states.shape[1], 2)):
+        if file is not None and file.shape != (len(states), steps, dim):
+            fail(file, f"{(len(states), steps, dim)}, to go with states.npy of shape {states.shape}")
         if file is not None and not np.issubdtype(file.dtype, np.floating):
             fail(file, "float values")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from tiny_jepa import __version__
 from tiny_jepa.errors import UserError
-from tiny_jepa.worlds.two_rooms import World, render_states
+from tiny_jepa.worlds.two_rooms import Geometry, render_states
 from tiny_jepa.worlds.two_rooms.sets import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 
 METADATA = "metadata.json"
@@ -27,7 +27,7 @@ PARTIAL = ".partial"
 CHUNK_BYTES = 16 * 2**20  # of frames rendered at a time
 
 
-def array_shapes(recipe: SetRecipe, world: World, name: str) -> dict[str, tuple[int, ...]]:
+def array_shapes(recipe: SetRecipe, world: Geometry, name: str) -> dict[str, tuple[int, ...]]:
     """The shape of each array of a set; only probing sets have locations."""
     n, t = recipe.count, recipe.steps + 1
     shapes: dict[str, tuple[int, ...]] = {
@@ -37,7 +37,7 @@ def array_shapes(recipe: SetRecipe, world: World, name: str) -> dict[str, tuple[
     return shapes if name == "train" else {"locations": (n, t, 2), **shapes}
 
 
-def write_set(root: Path, name: str, recipe: SetRecipe, world: World, seed: int = 0, dtype: str = "uint8") -> bool:
+def write_set(root: Path, name: str, recipe: SetRecipe, world: Geometry, seed: int = 0, dtype: str = "uint8") -> bool:
     """Writes the set `name` under `root`, or what an interrupted run left of it; False where it was there already.
 
     Raises:
@@ -80,7 +80,7 @@ def write_set(root: Path, name: str, recipe: SetRecipe, world: World, seed: int 
 
 
 def _rendered(
-    world: World, recipe: SetRecipe, name: str, seed: int, block: int, dtype: np.dtype
+    world: Geometry, recipe: SetRecipe, name: str, seed: int, block: int, dtype: np.dtype
 ) -> Iterator[dict[str, np.ndarray]]:
     """The arrays of one block, a few trajectories at a time."""
     trajectories = generate_block(world, recipe, name, seed, block)

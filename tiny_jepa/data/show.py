@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tiny_jepa.data.check import read_agents
 from tiny_jepa.errors import UserError
 from tiny_jepa.worlds.contract import TrajectorySet
+from tiny_jepa.worlds.two_rooms.scene import paint, read_agents
 
 COLOURS = "plasma"  # of the path, first frame to last
-WALL, FLOOR, INK = "#3b4252", "#f7f7f4", "#222222"
+INK = "#222222"
 SCALE = 4  # GIF pixels a world pixel
 FRAME_MS = 120
 MAX_TILES = 12  # in the GIF
@@ -41,12 +41,6 @@ def show(dataset: TrajectorySet, indices: np.ndarray, out: Path) -> list[Path]:
     return [out / "trajectories.png", out / "trajectories.gif"]
 
 
-def _floor(layout: np.ndarray) -> np.ndarray:
-    """A layout channel [H, W] as an RGB picture [H, W, 3] uint8."""
-    colours = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in (FLOOR, WALL)], np.uint8)
-    return colours[(layout > 0).astype(int)]
-
-
 def _sheet(name: str, indices: np.ndarray, states: np.ndarray, paths: np.ndarray, file: Path) -> None:
     """A grid of trajectories: path coloured by time, a ring where it starts and a disc where it ends."""
     import matplotlib.pyplot as plt
@@ -63,7 +57,7 @@ def _sheet(name: str, indices: np.ndarray, states: np.ndarray, paths: np.ndarray
         axis.set_axis_off()
     lines: Any = None
     for axis, index, state, path in zip(axes.flat, indices, states, paths, strict=False):
-        axis.imshow(_floor(state[0, 1]), interpolation="nearest")
+        axis.imshow(paint(state[0, 1]), interpolation="nearest")
         segments = np.stack([path[:-1], path[1:]], axis=1)
         lines = LineCollection(list(segments), cmap=COLOURS, norm=norm, linewidths=2, capstyle="round")
         lines.set_array(np.arange(len(segments)))
@@ -91,7 +85,7 @@ def _animation(states: np.ndarray, paths: np.ndarray, file: Path) -> None:
     canvas = Image.new("RGB", (width, height), "white")
     corners = [(gap + (i % columns) * (tile + gap), gap + (i // columns) * (tile + gap)) for i in range(count)]
     for state, corner in zip(states, corners, strict=True):
-        floor = Image.fromarray(_floor(state[0, 1])).resize((tile, tile), Image.Resampling.NEAREST)
+        floor = Image.fromarray(paint(state[0, 1])).resize((tile, tile), Image.Resampling.NEAREST)
         canvas.paste(floor, corner)
     frames = []
     draw = ImageDraw.Draw(canvas)

@@ -7,15 +7,12 @@ from pathlib import Path
 from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.data.generate import recorded_version
 from tiny_jepa.errors import UserError
+from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import TrajectorySet
-from tiny_jepa.worlds.two_rooms import World
-from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, ProceduralSet
 
 ENVIRONMENT = "TINY_JEPA_DATA"
 COURSE_ROOT = Path("/scratch/DL24FA")
 PROCEDURAL = "procedural"
-SIZES = range(62, 73)
-"""Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,8 @@ class Source:
     def sets_version(self) -> int | None:
         """Version of the procedural sets that this source draws, or that a folder was written from; None for others."""
         if self.root is None:
-            return SETS_VERSION
-        versions = (recorded_version(self.root / name) for name in RECIPES)
+            return DEFAULT.version
+        versions = (recorded_version(self.root / name) for name in DEFAULT.sets)
         return next((version for version in versions if version is not None), None)
 
     def describe(self) -> str:
@@ -59,7 +56,7 @@ class Source:
     def find(self, name: str) -> TrajectorySet | None:
         """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""
         if self.root is None:
-            return ProceduralSet(name, RECIPES[name], World(size=self.image_size), self.seed, self.dtype)
+            return DEFAULT.simulate(name, self.seed, self.image_size, self.dtype)
         folder = self.root / name
         return CourseSet(folder, name, labelled=name != "train") if folder.is_dir() else None
 
@@ -97,7 +94,7 @@ def open_source(data: str | None = None) -> Source:
             f"no such data folder: {root} (from {chosen_by}); "
             "give the folder that holds train/ and probe_normal/, or 'procedural'"
         )
-    if not any((root / name).is_dir() for name in RECIPES):
+    if not any((root / name).is_dir() for name in DEFAULT.sets):
         raise UserError(
             f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val"
         )
@@ -114,10 +111,10 @@ def _parse_procedural(data: str) -> Source:
             if value not in ("uint8", "float32"):
                 raise UserError(f"dtype in --data {data} must be uint8 or float32, not '{value}'")
             source = replace(source, dtype=value)
-        elif not value.isdigit() or (key == "size" and int(value) not in SIZES):
+        elif not value.isdigit() or (key == "size" and int(value) not in DEFAULT.sizes):
             raise UserError(
                 f"{key} in --data {data} must be a whole number"
-                f"{f' from {SIZES[0]} to {SIZES[-1]}' if key == 'size' else ''}, not '{value}'"
+                f"{f' from {DEFAULT.sizes[0]} to {DEFAULT.sizes[-1]}' if key == 'size' else ''}, not '{value}'"
             )
         else:
             source = replace(source, seed=int(value)) if key == "seed" else replace(source, image_size=int(value))

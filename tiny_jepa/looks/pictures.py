@@ -9,6 +9,7 @@ import numpy as np
 from tiny_jepa.errors import UserError
 from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples
 from tiny_jepa.plotting import MISSED, OURS, TRUE, pyplot, save
+from tiny_jepa.worlds.two_rooms.scene import paint
 
 COLOURS = {"normal": "#1f5fa8", "wall": "#c8321e", "wall_other": "#d98a1c", "expert": "#2e7d4f", "long": "#7a4aa8"}
 FLOOR = 1e-3
@@ -109,7 +110,7 @@ def rollouts(sets: dict[str, ReadOut], name: str, path: Path, animation: Path | 
     figure, axes = plt.subplots(-(-len(shown) // 4), 4, figsize=(12, 3.4 * -(-len(shown) // 4)), layout="constrained")
     lines = []
     for axis, (key, read, i) in zip(axes.flat, shown, strict=True):
-        axis.imshow(read.channels[i] > 0, cmap="Greys", vmax=2.5, interpolation="nearest")
+        axis.imshow(paint(read.channels[i]), interpolation="nearest")
         lines.append(
             [
                 (axis.plot(*read.reckoned[i].T, ":", color=MISSED, lw=2)[0], read.reckoned[i]),

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from tiny_jepa.data import Loader, Source, TrajectorySet
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA
-from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.lift import lift
 from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import GROUPS, SHORT, load_group
 from tiny_jepa.probing.subjects import DeadReckoning
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.two_rooms import Geometry
+from tiny_jepa.worlds.two_rooms.scene import read_layouts
 
 
 @dataclass(frozen=True)
@@ -31,26 +33,15 @@ class ReadOut:
         return (((self.reckoned if reckoned else self.predicted) - self.true) ** 2).mean(-1)
 
 
-def read_layouts(channels: np.ndarray) -> np.ndarray:
-    """Wall column and door row [N, 2] px from layout channels [N, H, W]: the middle of the full columns between the
-    borders, and of the rows that are open in it."""
-    drawn = channels > 0.5 * channels.max(axis=(1, 2), keepdims=True)
-    side = channels.shape[-1]
-    full = (drawn.sum(1) > side / 2) & (np.abs(np.arange(side) - side / 2) < side / 3)
-    wall = _mean_index(full)
-    in_wall = np.take_along_axis(drawn, np.rint(wall).astype(int)[:, None, None], axis=2)[..., 0]
-    return np.stack([wall, _mean_index(~in_wall)], axis=1)
-
-
-def _mean_index(marked: np.ndarray) -> np.ndarray:
-    """Mean index [N] of what is marked [N, S]."""
-    return (marked * np.arange(marked.shape[1])).sum(1) / np.maximum(marked.sum(1), 1)
+def layouts_of(channels: np.ndarray) -> np.ndarray:
+    """Wall column and door row [N, 2] px of layout channels [N, H, W]."""
+    return read_layouts(Geometry(size=channels.shape[-1]), channels > 0)[0]
 
 
 def layout_channels(dataset: TrajectorySet, count: int) -> np.ndarray:
     """Layout channels [count, H, W] of the first `count` trajectories."""
     parts = np.array_split(np.arange(count), max(1, count // 500))
-    return np.concatenate([dataset.frames(part, 0, 1)[:, 0, 1].numpy() for part in parts])
+    return np.concatenate([dataset.frames(part, 0, 1)[:, 0, DEFAULT.frame.layout].numpy() for part in parts])
 
 
 def read_out_all(
@@ -70,8 +61,8 @@ def read_out_all(
             predicted, true = (torch.cat(part).cpu().numpy() for part in pairs)
             channels = layout_channels(loader.dataset, len(true))
             codes = reckoning.represent(loader)
-            reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * UNIT
-            found[name] = ReadOut(predicted, true, reckoned, read_layouts(channels), channels)
+            reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * DEFAULT.frame.unit
+            found[name] = ReadOut(predicted, true, reckoned, layouts_of(channels), channels)
     if not found:
         raise UserError(f"{source.describe()}: no probing set to look at, or none to train a prober on")
     return found
@@ -139,7 +130,7 @@ def probe_encoders(
         return list(zip(errors, targets[0].var(0).tolist(), strict=True))
 
     agent = probe(model, [d.locations(np.arange(len(d)))[:, 0].numpy() for d in sets])
-    layout = probe(LayoutCode(model), [read_layouts(layout_channels(d, len(d))) for d in sets])
+    layout = probe(LayoutCode(model), [layouts_of(layout_channels(d, len(d))) for d in sets])
     return dict(zip(("agent x", "agent y", "wall column", "door row"), agent + layout, strict=True))
 
 

@@ -45,12 +45,13 @@ def call_cost(model: JEPA, method: str, *inputs: Tensor) -> dict[str, Any]:
 def cost_report(model: JEPA, image_size: int = 64) -> dict[str, Any]:
     """Everything that `count_params.py` prints, as plain values."""
     parameters = parameter_count(model)
-    frame = torch.rand(1, 2, image_size, image_size)
+    frame = torch.rand(1, model.frame.channels, image_size, image_size)
+    step = [torch.zeros(1, numbers) for numbers in (2, 2, model.frame.context_dim)]
     with torch.no_grad():
         costs = {
             "encode a frame's agent": call_cost(model, "encode_agent", frame),
             "encode a layout": call_cost(model, "encode_layout", frame),
-            "one predicted step": call_cost(model, "step", torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 4)),
+            "one predicted step": call_cost(model, "step", *step),
         }
     total = count_parameters(model)
     return {

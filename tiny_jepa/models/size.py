@@ -12,7 +12,8 @@ from torch import nn
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
-from tiny_jepa.models.predictor import GATE_INPUTS
+from tiny_jepa.models.predictor import gate_inputs
+from tiny_jepa.worlds import DEFAULT
 
 SLACK = 4
 """Widths may differ from each other by a few, so that the budget is filled."""
@@ -52,7 +53,7 @@ def solve(limit: int, base: Architecture) -> Architecture:
 
 def gate_count(first: int, second: int) -> int:
     """Weights and biases of a gate with two hidden layers."""
-    return (GATE_INPUTS + 1) * first + (first + 1) * second + second + 1
+    return (gate_inputs(DEFAULT.frame) + 1) * first + (first + 1) * second + second + 1
 
 
 def build(architecture: Architecture, limit: int) -> JEPA:

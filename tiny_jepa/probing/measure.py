@@ -1,7 +1,7 @@
 """The four sets of the course and the fifth of ours: which prober reads which, and the run over all of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -9,27 +9,15 @@ from torch import nn
 from tiny_jepa.data import Loader, Source
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingEvaluator
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Group
 
 BATCH = 64
 
 
-@dataclass(frozen=True)
-class Group:
-    """One prober: the set that trains it, and the sets it scores by the name of their loss."""
-
-    train: str
-    scored: dict[str, str] = field(default_factory=dict)
-
-
-SHORT = Group(
-    "probe_normal/train",
-    {"normal": "probe_normal/val", "wall": "probe_wall/val", "wall_other": "probe_wall_other/val"},
-)
-EXPERT = Group("probe_expert/train", {"expert": "probe_expert/val"})
-LONG = Group("probe_long/train", {"long": "probe_long/val"})
-GROUPS = (SHORT, EXPERT, LONG)
-COURSE_SETS = ("normal", "wall", "wall_other", "expert")
-SETS = (*COURSE_SETS, "long")
+SHORT, EXPERT, LONG = GROUPS = DEFAULT.groups
+COURSE_SETS = (*SHORT.scored, *EXPERT.scored)
+SETS = (*COURSE_SETS, *LONG.scored)
 """Names of the losses; `long` is ours."""
 
 

@@ -20,10 +20,8 @@ from tqdm import tqdm
 
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.probing.columns import DistinctColumns, TiedTraining
-
-LOCATION_MEAN = (31.5863, 32.0618)
-LOCATION_STD = (16.1025, 16.1353)
-"""Targets are normalised with these, x then y, in px."""
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import World
 
 
 @dataclass(frozen=True)
@@ -82,6 +80,7 @@ class ProbingEvaluator:
         probe_train_ds: loader of batches with `.states`, `.locations`, `.actions`, and with `.batch_size`.
         probe_val_ds: name -> loader.
         quick_debug: three steps of training, to see that everything runs.
+        world: targets are normalised with the statistics of its locations.
     """
 
     def __init__(
@@ -92,12 +91,13 @@ class ProbingEvaluator:
         probe_val_ds: Mapping[str, Any],
         config: ProbingConfig = ProbingConfig(),
         quick_debug: bool = False,
+        world: World = DEFAULT,
     ) -> None:
         self.device, self.model = torch.device(device), model.to(device).eval()
         self.ds, self.val_ds = probe_train_ds, dict(probe_val_ds)
         self.config, self.quick_debug = config, quick_debug
-        self.mean = torch.tensor(LOCATION_MEAN, device=self.device)
-        self.std = torch.tensor(LOCATION_STD, device=self.device)
+        self.mean = torch.tensor(world.mean, device=self.device)
+        self.std = torch.tensor(world.std, device=self.device)
         self._represented: dict[int, tuple[Any, Represented]] = {}
 
     def train_pred_prober(self) -> Prober:

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from tiny_jepa.models import JEPA
-from tiny_jepa.models.encoder import UNIT, centroid, marginals
+from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
 
 
 class DeadReckoning(nn.Module):
@@ -16,13 +18,13 @@ class DeadReckoning(nn.Module):
     It marks what an entry knows that has localised the dot and does not know that walls exist.
     """
 
-    def __init__(self, repr_dim: int = 512) -> None:
+    def __init__(self, repr_dim: int = 512, frame: Frame = DEFAULT.frame) -> None:
         super().__init__()
-        self.lifted, self.repr_dim = repr_dim > 0, repr_dim or 2
+        self.lifted, self.repr_dim, self.frame = repr_dim > 0, repr_dim or 2, frame
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        start = centroid(marginals(states[:, 0, 0]))[:, None]  # [B, 1, 2]
-        codes = torch.cat([start, start + actions.float().cumsum(dim=1) / UNIT], dim=1)
+        start = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit)[:, None]  # [B, 1, 2]
+        codes = torch.cat([start, start + actions.float().cumsum(dim=1) / self.frame.unit], dim=1)
         return lift(codes, self.repr_dim) if self.lifted else codes
 
 

@@ -12,12 +12,13 @@ from tqdm import tqdm
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.codes import Codes, encode_trajectories
+from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.schedule import scheduled_lr
-from tiny_jepa.training.transitions import Strata, Transitions, fit_action, undecided
-from tiny_jepa.training.vary import Variation
+from tiny_jepa.training.transitions import Strata, fit_action, undecided
 from tiny_jepa.training.watch import Seen
+from tiny_jepa.worlds.codes import Codes, Transitions
+from tiny_jepa.worlds.contract import World
 
 EVEN_STEPS = 1_000
 REFRESH = 500
@@ -30,8 +31,10 @@ JUDGED = 65_536
 class Predict:
     name = "predict"
 
-    def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
-        self.model, self.dataset, self.config, self.device = model, dataset, config, device
+    def __init__(
+        self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device, world: World
+    ) -> None:
+        self.model, self.dataset, self.config, self.device, self.world = model, dataset, config, device, world
         self.steps, self.lr = config.predict_steps, config.predict_lr
         self.strata: Strata | None = None
 
@@ -44,7 +47,7 @@ class Predict:
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
         self.codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
         self.transitions = Transitions.of(self.codes)
-        self.variation = Variation.within(self.transitions) if c.vary else None
+        self.variation = self.world.vary(self.transitions) if c.vary and self.world.vary else None
         if first:
             fit_action(cell, self.transitions)
             if c.auditions > 1:

@@ -15,6 +15,8 @@ from tiny_jepa.training.encode import Encode
 from tiny_jepa.training.predict import Predict
 from tiny_jepa.training.schedule import scheduled_lr
 from tiny_jepa.training.watch import Seen
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import World
 
 
 class Phase(Protocol):
@@ -47,9 +49,19 @@ class Phase(Protocol):
 class Trainer:
     """Trains `model` on `dataset`. All randomness of a step comes from (seed, step): a resumed run is the same run."""
 
-    def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: JEPA,
+        dataset: TrajectorySet,
+        config: TrainingConfig,
+        device: torch.device,
+        world: World = DEFAULT,
+    ) -> None:
         self.model, self.config, self.device = model.to(device), config, device
-        self.phases: list[Phase] = [Encode(model, dataset, config, device), Predict(model, dataset, config, device)]
+        self.phases: list[Phase] = [
+            Encode(model, dataset, config, device),
+            Predict(model, dataset, config, device, world),
+        ]
         self.total_steps = sum(phase.steps for phase in self.phases)
         self.step = 0
         self.whole = True  # step, weights and optimizer belong together: a checkpoint may be written

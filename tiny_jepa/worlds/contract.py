@@ -1,6 +1,8 @@
 """The contract of a world: all that the other rooms may know of one."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """states [B, T, 2, H, W] uint8 or float32, locations [B, T, 2] px (empty where a set has none),
+    """states [B, T, C, H, W] uint8 or float32, locations [B, T, 2] px (empty where a set has none),
     actions [B, T-1, 2] px."""
 
     states: Tensor
@@ -27,7 +29,7 @@ class TrajectorySet(Protocol):
     def __len__(self) -> int: ...
 
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
-        """States [B, stop - start, 2, H, W] of the trajectories `indices` [B]."""
+        """States [B, stop - start, C, H, W] of the trajectories `indices` [B]."""
         ...
 
     def actions(self, indices: np.ndarray) -> Tensor:
@@ -49,3 +51,44 @@ def as_tensor(array: np.ndarray) -> Tensor:
     if array.dtype != np.uint8:
         array = array.astype(np.float32, copy=False)
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a model is told of a world's frames [C, H, W], H = W."""
+
+    channels: int  # C
+    agent: int  # index of the channel of what moves
+    layout: int  # index of the channel of what stays; any, where there are no key points
+    key_points: int  # how many points (x, y) say where what stays is; 0: nothing differs between trajectories
+    unit: float  # px that a code unit stands for
+
+    @property
+    def context_dim(self) -> int:
+        """Numbers of a context: the key points and the frame's far edge (x, y)."""
+        return 2 * self.key_points + 2
+
+
+@dataclass(frozen=True)
+class Group:
+    """One prober: the set that trains it, and the sets it scores by the name of their loss."""
+
+    train: str
+    scored: dict[str, str]
+
+
+@dataclass(frozen=True)
+class World:
+    """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `vary(transitions)` gives an object
+    whose `vary(drawn, moves, rng)` changes transitions without changing whether their moves are made."""
+
+    frame: Frame
+    action_dim: int  # numbers of an action, px
+    mean: tuple[float, float]  # of locations (x, y), px: what probing reads is normalised with these
+    std: tuple[float, float]
+    sets: tuple[str, ...]
+    version: int  # of the distributions that the sets are drawn from
+    sizes: range  # image sides, px
+    groups: tuple[Group, ...]
+    simulate: Callable[[str, int, int, str], TrajectorySet]
+    vary: Callable[[Any], Any] | None = None

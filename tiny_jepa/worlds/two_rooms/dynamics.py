@@ -6,11 +6,11 @@ crosses a door jamb outwards; then the agent stays exactly where it was: no slid
 
 import numpy as np
 
-from tiny_jepa.worlds.two_rooms.geometry import World
+from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
 
 def step(
-    world: World, locations: np.ndarray, actions: np.ndarray, layouts: np.ndarray
+    world: Geometry, locations: np.ndarray, actions: np.ndarray, layouts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Moves N agents by one action each.
 
@@ -30,7 +30,7 @@ def step(
     return np.where(blocked[:, None], locations, target), blocked
 
 
-def _meets_wall(world: World, start: np.ndarray, end: np.ndarray, layouts: np.ndarray) -> np.ndarray:
+def _meets_wall(world: Geometry, start: np.ndarray, end: np.ndarray, layouts: np.ndarray) -> np.ndarray:
     """Whether the segments start -> end [N, 2] are stopped by a wall face or a door jamb -> [N] bool."""
     x0, y0 = (start - layouts).T  # relative to the door's centre
     x1, y1 = (end - layouts).T

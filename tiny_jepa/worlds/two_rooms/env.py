@@ -17,14 +17,14 @@ except ImportError:
     raise ImportError("the environment needs gymnasium; install it with: pip install gymnasium") from None
 
 from tiny_jepa.worlds.two_rooms.dynamics import step
-from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, World, sample_layouts
+from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.render import render_states
+from tiny_jepa.worlds.two_rooms.scene import COLOURS, paint
 from tiny_jepa.worlds.two_rooms.trajectories import room_points
 
 GOAL_RADIUS = 4.5  # px: this near is there
 MAX_STEPS = 200
 LAYOUTS: dict[str, dict[str, Any]] = {"all": {}, "seen": {"exclude": UNSEEN_WALLS}, "unseen": {"only": UNSEEN_WALLS}}
-COLOURS = {"floor": (247, 247, 244), "wall": (59, 66, 82), "goal": (46, 139, 87), "agent": (208, 72, 40)}
 
 
 class TwoRooms(gymnasium.Env):
@@ -45,7 +45,7 @@ class TwoRooms(gymnasium.Env):
             raise ValueError(f"layouts must be one of {', '.join(LAYOUTS)}, not '{layouts}'")
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not '{render_mode}'")
-        self.world, self.layouts, self.render_mode = World(size=image_size), layouts, render_mode
+        self.world, self.layouts, self.render_mode = Geometry(size=image_size), layouts, render_mode
         self.observation_space = gymnasium.spaces.Box(0, 255, (2, image_size, image_size), np.uint8)
         self.action_space = gymnasium.spaces.Box(-1.8, 1.8, (2,), np.float32)
 
@@ -77,8 +77,7 @@ class TwoRooms(gymnasium.Env):
         """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
         if self.render_mode is None:
             return None
-        wall = self._observe()[1] > 0
-        picture = np.where(wall[..., None], COLOURS["wall"], COLOURS["floor"]).astype(np.float64)
+        picture = paint(self._observe()[1]).astype(np.float64)
         for name, where in (("goal", self.goal), ("agent", self.location)):
             weight = render_states(self.world, where[None], self.layout)[0, 0, 0][..., None] / 255
             picture += weight * (np.asarray(COLOURS[name]) - picture)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+UNIT = 16.0
+"""Codes are in units of this many px, so that they are of order one."""
 UNSEEN_WALLS = (37, 38, 39, 40, 41)
 """Wall columns that never appear in training: the unseen-layout set."""
 
 
 @dataclass(frozen=True)
-class World:
+class Geometry:
     """Settings of the two-room world; the defaults are the course's (see docs/world.md)."""
 
     size: int = 64  # image side in px; 64 and 65 are in use
@@ -41,7 +43,7 @@ class World:
 
 
 def sample_layouts(
-    world: World,
+    world: Geometry,
     count: int,
     rng: np.random.Generator,
     exclude: tuple[int, ...] = (),

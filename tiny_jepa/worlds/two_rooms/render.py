@@ -8,15 +8,15 @@ import math
 
 import numpy as np
 
-from tiny_jepa.worlds.two_rooms.geometry import World
+from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
 
-def layout_value(world: World, dtype: np.dtype | type) -> float:
+def layout_value(world: Geometry, dtype: np.dtype | type) -> float:
     """The value of a drawn layout pixel: 255 for uint8, the dot's peak for float."""
     return 255 if np.dtype(dtype) == np.uint8 else 1.0 / (2 * math.pi * world.dot_std**2)
 
 
-def render_layouts(world: World, layouts: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
+def render_layouts(world: Geometry, layouts: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
     """Layout channels [N, H, W] for layouts [N, 2]: borders drawn edge to edge, the wall but for its door."""
     index = np.arange(world.size)
     in_wall = np.abs(index[None, :] - layouts[:, :1]) <= world.wall_half  # [N, W]
@@ -29,7 +29,7 @@ def render_layouts(world: World, layouts: np.ndarray, dtype: np.dtype | type = n
 
 
 def render_agents(
-    world: World, locations: np.ndarray, dtype: np.dtype | type = np.uint8, out: np.ndarray | None = None
+    world: Geometry, locations: np.ndarray, dtype: np.dtype | type = np.uint8, out: np.ndarray | None = None
 ) -> np.ndarray:
     """Agent channels [N, H, W] for locations [N, 2] in px; `out` (of zeros) is drawn into where given."""
     if out is None:
@@ -38,7 +38,7 @@ def render_agents(
     return out
 
 
-def _draw_densities(world: World, locations: np.ndarray, out: np.ndarray) -> None:
+def _draw_densities(world: Geometry, locations: np.ndarray, out: np.ndarray) -> None:
     """Gaussians that sum to 1, one axis times the other."""
     falloff = np.exp(-((np.arange(world.size) - locations[:, :, None]) ** 2) / (2 * world.dot_std**2))  # [N, 2, size]
     falloff /= falloff.sum(-1, keepdims=True)
@@ -47,7 +47,7 @@ def _draw_densities(world: World, locations: np.ndarray, out: np.ndarray) -> Non
     np.multiply(falloff[:, 1, :, None], falloff[:, 0, None, :], out=out)
 
 
-def _draw_patches(world: World, locations: np.ndarray, out: np.ndarray) -> None:
+def _draw_patches(world: Geometry, locations: np.ndarray, out: np.ndarray) -> None:
     """uint8 dots: floor() leaves nothing of them beyond a small radius, so a patch is all there is to draw."""
     radius = math.ceil(world.dot_std * math.sqrt(2 * math.log(255.0)))
     side = min(2 * radius + 1, world.size)
@@ -62,7 +62,7 @@ def _draw_patches(world: World, locations: np.ndarray, out: np.ndarray) -> None:
 
 
 def render_states(
-    world: World, locations: np.ndarray, layouts: np.ndarray, dtype: np.dtype | type = np.uint8
+    world: Geometry, locations: np.ndarray, layouts: np.ndarray, dtype: np.dtype | type = np.uint8
 ) -> np.ndarray:
     """States [N, T, 2, H, W] of trajectories: locations [N, T, 2] px and one layout each [N, 2]."""
     count, steps = locations.shape[:2]

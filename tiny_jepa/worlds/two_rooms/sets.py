@@ -11,15 +11,16 @@ from functools import lru_cache
 import numpy as np
 from torch import Tensor
 
-from tiny_jepa.worlds.contract import as_tensor
-from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Trajectories, World, expert, explore, render_states, run_into_wall
-from tiny_jepa.worlds.two_rooms.geometry import sample_layouts
+from tiny_jepa.worlds.contract import Group, as_tensor
+from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry, sample_layouts
+from tiny_jepa.worlds.two_rooms.render import render_states
+from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, run_into_wall
 
 SETS_VERSION = 2
 """Of the distributions below. Version 1 were the sets up to revision 61a1c84: their wall runs were easier, and no
 trajectory started inside the wall."""
 BLOCK = 2000  # trajectories
-DEFAULT_WORLD = World()
+COURSE = Geometry()
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class SetRecipe:
     exclude_walls: tuple[int, ...] = ()  # wall columns left out as well
     exclude_doors: tuple[int, ...] = ()  # door rows left out
 
-    def allowed_walls(self, world: World) -> tuple[int, ...]:
+    def allowed_walls(self, world: Geometry) -> tuple[int, ...]:
         """The wall columns that this set may have."""
         columns = set(UNSEEN_WALLS) if self.walls == "unseen" else set(world.wall_columns)
         if self.walls == "seen":
@@ -54,9 +55,19 @@ RECIPES = {
     "probe_long/val": SetRecipe("explore", 500, steps=90),
 }
 """The course's sets at their real sizes, and `probe_long`, which is ours."""
+GROUPS = (
+    Group(
+        "probe_normal/train",
+        {"normal": "probe_normal/val", "wall": "probe_wall/val", "wall_other": "probe_wall_other/val"},
+    ),
+    Group("probe_expert/train", {"expert": "probe_expert/val"}),
+    Group("probe_long/train", {"long": "probe_long/val"}),
+)
+SIZES = range(62, 73)
+"""Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
 
 
-def generate_block(world: World, recipe: SetRecipe, name: str, seed: int, block: int) -> Trajectories:
+def generate_block(world: Geometry, recipe: SetRecipe, name: str, seed: int, block: int) -> Trajectories:
     """Block `block` of a set: the same arguments give the same trajectories everywhere."""
     count = min(BLOCK, recipe.count - block * BLOCK)
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), block])
@@ -68,7 +79,7 @@ def generate_block(world: World, recipe: SetRecipe, name: str, seed: int, block:
 
 
 @lru_cache(maxsize=16)
-def generate(world: World, recipe: SetRecipe, name: str, seed: int) -> Trajectories:
+def generate(world: Geometry, recipe: SetRecipe, name: str, seed: int) -> Trajectories:
     """A whole set's trajectories, without frames."""
     blocks = [generate_block(world, recipe, name, seed, i) for i in range(-(-recipe.count // BLOCK))]
     return Trajectories(
@@ -80,7 +91,7 @@ class ProceduralSet:
     """A set of the simulator's, with the interface of one read from files."""
 
     def __init__(
-        self, name: str, recipe: SetRecipe, world: World = DEFAULT_WORLD, seed: int = 0, dtype: str = "uint8"
+        self, name: str, recipe: SetRecipe, world: Geometry = COURSE, seed: int = 0, dtype: str = "uint8"
     ) -> None:
         self.name, self.recipe, self.world, self.seed, self.dtype = name, recipe, world, seed, np.dtype(dtype)
         self.image_size = world.size
@@ -102,3 +113,8 @@ class ProceduralSet:
 
     def locations(self, indices: np.ndarray) -> Tensor:
         return as_tensor(self.trajectories.locations[indices])
+
+
+def simulate(name: str, seed: int = 0, image_size: int = COURSE.size, dtype: str = "uint8") -> ProceduralSet:
+    """The set `name` as the simulator draws it."""
+    return ProceduralSet(name, RECIPES[name], Geometry(size=image_size), seed, dtype)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiny_jepa.worlds.two_rooms.dynamics import step
-from tiny_jepa.worlds.two_rooms.geometry import World
+from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
 NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX = 1.0, 0.4, 0.2, 1.8  # of an exploring action, px
 TURN_CONCENTRATION = 5.0  # von Mises
@@ -34,7 +34,7 @@ class Trajectories:
         return len(self.actions)
 
 
-def rollout(world: World, start: np.ndarray, actions: np.ndarray, layouts: np.ndarray) -> Trajectories:
+def rollout(world: Geometry, start: np.ndarray, actions: np.ndarray, layouts: np.ndarray) -> Trajectories:
     """Runs actions [N, T-1, 2] from starts [N, 2], both as float32 holds them, through the dynamics in float64."""
     actions = actions.astype(np.float32)
     locations = np.empty((len(start), actions.shape[1] + 1, 2))
@@ -44,7 +44,7 @@ def rollout(world: World, start: np.ndarray, actions: np.ndarray, layouts: np.nd
     return Trajectories(locations.astype(np.float32), actions, layouts)
 
 
-def ordinary_starts(world: World, layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def ordinary_starts(world: Geometry, layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Start locations [N, 2] px, uniform between the borders. One that lies in the wall is drawn again in either room
     at the same height; one in the door stays."""
     start = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (len(layouts), 2))
@@ -55,7 +55,7 @@ def ordinary_starts(world: World, layouts: np.ndarray, rng: np.random.Generator)
     return start
 
 
-def room_points(world: World, layouts: np.ndarray, side: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def room_points(world: Geometry, layouts: np.ndarray, side: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Points [N, 2] px, uniform over the room to the left (side -1) or right (side 1) of each wall."""
     low, high = world.border + INSIDE, world.far_border - INSIDE
     face, edge = layouts[:, 0] + side * world.wall_half, np.where(side > 0, high, low)
@@ -88,7 +88,7 @@ def exploring_actions(
 
 
 def explore(
-    world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator, door_rate: float = 0.35
+    world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator, door_rate: float = 0.35
 ) -> Trajectories:
     """Exploration of `steps` actions; a share `door_rate` of the trajectories is built to pass the door.
 
@@ -110,7 +110,7 @@ def explore(
     return rollout(world, start, actions, layouts)
 
 
-def run_into_wall(world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
+def run_into_wall(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
     """Wall runs: action (±1, 0) at every step, towards the wall. They start from 2 px to `steps` - 1 px before the
     wall's *centre*, or at the border where that is nearer. A quarter aims within `DOOR_AIM` of the door's centre, the
     others, half and half, anywhere above or below that: some come in through the door close to a jamb."""
@@ -127,7 +127,7 @@ def run_into_wall(world: World, layouts: np.ndarray, steps: int, rng: np.random.
     return rollout(world, np.stack([x, y], axis=1), actions, layouts)
 
 
-def expert(world: World, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
+def expert(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
     """The expert: straight to a point before the door, straight through, straight to a goal in the other room, at
     `EXPERT_SPEED`, then zero actions to the end.
 

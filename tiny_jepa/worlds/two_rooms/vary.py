@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tiny_jepa.models.encoder import UNIT
-from tiny_jepa.training.transitions import Transitions, was_made
+from tiny_jepa.worlds.codes import Transitions, was_made
+from tiny_jepa.worlds.two_rooms.geometry import UNIT
 
 SHIFT = 24 / UNIT  # code units, as the others
 NEAR_WALL = 5 / UNIT
