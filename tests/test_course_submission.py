@@ -73,7 +73,7 @@ def project(tmp_path: Path) -> Path:
     (root / "main.py").write_text(MAIN)
     (root / "train.py").write_text(TRAIN)
     (root / "README.md").write_text("read me\n")
-    (root / "requirements.txt").write_text("torch>=2.4\n")
+    (root / "requirements.txt").write_text("torch>=2.4,<=2.13.0\nnumpy\n")
     (root / "tiny_jepa" / "junk.bin").write_text("not needed")
     write(root)
     return root
@@ -96,6 +96,7 @@ def test_a_good_submission(project: Path, capsys):
         *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa", "budgets"),
     }
     assert not any(name.endswith(".bin") for name in names)
+    assert archive.read("DL_Final_Proj/requirements.txt") == b"torch>=2.4\nnumpy\n"
     assert (
         zipfile.ZipFile(project.parent / "out.zip").read("DL_Final_Proj/team_name.txt") == b"Two Rooms\nab1234 cde56\n"
     )

@@ -23,13 +23,14 @@ TRAINING_WAIT = 600.0
 """Seconds in which training has to show its first steps."""
 
 
-def prove(archive: Path, python: str, install: bool, data: Sequence[str]) -> list[str]:
+def prove(archive: Path, python: str, install: bool, data: Sequence[str], tested: Path) -> list[str]:
     """Does what a grader would do with `archive` -> what was seen, a line each.
 
     Args:
         python: the interpreter that makes the virtual environment.
         install: False runs that interpreter as it is, without a new environment.
         data: options for main.py that name the data to grade on.
+        tested: requirements with the tested versions, which a new environment keeps to.
 
     Raises:
         UserError: something does not run, or does not give what metrics.txt says.
@@ -40,8 +41,8 @@ def prove(archive: Path, python: str, install: bool, data: Sequence[str]) -> lis
         top = Path(folder) / TOP
         seen = [f"unpacked to {TOP}/: {', '.join(sorted(path.name for path in top.iterdir()))}"]
         if install:
-            python = new_environment(python, Path(folder) / "venv", top)
-            seen.append("installed requirements.txt in a new virtual environment")
+            python = new_environment(python, Path(folder) / "venv", top, tested)
+            seen.append("installed requirements.txt in a new virtual environment, in the tested versions")
         metrics = read_metrics(top / "metrics.txt")
         losses = grade(python, top, data)
         if found := differing_losses(metrics, Metrics(losses, metrics.parameters, metrics.command)):
@@ -51,11 +52,12 @@ def prove(archive: Path, python: str, install: bool, data: Sequence[str]) -> lis
         return seen
 
 
-def new_environment(python: str, place: Path, top: Path) -> str:
+def new_environment(python: str, place: Path, top: Path, tested: Path) -> str:
     """A virtual environment with the submission's requirements -> its interpreter."""
     run([python, "-m", "venv", str(place)], top, "making a virtual environment")
     inside = str(place / ("Scripts" if os.name == "nt" else "bin") / "python")
-    run([inside, "-m", "pip", "install", "-q", "-r", "requirements.txt"], top, "pip install -r requirements.txt")
+    install = [inside, "-m", "pip", "install", "-q", "-r", "requirements.txt", "-c", str(tested.resolve())]
+    run(install, top, "pip install -r requirements.txt")
     return inside
 
 

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
         write_zip(args.root, args.team, args.netids, archive)
         found = shutil.which(sys.executable if args.no_install else args.python)  # it is started in another folder
         python = os.path.abspath(found) if found else args.python
-        for line in prove(archive, python, not args.no_install, data):
+        for line in prove(archive, python, not args.no_install, data, args.root / "requirements.txt"):
             print(f"- {line}")
         content = archive.read_bytes()
     write_atomically(args.out, lambda temporary: temporary.write_bytes(content))
