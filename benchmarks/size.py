@@ -13,10 +13,7 @@ TRAINING = ("train.py", "tiny_jepa/settings.py", "tiny_jepa/budgets.py", "tiny_j
 ROOMS = sorted(path.name for path in (ROOT / "tiny_jepa").glob("[a-z]*/"))
 PARTS = {
     "package": (("tiny_jepa",), "*.py"),
-    **{
-        f"  {path.name}/": ((f"tiny_jepa/{path.name}",), "*.py")
-        for path in sorted((ROOT / "tiny_jepa").glob("[a-z]*/"))
-    },
+    **{f"  {room}/": ((f"tiny_jepa/{room}",), "*.py") for room in ROOMS},
     "training path": (TRAINING, "*.py"),
     "  with models and objectives": ((*TRAINING, "tiny_jepa/models", "tiny_jepa/objectives"), "*.py"),
     "root scripts": (("main.py", "evaluator.py", "train.py", "count_params.py"), "*.py"),
@@ -35,9 +32,8 @@ def main() -> None:
     rows = []
     for part, (names, pattern) in PARTS.items():
         texts = [file.read_text() for file in files(names, pattern)]
-        rows.append(
-            [part, f"{sum(text.count(chr(10)) for text in texts):,}", f"{sum(len(t.split()) for t in texts):,}"]
-        )
+        lines, words = sum(text.count("\n") for text in texts), sum(len(text.split()) for text in texts)
+        rows.append([part, f"{lines:,}", f"{words:,}"])
     print(markdown(["part", "lines", "words"], rows))
 
 

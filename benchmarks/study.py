@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_jepa.course.readme import replaced
+from tiny_jepa.course.report import replaced
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.files import write_atomically
 from tiny_jepa.probing.measure import SETS

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.course.ranking import best_published, read_peers
-from tiny_jepa.course.readme import replaced
+from tiny_jepa.course.report import replaced
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.files import write_atomically

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tiny_jepa.course import readme, score
+from tiny_jepa.course import report
 from tiny_jepa.course.metrics import Metrics, differing_losses, disagreements, read_metrics, write_metrics
 from tiny_jepa.course.ranking import Entry, our_entries, points, ranks, read_peers
-from tiny_jepa.course.tables import results_table, score_table
+from tiny_jepa.course.report import results_table, score_table
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing.results import Result, line, read_result, read_results, write_result
 from tiny_jepa.tables import markdown, number
@@ -129,41 +129,41 @@ def test_score_prints_and_draws(tmp_path: Path, capsys):
     pytest.importorskip("matplotlib")
     write_result(tmp_path / "2k.json", result())
     write_result(tmp_path / "dr.json", result(model="dead reckoning", kind="dead-reckoning", parameters=0))
-    score.main(["--results", str(tmp_path), "--picture", str(tmp_path / "p.png")])
+    report.score(["--results", str(tmp_path), "--picture", str(tmp_path / "p.png")])
     out = capsys.readouterr().out
     assert "tiny_jepa 2k" in out and "reference" in out and "measured on the course's own data" in out
     assert (tmp_path / "p.png").stat().st_size > 10_000
     with pytest.raises(UserError, match="no results folder"):
-        score.main(["--results", str(tmp_path / "none")])
+        report.score(["--results", str(tmp_path / "none")])
 
 
 def test_the_readme_is_written_between_its_marks(tmp_path: Path):
     pytest.importorskip("matplotlib")
-    write_result(tmp_path / readme.RECORDS / "2k.json", result())
-    (tmp_path / "README.md").write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
-    readme.main(["--root", str(tmp_path)])
+    write_result(tmp_path / report.RECORDS / "2k.json", result())
+    (tmp_path / "README.md").write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.readme(["--root", str(tmp_path)])
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "**2k**" in text
-    assert text == readme.replaced(text, readme.section(tmp_path / readme.RECORDS), tmp_path / "README.md")
-    assert (tmp_path / readme.PICTURE).is_file()
+    assert text == report.replaced(text, report.section(tmp_path / report.RECORDS), tmp_path / "README.md")
+    assert (tmp_path / report.PICTURE).is_file()
     (tmp_path / "README.md").write_text("no marks\n")
     with pytest.raises(UserError, match="no place for the results"):
-        readme.main(["--root", str(tmp_path)])
+        report.readme(["--root", str(tmp_path)])
 
 
 def test_readme_and_stored_results_agree():
     """The test that fails when somebody edits a figure by hand, or stores a result and forgets the README."""
     text = (ROOT / "README.md").read_text() if (ROOT / "README.md").is_file() else ""
-    if readme.BEGIN not in text:
+    if report.BEGIN not in text:
         pytest.skip("README.md has no marks for the results yet")
-    inner = text.partition(readme.BEGIN)[2].partition(readme.END)[0].removeprefix("\n")
-    assert inner == readme.section(ROOT / readme.RECORDS), "run: python -m tiny_jepa readme"
-    image = pytest.importorskip("PIL.Image").open(ROOT / readme.PICTURE)
-    assert image.text["Description"] == readme.digest(ROOT / readme.RECORDS), "run: python -m tiny_jepa readme"
+    inner = text.partition(report.BEGIN)[2].partition(report.END)[0].removeprefix("\n")
+    assert inner == report.section(ROOT / report.RECORDS), "run: python -m tiny_jepa readme"
+    image = pytest.importorskip("PIL.Image").open(ROOT / report.PICTURE)
+    assert image.text["Description"] == report.digest(ROOT / report.RECORDS), "run: python -m tiny_jepa readme"
 
 
 def test_stored_results_are_all_readable():
-    for stored in read_results(ROOT / readme.RECORDS):
+    for stored in read_results(ROOT / report.RECORDS):
         assert stored.losses and stored.sets_version == SETS_VERSION
         assert len(stored.seeds) == len(next(v for v in stored.losses.values() if v))
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.data.source import open_source
 from tiny_jepa.errors import UserError
+from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, step
 from tiny_jepa.worlds.two_rooms.scene import read_agents, read_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES
@@ -19,6 +20,8 @@ from tiny_jepa.worlds.two_rooms.sets import RECIPES
 DRAWN_TOLERANCE = 0.03  # px: an agent read off uint8 pixels is within 0.01 of its location
 MOVE_TOLERANCE = 0.005  # px, between recorded locations
 RULE_TOLERANCE = 0.001  # share of moves: rounding decides those that end within a hair of a wall
+HEADER = ["set", "trajectories", "frames", "px", "dtype", "read", "wall columns", "blocked"]
+HEADER += ["starts in wall", "starts in door", "faults"]
 BATCH_BYTES = 4 * 2**20  # read at a time
 
 
@@ -55,17 +58,15 @@ def check_folder(folder: Path, limit: int = 2000) -> int:
     """
     open_source(str(folder))
     reports = [check_set(folder / name, name, limit) for name in RECIPES if (folder / name).is_dir()]
-    rows: list[tuple] = [("set", "trajectories", "frames", "px", "dtype", "read", "wall columns", "blocked")]
-    rows[0] += ("starts in wall", "starts in door", "faults")
+    rows = []
     for r in reports:
         n, t, _, px, _ = r.shape or ("-",) * 5
         blocked = f"{r.still / r.moves:.1%}" if r.moves else "-"
         starts = [f"{count:,} ({count / r.read:.1%})" if r.read else "-" for count in (r.in_wall, r.in_door)]
         found = len(r.lines()) or "none"
-        rows.append((r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, *starts, found))
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(f"{cell!s:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = (r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, *starts, found)
+        rows.append([str(cell) for cell in cells])
+    print(markdown(HEADER, rows))
     for r in reports:
         for line in r.lines():
             print(f"fault in {r.name}: {line}")

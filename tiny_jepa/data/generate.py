@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from tiny_jepa import __version__
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import write_text
 from tiny_jepa.worlds.two_rooms import Geometry, render_states
 from tiny_jepa.worlds.two_rooms.sets import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 
@@ -129,9 +130,7 @@ def _require_one_version(root: Path) -> None:
 
 def _record(folder: Path, settings: dict, written: int) -> None:
     record = {"settings": settings, "version": __version__, "written": written, "of": settings["recipe"]["count"]}
-    temporary = folder / (METADATA + PARTIAL)
-    temporary.write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(temporary, folder / METADATA)
+    write_text(folder / METADATA, json.dumps(record, indent=1) + "\n")
 
 
 def _open_partial(path: Path, shape: tuple[int, ...], dtype: np.dtype, done: int) -> BinaryIO:

@@ -11,7 +11,7 @@ from tiny_jepa.device import get_device
 from tiny_jepa.looks import pictures
 from tiny_jepa.looks.readout import ReadOut, binned, probe_encoders, read_out_all
 from tiny_jepa.plotting import pyplot
-from tiny_jepa.probing.scored import choose_model
+from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown, number
 
 

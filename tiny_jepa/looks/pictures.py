@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from tiny_jepa.errors import UserError
 from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples
-from tiny_jepa.plotting import MISSED, OURS, TRUE, pyplot, save
+from tiny_jepa.plotting import MISSED, OURS, TRUE, animate, pyplot, save
 from tiny_jepa.worlds.two_rooms.scene import paint
 
 COLOURS = {"normal": "#1f5fa8", "wall": "#c8321e", "wall_other": "#d98a1c", "expert": "#2e7d4f", "long": "#7a4aa8"}
 FLOOR = 1e-3
 """px²: errors below are drawn here."""
 ERROR = f"error, px² (below {FLOOR:g}: drawn there)"
+PATHS: tuple[dict[str, Any], ...] = (
+    {"color": MISSED, "ls": ":", "lw": 2, "label": "dead reckoning (walls ignored)"},
+    {"color": TRUE, "marker": "o", "ms": 4, "lw": 1, "label": "true path"},
+    {"color": OURS, "marker": "x", "ms": 6, "ls": "", "label": "predicted from the first frame and the actions"},
+)
 NEAR = np.arange(0, 25)
 """px: bins of the distance to the wall."""
 
@@ -111,13 +115,8 @@ def rollouts(sets: dict[str, ReadOut], name: str, path: Path, animation: Path | 
     lines = []
     for axis, (key, read, i) in zip(axes.flat, shown, strict=True):
         axis.imshow(paint(read.channels[i]), interpolation="nearest")
-        lines.append(
-            [
-                (axis.plot(*read.reckoned[i].T, ":", color=MISSED, lw=2)[0], read.reckoned[i]),
-                (axis.plot(*read.true[i].T, "o-", color=TRUE, ms=4, lw=1)[0], read.true[i]),
-                (axis.plot(*read.predicted[i].T, "x", color=OURS, ms=6)[0], read.predicted[i]),
-            ]
-        )
+        for points, style in zip((read.reckoned[i], read.true[i], read.predicted[i]), PATHS, strict=True):
+            lines.append((axis.plot(*points.T, **style)[0], points))
         error, reckoned = read.errors()[i].mean(), read.errors(reckoned=True)[i].mean()
         axis.set_title(f"{key} {i}: {error:.3f} px²\n(dead reckoning {reckoned:.1f})", fontsize=10)
         paths = np.concatenate([read.true[i], read.reckoned[i]])
@@ -125,33 +124,8 @@ def rollouts(sets: dict[str, ReadOut], name: str, path: Path, animation: Path | 
         axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] + half, centre[1] - half))
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
-    handles = [
-        plt.Line2D([], [], marker="o", color=TRUE, label="true path"),
-        plt.Line2D([], [], marker="x", ls="", color=OURS, label="predicted from the first frame and the actions"),
-        plt.Line2D([], [], ls=":", color=MISSED, lw=2, label="dead reckoning (walls ignored)"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure.legend(handles=[line for line, _ in lines[2::-1]], loc="outside lower center", ncols=3)
     figure.suptitle(f"{name}: rollouts, from where walls hardly matter (left) to where they matter most (right)")
     if animation is not None:
-        _animate(figure, lines, animation)
+        animate(figure, lines, animation)
     return save(figure, path)
-
-
-def _animate(figure: Any, lines: list[list[tuple[Any, np.ndarray]]], path: Path) -> None:
-    try:
-        from matplotlib.animation import FuncAnimation, PillowWriter
-        from PIL import Image  # noqa: F401
-    except ImportError:
-        raise UserError("the animation needs pillow; install it with: pip install pillow") from None
-    figure.canvas.draw()
-    figure.set_layout_engine("none")  # laid out once, not anew in each frame
-    steps = max(len(points) for panel in lines for _, points in panel)
-
-    def show(step: int) -> list[Any]:
-        for line, points in (pair for panel in lines for pair in panel):
-            line.set_data(*points[: step + 1].T)
-        return []
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frames = [*range(steps), *[steps - 1] * 6]
-    FuncAnimation(figure, show, frames).save(path, PillowWriter(fps=6), dpi=70)

@@ -21,7 +21,6 @@ from tqdm import tqdm
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.probing.columns import DistinctColumns, TiedTraining
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import World
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class ProbingConfig:
     hidden: int = 256  # width of the prober
     sample_timesteps: int = 30  # time steps of each longer trajectory that train the prober
     seed: int = 0  # of the prober's start and of the sampled time steps
+    mean: tuple[float, float] = DEFAULT.mean  # px, x then y: targets are normalised with these
+    std: tuple[float, float] = DEFAULT.std
 
 
 class Prober(nn.Module):
@@ -80,7 +81,6 @@ class ProbingEvaluator:
         probe_train_ds: loader of batches with `.states`, `.locations`, `.actions`, and with `.batch_size`.
         probe_val_ds: name -> loader.
         quick_debug: three steps of training, to see that everything runs.
-        world: targets are normalised with the statistics of its locations.
     """
 
     def __init__(
@@ -91,13 +91,12 @@ class ProbingEvaluator:
         probe_val_ds: Mapping[str, Any],
         config: ProbingConfig = ProbingConfig(),
         quick_debug: bool = False,
-        world: World = DEFAULT,
     ) -> None:
         self.device, self.model = torch.device(device), model.to(device).eval()
         self.ds, self.val_ds = probe_train_ds, dict(probe_val_ds)
         self.config, self.quick_debug = config, quick_debug
-        self.mean = torch.tensor(world.mean, device=self.device)
-        self.std = torch.tensor(world.std, device=self.device)
+        self.mean = torch.tensor(config.mean, device=self.device)
+        self.std = torch.tensor(config.std, device=self.device)
         self._represented: dict[int, tuple[Any, Represented]] = {}
 
     def train_pred_prober(self) -> Prober:

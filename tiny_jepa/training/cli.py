@@ -16,6 +16,7 @@ from tiny_jepa.budgets import Budget
 from tiny_jepa.data import Source, TrajectorySet, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import Architecture, with_tuples
 from tiny_jepa.models.size import build, count_parameters, parameter_count
 from tiny_jepa.settings import TrainingConfig
@@ -151,7 +152,5 @@ def install(run: Run) -> None:
     """Puts a run's weights in place as model_weights.pth; the earlier file is kept beside the run."""
     if ROOT_WEIGHTS.is_file():
         shutil.copy2(ROOT_WEIGHTS, run.folder / "previous_model_weights.pth")
-    temporary = ROOT_WEIGHTS.with_name(f".{ROOT_WEIGHTS.name}.new")
-    shutil.copy2(run.weights, temporary)
-    temporary.replace(ROOT_WEIGHTS)
+    write_atomically(ROOT_WEIGHTS, lambda temporary: shutil.copy2(run.weights, temporary))
     print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")

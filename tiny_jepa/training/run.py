@@ -18,7 +18,7 @@ import torch
 from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_atomically
+from tiny_jepa.files import write_atomically, write_text
 from tiny_jepa.training.trainer import Trainer
 
 FORMAT = 3  # of checkpoints
@@ -53,9 +53,7 @@ class Run:
             "numpy": np.__version__,
             "git": git_revision(),
         }
-        write_atomically(
-            self.folder / "config.json", lambda path: path.write_text(json.dumps(content, indent=1) + "\n")
-        )
+        write_text(self.folder / "config.json", json.dumps(content, indent=1) + "\n")
 
     def open_board(self, step: int) -> None:
         """Logs to TensorBoard too, where it is installed; what an earlier process wrote after `step` is dropped."""

@@ -1,13 +1,30 @@
-"""The ranking as a table, and the README's table of results."""
+"""`python -m tiny_jepa score` and `readme`: the ranking, and the README's table and picture, from stored results."""
 
+import argparse
+import hashlib
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 
-from tiny_jepa.course.ranking import FULL_MARKS, Entry, best_published, points, ranks
+from tiny_jepa.course.pareto import draw
+from tiny_jepa.course.ranking import (
+    FULL_MARKS,
+    PEERS,
+    Entry,
+    best_published,
+    our_entries,
+    points,
+    ranks,
+    read_peers,
+)
+from tiny_jepa.errors import UserError
+from tiny_jepa.files import write_text
 from tiny_jepa.probing.measure import COURSE_SETS, SETS
-from tiny_jepa.probing.results import Result
+from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, size
 
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+PICTURE, RECORDS = Path("docs/images/pareto.png"), Path("results/records")
 OURS = ("ours", "reference")
 HOW_SCORED = f"""\
 Errors are MSEs in px². In each criterion an entry of rank r among n gets (n - r) / (n - 1) points, none where it has
@@ -61,3 +78,60 @@ def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
 
 def row_order(result: Result) -> tuple:
     return (result.kind != "trained", result.parameters, result.model, not result.lift)
+
+
+def section(records: Path) -> str:
+    """What stands between the marks."""
+    return (
+        f"{results_table(read_results(records), read_peers())}\n\n"
+        "Probing errors in px², 64 px uint8 / 65 px float32 frames, by the same weights: the mean over three training\n"
+        f"seeds. Written by `python -m tiny_jepa readme` from `{records.parent.name}/{records.name}/`.\n"
+        f"{OTHER_DATA}\n"
+    )
+
+
+def digest(records: Path) -> str:
+    """Hash of all that the picture shows; it stands in the picture's description."""
+    parts = [PEERS, *sorted(records.glob("*.json"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:16]
+
+
+def replaced(text: str, inner: str, where: Path) -> str:
+    """`text` with `inner` between the marks."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"{where} has no place for the results; put the lines {BEGIN} and {END} where they belong")
+    return f"{before}{BEGIN}\n{inner}{END}{after}"
+
+
+def readme(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tiny_jepa readme")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of README.md, results/ and docs/")
+    root = parser.parse_args(argv).root
+    records, page = root / RECORDS, root / "README.md"
+    if not records.is_dir() or not page.is_file():
+        raise UserError(f"{root.resolve()} has no {RECORDS}/ or no README.md; run this in the project's root")
+    text = replaced(page.read_text(), section(records), page)
+    ours = our_entries(read_results(records))
+    print(f"wrote {draw(ours, read_peers(), root / PICTURE, digest(records))}")
+    write_text(page, text)
+    print(f"wrote the results of {page}")
+
+
+def score(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tiny_jepa score")
+    parser.add_argument("--results", type=Path, default=RECORDS, help="folder of stored results")
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw parameters against error here")
+    args = parser.parse_args(argv)
+    if not args.results.is_dir():
+        raise UserError(
+            f"no results folder {args.results}; store one with: python main.py --store {args.results}/2k.json"
+        )
+    ours, peers = our_entries(read_results(args.results)), read_peers()
+    print(score_table(ours, peers))
+    print(f"\n{HOW_SCORED}\n\n{OTHER_DATA}\n\nSources of the published rows:")
+    for peer in peers:
+        print(f"  {peer.name}: {peer.source}")
+    if args.picture:
+        print(f"\nwrote {draw(ours, peers, args.picture)}")
