@@ -21,10 +21,10 @@ from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.encoder import with_edges
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.settings import TrainingConfig, key_comments
 from tiny_jepa.training import cli, predict
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
-from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
+from tiny_jepa.training.options import parse_arguments, resolve_budget
 from tiny_jepa.training.run import essential
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.transitions import Strata, fit_action, undecided

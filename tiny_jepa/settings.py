@@ -1,6 +1,19 @@
-"""Settings of a training run. Each is a key of a preset in `budgets/` and an option of `train.py`."""
+"""Settings of a training run. A field with its comment is a key of a preset in `budgets/` and an option of `train.py`,
+with its help, its kind and its limits."""
 
+import ast
+import inspect
+import re
 from dataclasses import dataclass
+from typing import Any
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.models.jepa import Architecture
+from tiny_jepa.objectives.adapters import OBJECTIVES
+
+CHOICES = {"objective": OBJECTIVES}
+MAX_KERNEL = 63
+"""Taps: about a frame's side."""
 
 
 @dataclass(frozen=True)
@@ -28,3 +41,70 @@ class TrainingConfig:
     # all
     clip: float = 1.0  # gradient norm
     seed: int = 0  # of weights and batches
+
+
+def flag(key: str) -> str:
+    """The option of a key."""
+    return "--" + key.replace("_", "-")
+
+
+def key_comments(settings: type) -> dict[str, str]:
+    """The same-line comment of each field of a dataclass: its documentation."""
+    return dict(re.findall(r"^    (\w+): [^#\n]*?# (.*)$", inspect.getsource(settings), re.MULTILINE))
+
+
+def parse_value(text: str) -> Any:
+    """A number, tuple or bool, or the text itself."""
+    try:
+        return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
+    except (ValueError, SyntaxError):
+        return text
+
+
+def typed_value(field: Any, text: str, where: str) -> Any:
+    """The value of a setting, as a preset or the command line (`where`) has it.
+
+    Raises:
+        UserError: not of the kind of the field's default, or none of its choices.
+    """
+    kind, value = type(field.default), parse_value(text)
+    if kind is tuple and isinstance(value, int):
+        value = (value,)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if field.name in CHOICES and value not in CHOICES[field.name]:
+        raise UserError(f"{where} must be one of {', '.join(CHOICES[field.name])}, not '{text}'")
+    if type(value) is not kind:
+        raise UserError(f"{where} takes a value like {field.default}, not '{text}'")
+    return value
+
+
+def check_architecture(a: Architecture) -> Architecture:
+    """The architecture; a `UserError` where it cannot be built."""
+    for name in ("agent_kernel", "layout_kernel"):
+        value = getattr(a, name)
+        if not (1 <= value <= MAX_KERNEL and value % 2):
+            raise UserError(f"{flag(name)} must be an odd number from 1 to {MAX_KERNEL}, not {value}")
+    if not a.gate_widths or not all(type(width) is int and width > 0 for width in a.gate_widths):
+        raise UserError(f"--gate-widths takes whole numbers above 0, such as 24,24, not {a.gate_widths}")
+    if a.repr_dim != 0 and a.repr_dim < 4:
+        raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {a.repr_dim}")
+    return a
+
+
+def check_training(config: TrainingConfig) -> TrainingConfig:
+    """The settings; a `UserError` where they cannot be trained with."""
+    least = dict.fromkeys(("encode_batch", "encode_frames", "cached", "predict_batch"), 2)
+    least |= dict.fromkeys(("encode_steps", "predict_steps", "audition_steps", "auditions"), 1)
+    least |= dict.fromkeys(("variance_weight", "concentration_weight", "teacher_weight", "decision_weight", "seed"), 0)
+    for name, lowest in least.items():
+        if not getattr(config, name) >= lowest:
+            raise UserError(f"{flag(name)} must be at least {lowest}, not {getattr(config, name)}")
+    if config.seed >= 2**63:
+        raise UserError(f"--seed must be below 2**63, not {config.seed}")
+    for name in ("encode_lr", "predict_lr", "clip"):
+        if not getattr(config, name) > 0:
+            raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
+    if not (config.teacher_weight or config.decision_weight):
+        raise UserError("--teacher-weight and --decision-weight are both 0: nothing would be predicted")
+    return config

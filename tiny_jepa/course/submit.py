@@ -14,18 +14,15 @@ from tiny_jepa.files import write_atomically
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tiny_jepa submit", description=__doc__)
-    parser.add_argument("--team", required=True, help="the team's name")
-    parser.add_argument("--netids", nargs="+", default=[], metavar="NETID", help="its members' NetIDs")
-    parser.add_argument("--out", type=Path, default=Path(f"{TOP}.zip"), help="where the zip goes")
-    parser.add_argument("--root", type=Path, default=Path(), help="the project's root")
-    parser.add_argument("--data", help="the data to grade on, as main.py takes it (default: what main.py finds)")
-    parser.add_argument(
-        "--allow-generated", action="store_true", help="accept weights that were not trained on the course's data"
-    )
-    parser.add_argument("--python", default=default_python(), help="interpreter that makes the virtual environment")
-    parser.add_argument(
-        "--no-install", action="store_true", help="prove with this interpreter, without a new virtual environment"
-    )
+    option = parser.add_argument
+    option("--team", required=True, help="the team's name")
+    option("--netids", nargs="+", default=[], metavar="NETID", help="its members' NetIDs")
+    option("--out", type=Path, default=Path(f"{TOP}.zip"), help="where the zip goes")
+    option("--root", type=Path, default=Path(), help="the project's root")
+    option("--data", help="the data to grade on, as main.py takes it (default: what main.py finds)")
+    option("--allow-generated", action="store_true", help="accept weights not trained on the course's data")
+    option("--python", default=default_python(), help="interpreter that makes the virtual environment")
+    option("--no-install", action="store_true", help="prove with this interpreter, without a new environment")
     args = parser.parse_args(argv)
     data = []
     if args.data:

@@ -12,7 +12,6 @@ from tqdm import tqdm
 from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.data.source import open_source
 from tiny_jepa.errors import UserError
-from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, step
 from tiny_jepa.worlds.two_rooms.scene import read_agents, read_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES
@@ -66,7 +65,10 @@ def check_folder(folder: Path, limit: int = 2000) -> int:
         found = len(r.lines()) or "none"
         cells = (r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, *starts, found)
         rows.append([str(cell) for cell in cells])
-    print(markdown(HEADER, rows))
+    rows.insert(0, HEADER)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for r in reports:
         for line in r.lines():
             print(f"fault in {r.name}: {line}")

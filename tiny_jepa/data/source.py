@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.data.generate import recorded_version
@@ -31,12 +32,9 @@ class Source:
         if self.root is not None:
             return str(self.root)
         default = Source()
-        changed = [
-            f"{key}={getattr(self, attribute)}"
-            for key, attribute in _OPTIONS.items()
-            if getattr(self, attribute) != getattr(default, attribute)
-        ]
-        return ":".join([PROCEDURAL, *([",".join(changed)] if changed else [])])
+        pairs = {key: getattr(self, name) for key, name in _OPTIONS.items()}
+        changed = [f"{key}={value}" for key, value in pairs.items() if value != getattr(default, _OPTIONS[key])]
+        return PROCEDURAL + (":" + ",".join(changed) if changed else "")
 
     @property
     def sets_version(self) -> int | None:
@@ -62,11 +60,8 @@ class Source:
 
     def require(self, name: str) -> TrajectorySet:
         """The set `name`; a `UserError` where there is none."""
-        found = self.find(name)
-        if found is None:
-            raise UserError(
-                f"{self.root} has no set {name}; expected the folder {self.root}/{name} with its .npy files"
-            )
+        if (found := self.find(name)) is None:
+            raise UserError(f"{self.root} has no set {name}; expected {self.root}/{name} with its .npy files")
         return found
 
 
@@ -82,10 +77,8 @@ def open_source(data: str | None = None) -> Source:
     chosen_by = "--data"
     if data is None and os.environ.get(ENVIRONMENT):
         data, chosen_by = os.environ[ENVIRONMENT], ENVIRONMENT
-    if data is None and COURSE_ROOT.is_dir():
-        data, chosen_by = str(COURSE_ROOT), "default"
     if data is None:
-        data, chosen_by = PROCEDURAL, "default"
+        data, chosen_by = str(COURSE_ROOT) if COURSE_ROOT.is_dir() else PROCEDURAL, "default"
     if data == PROCEDURAL or data.startswith(PROCEDURAL + ":"):
         return replace(_parse_procedural(data), chosen_by=chosen_by)
     root = Path(data)
@@ -107,15 +100,12 @@ def _parse_procedural(data: str) -> Source:
         key, _, value = option.partition("=")
         if key not in _OPTIONS:
             raise UserError(f"unknown option '{key}' in --data {data}; there are {', '.join(_OPTIONS)}")
-        if key == "dtype":
-            if value not in ("uint8", "float32"):
-                raise UserError(f"dtype in --data {data} must be uint8 or float32, not '{value}'")
-            source = replace(source, dtype=value)
-        elif not value.isdigit() or (key == "size" and int(value) not in DEFAULT.sizes):
-            raise UserError(
-                f"{key} in --data {data} must be a whole number"
-                f"{f' from {DEFAULT.sizes[0]} to {DEFAULT.sizes[-1]}' if key == 'size' else ''}, not '{value}'"
-            )
-        else:
-            source = replace(source, seed=int(value)) if key == "seed" else replace(source, image_size=int(value))
+        sizes = DEFAULT.sizes
+        if key == "dtype" and value not in ("uint8", "float32"):
+            raise UserError(f"dtype in --data {data} must be uint8 or float32, not '{value}'")
+        if key != "dtype" and (not value.isdigit() or (key == "size" and int(value) not in sizes)):
+            within = f" from {sizes[0]} to {sizes[-1]}" if key == "size" else ""
+            raise UserError(f"{key} in --data {data} must be a whole number{within}, not '{value}'")
+        chosen: dict[str, Any] = {_OPTIONS[key]: value if key == "dtype" else int(value)}
+        source = replace(source, **chosen)
     return source

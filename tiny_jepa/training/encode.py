@@ -4,39 +4,29 @@ wall and door are, and the predictor how far an action goes."""
 from typing import Any
 
 import numpy as np
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.encoder import centroid, with_edges
-from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.objectives import build_objective, concentration_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
-from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.training.phase import Phase
 from tiny_jepa.training.watch import Seen
 
 
-class Encode:
+class Encode(Phase):
     name = "encode"
 
-    def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
-        self.model, self.dataset, self.config, self.device = model, dataset, config, device
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        config, model = self.config, self.model
         self.steps, self.lr = config.encode_steps, config.encode_lr
-        self.objective = build_objective(
-            config.objective,
-            model.agent_encoder,
-            model.layout_encoder,
-            model.frame.unit,
-            variance_weight=config.variance_weight,
-        )
+        encoders, weight = (model.agent_encoder, model.layout_encoder), config.variance_weight
+        self.objective = build_objective(config.objective, *encoders, model.frame.unit, variance_weight=weight)
 
     def parameters(self) -> list[nn.Parameter]:
         model = self.model
         return [*model.agent_encoder.parameters(), *model.layout_encoder.parameters(), model.predictor.action]
-
-    def start(self, first: bool) -> None:
-        """Nothing is needed before the first step."""
 
     def terms(self, step: int, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
         c, model, unit = self.config, self.model, self.model.frame.unit

@@ -1,8 +1,8 @@
 """The training loop: two phases, one after the other. No label, no probing set and no image reconstruction is anywhere
-in it. Each phase has parameters that learn, a start, a step's loss terms, and a state that a checkpoint keeps."""
+in it."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,38 +12,12 @@ from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.encode import Encode
+from tiny_jepa.training.phase import Phase
 from tiny_jepa.training.predict import Predict
 from tiny_jepa.training.schedule import scheduled_lr
 from tiny_jepa.training.watch import Seen
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import World
-
-
-class Phase(Protocol):
-    """What the loop asks of a phase."""
-
-    name: str
-    steps: int
-    lr: float
-    """Adam's highest rate."""
-
-    def parameters(self) -> list[nn.Parameter]:
-        """Those that learn."""
-        ...
-
-    def start(self, first: bool) -> None:
-        """Whatever the steps need; `first` is false where a run was resumed in the middle of the phase."""
-        ...
-
-    def terms(self, step: int, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
-        """The loss terms of a step, to be summed, and what it looked at."""
-        ...
-
-    def after_step(self) -> None: ...
-
-    def state(self) -> dict[str, Any]: ...
-
-    def load_state(self, state: dict[str, Any]) -> None: ...
 
 
 class Trainer:
@@ -58,10 +32,7 @@ class Trainer:
         world: World = DEFAULT,
     ) -> None:
         self.model, self.config, self.device = model.to(device), config, device
-        self.phases: list[Phase] = [
-            Encode(model, dataset, config, device),
-            Predict(model, dataset, config, device, world),
-        ]
+        self.phases = [phase(self.model, dataset, config, device, world) for phase in (Encode, Predict)]
         self.total_steps = sum(phase.steps for phase in self.phases)
         self.step = 0
         self.whole = True  # step, weights and optimizer belong together: a checkpoint may be written
