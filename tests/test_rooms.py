@@ -1,6 +1,7 @@
 """The house: imports point one way, so that each room can be read, and used, without those above it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,13 @@ def test_imports_point_one_way(path):
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     for other in set(imported(path)) - {room, "__version__"}:
         assert floor[other] < floor[room], f"{room} imports {other}"
+
+
+def test_the_reading_order_names_each_file_once():
+    page = (PACKAGE.parent / "docs" / "model.md").read_text()
+    section = page.partition("## Reading order")[2].partition("\n## ")[0]
+    there = [path.stem for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__")]
+    named = re.findall(r"[a-z_]+(?=\.py`)", section)
+    for room in re.findall(r"/`: ([a-z_, \n]+)", section):
+        named += re.split(r",\s+", room.partition(" with ")[0].strip().rstrip(","))
+    assert sorted(named) == sorted(there)
