@@ -24,7 +24,7 @@ from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, measure
 from tiny_jepa.probing.results import line, write_result
-from tiny_jepa.probing.scored import choose_model, result_of
+from tiny_jepa.probing.subjects import choose_model, result_of
 from tiny_jepa.weights import add_metrics, read_weights
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]

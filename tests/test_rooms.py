@@ -41,6 +41,11 @@ def test_imports_point_one_way(path):
         assert floor[other] < floor[room], f"{room} imports {other}"
 
 
+def test_what_learns_knows_the_contract_of_a_world_alone():
+    for room in ("models", "objectives", "training", "probing"):
+        assert "two_rooms" not in "".join(path.read_text() for path in (PACKAGE / room).rglob("*.py")), room
+
+
 def test_the_reading_order_names_each_file_once():
     page = (PACKAGE.parent / "docs" / "model.md").read_text()
     section = page.partition("## Reading order")[2].partition("\n## ")[0]

@@ -48,7 +48,7 @@ class Torus:
 
 
 FRAME = Frame(channels=1, agent=0, layout=0, key_points=0, unit=10.0)
-WORLD = World(FRAME, 2, (19.5, 19.5), (11.5, 11.5), ("train",), 1, range(SIZE, SIZE + 1), (), Torus)
+WORLD = World(FRAME, 2, (19.5, 19.5), (11.5, 11.5), ("train",), 1, range(SIZE, SIZE + 1), SIZE, (), Torus)
 
 
 @pytest.mark.parametrize("objective", ["vicreg", "barlow", "byol"])

@@ -23,7 +23,7 @@ class Source:
     root: Path | None = None  # None: procedural
     chosen_by: str = "--data"
     seed: int = 0  # procedural only
-    image_size: int = 64
+    image_size: int = DEFAULT.size
     dtype: str = "uint8"
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples
 from tiny_jepa.plotting import MISSED, OURS, TRUE, animate, pyplot, save
 from tiny_jepa.worlds.two_rooms.scene import paint
+from tiny_jepa.worlds.two_rooms.sets import COURSE
 
 COLOURS = {"normal": "#1f5fa8", "wall": "#c8321e", "wall_other": "#d98a1c", "expert": "#2e7d4f", "long": "#7a4aa8"}
 FLOOR = 1e-3
@@ -52,7 +53,7 @@ def near_wall(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
         errors, reckoned = (np.maximum(binned(distance, read.errors(who), NEAR), FLOOR) for who in (False, True))
         axis.plot(NEAR[:-1] + 0.5, errors, "o-", color=COLOURS[key], label=key)
         axis.plot(NEAR[:-1] + 0.5, reckoned, "--", color=COLOURS[key], alpha=0.5)
-    axis.axvspan(0, 1, color="k", alpha=0.12, label="inside the wall: the door")
+    axis.axvspan(0, COURSE.wall_half, color="k", alpha=0.12, label="inside the wall: the door")
     axis.plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
     axis.set(yscale="log", xlabel="distance of the agent from the wall's centre, px", ylabel=ERROR)
     axis.set_title(f"{name}: error near the wall and far from it")
@@ -82,8 +83,8 @@ def maps(read: ReadOut, name: str, path: Path) -> Path:
             axis.invert_yaxis()
             axis.grid(False)
             if column == 1:  # wall faces with the door between
-                for face in (-1, 1):
-                    for ends in ((-25.5, -4), (4, 25.5)):
+                for face in (-COURSE.wall_half, COURSE.wall_half):
+                    for ends in ((-25.5, -COURSE.door_half), (COURSE.door_half, 25.5)):
                         axis.plot([face, face], ends, color="#2a6fb0", lw=1.2)
     figure.colorbar(image, ax=axes, label="mean error, px² (white: nobody was there)", shrink=0.6)
     figure.suptitle("Where the error is made: agent's true place on the normal set, all time steps")

@@ -89,6 +89,7 @@ class World:
     sets: tuple[str, ...]
     version: int  # of the distributions that the sets are drawn from
     sizes: range  # image sides, px
+    size: int  # px: the side where none is asked for
     groups: tuple[Group, ...]
     simulate: Callable[[str, int, int, str], TrajectorySet]
     vary: Callable[[Any], Any] | None = None

@@ -4,7 +4,7 @@ from tiny_jepa.worlds.contract import Frame, World
 from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, UNSEEN_WALLS, Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
-from tiny_jepa.worlds.two_rooms.sets import GROUPS, RECIPES, SETS_VERSION, SIZES, simulate
+from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, simulate
 from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, rollout, run_into_wall
 from tiny_jepa.worlds.two_rooms.vary import Variation
 
@@ -16,6 +16,7 @@ TWO_ROOMS = World(
     sets=tuple(RECIPES),
     version=SETS_VERSION,
     sizes=SIZES,
+    size=COURSE.size,
     groups=GROUPS,
     simulate=simulate,
     vary=Variation.within,
