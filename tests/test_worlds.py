@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.trainer import Trainer
@@ -55,10 +56,13 @@ WORLD = World(FRAME, 2, (19.5, 19.5), (11.5, 11.5), ("train",), 1, range(SIZE, S
 def test_a_dot_on_a_torus_trains_with_the_same_loop(objective):
     torch.manual_seed(0)
     config = replace(TrainingConfig(), objective=objective, encode_steps=200, encode_batch=32, cached=200)
-    config = replace(config, predict_steps=200, predict_batch=256, vary=True)
+    config = replace(config, predict_steps=200, predict_batch=256)
     model = JEPA(Architecture(gate_widths=(8, 8), repr_dim=0), WORLD.frame)
     assert model.predictor.hidden[0].in_features == 2
-    trainer = Trainer(model, WORLD.simulate("train", 0, SIZE, "uint8"), config, torch.device("cpu"), WORLD)
+    training = (model, WORLD.simulate("train", 0, SIZE, "uint8"))
+    with pytest.raises(UserError, match="leave out --vary"):
+        Trainer(*training, replace(config, vary=True), torch.device("cpu"), WORLD)
+    trainer = Trainer(*training, config, torch.device("cpu"), WORLD)
     losses = []
     trainer.run(lambda terms, seen: losses.append(float(terms["loss"])))
     assert trainer.step == 400 and np.isfinite(losses).all()

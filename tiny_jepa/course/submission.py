@@ -32,78 +32,69 @@ PLACEHOLDERS = {"", "team", "team name", "your team", "your team name", "placeho
 NETID = re.compile(r"[a-z]{2,4}[0-9]{1,5}")
 
 
+def refuse(broken: bool, reason: str) -> None:
+    """Ends the submission where a rule is broken."""
+    if broken:
+        raise UserError(f"refused: {reason}")
+
+
 def check_team(team: str, netids: Sequence[str]) -> None:
     """Refuses a placeholder for a name, and NetIDs that are none."""
-    if re.sub(r"[\W_]+", " ", team).strip().lower() in PLACEHOLDERS:
-        raise UserError(f"refused: the team name '{team}' is a placeholder; give yours with --team \"NAME\"")
-    if not netids:
-        raise UserError("refused: no member is named; give all NetIDs with --netids ab123 cd4567")
+    placeholder = re.sub(r"[\W_]+", " ", team).strip().lower() in PLACEHOLDERS
+    refuse(placeholder, f"the team name '{team}' is a placeholder; give yours with --team \"NAME\"")
+    refuse(not netids, "no member is named; give all NetIDs with --netids ab123 cd4567")
     for netid in netids:
-        if not NETID.fullmatch(netid):
-            raise UserError(f"refused: '{netid}' is no NetID (a few small letters, then digits, such as ab1234)")
-    if len(set(netids)) < len(netids):
-        raise UserError("refused: a NetID stands twice in --netids")
+        is_one = NETID.fullmatch(netid) is not None
+        refuse(not is_one, f"'{netid}' is no NetID (a few small letters, then digits, such as ab1234)")
+    refuse(len(set(netids)) < len(netids), "a NetID stands twice in --netids")
 
 
 def check_files(root: Path) -> None:
     """Refuses when a file that graders expect is missing or empty."""
     for name in REQUIRED:
-        if not (root / name).is_file():
-            raise UserError(f"refused: {name} is missing in {root.resolve()}")
-        if not (root / name).read_bytes().strip():
-            raise UserError(f"refused: {name} is empty in {root.resolve()}")
+        refuse(not (root / name).is_file(), f"{name} is missing in {root.resolve()}")
+        refuse(not (root / name).read_bytes().strip(), f"{name} is empty in {root.resolve()}")
     for name in ("tiny_jepa", "budgets"):
-        if not (root / name).is_dir() or not any((root / name).iterdir()):
-            raise UserError(f"refused: the folder {name}/ is missing or empty in {root.resolve()}")
-    if not re.search(r"^torch\b", (root / "requirements.txt").read_text(), re.MULTILINE):
-        raise UserError("refused: requirements.txt does not name torch, so nothing would run after installing it")
+        there = (root / name).is_dir() and any((root / name).iterdir())
+        refuse(not there, f"the folder {name}/ is missing or empty in {root.resolve()}")
+    names_torch = re.search(r"^torch\b", (root / "requirements.txt").read_text(), re.MULTILINE) is not None
+    refuse(not names_torch, "requirements.txt does not name torch, so nothing would run after installing it")
 
 
 def check_rules(metadata: dict[str, Any], allow_generated: bool) -> None:
     """Refuses weights whose training broke a rule, as far as their metadata say."""
-    sets = metadata.get("sets_read")
-    if not sets:
-        raise UserError("refused: the weights do not say which sets their training read; train them with train.py")
-    if (other := [name for name in sets if name != "train"]) or "train" not in sets:
-        raise UserError(f"refused: training read {', '.join(other)}; the rules allow the train folder and no label")
-    if metadata.get("data_kind") != "folder" and not allow_generated:
-        raise UserError(
-            f"refused: the weights were trained on {metadata.get('data', 'unknown')} data, not on the course's train "
-            "folder, and the course allows its own data only; train with --data FOLDER, or say --allow-generated"
-        )
+    sets = metadata.get("sets_read") or []
+    refuse(not sets, "the weights do not say which sets their training read; train them with train.py")
+    other = [name for name in sets if name != "train"]
+    rule = "the rules allow the train folder and no label"
+    refuse(bool(other) or "train" not in sets, f"training read {', '.join(other)}; {rule}")
+    refuse(
+        metadata.get("data_kind") != "folder" and not allow_generated,
+        f"the weights were trained on {metadata.get('data', 'unknown')} data, not on the course's train folder, and "
+        "the course allows its own data only; train with --data FOLDER, or say --allow-generated",
+    )
 
 
 def check_agreement(root: Path, parameters: int, metadata: dict[str, Any]) -> None:
     """Refuses when weights, metrics.txt and budget tell different stories."""
-    if metadata.get("parameters") != parameters:
-        raise UserError(
-            f"refused: the weights hold {parameters:,} trainable parameters, their metadata say "
-            f"{metadata.get('parameters')}; train them again"
-        )
-    limit = metadata.get("budget_limit")
-    if limit is None or parameters > limit:
-        raise UserError(
-            f"refused: the weights hold {parameters:,} trainable parameters, over the limit of {limit} that their "
-            f"budget {metadata.get('budget')} sets"
-        )
+    stated, limit, budget = (metadata.get(key) for key in ("parameters", "budget_limit", "budget"))
+    count = f"the weights hold {parameters:,} trainable parameters"
+    refuse(stated != parameters, f"{count}, their metadata say {stated}; train them again")
+    too_many = limit is None or parameters > limit
+    refuse(too_many, f"{count}, over the limit of {limit} that their budget {budget} sets")
     metrics = read_metrics(root / "metrics.txt")
-    if found := disagreements(metrics, parameters, metadata.get("command")):
-        raise UserError(
-            f"refused: metrics.txt belongs to other weights: {'; '.join(found)}; write it anew with: "
-            "python main.py --write-metrics"
-        )
-    if metrics.losses["normal"] is None:
-        raise UserError(f"refused: metrics.txt says '{NOT_AVAILABLE}' for probe_normal; measure it where that set is")
+    found = "; ".join(disagreements(metrics, parameters, metadata.get("command")))
+    again = "write it anew with: python main.py --write-metrics"
+    refuse(bool(found), f"metrics.txt belongs to other weights: {found}; {again}")
+    missing = metrics.losses["normal"] is None
+    refuse(missing, f"metrics.txt says '{NOT_AVAILABLE}' for probe_normal; measure it where that set is")
     words = shlex.split(metrics.command)
-    if words[:2] != ["python", "train.py"]:
-        raise UserError(f"refused: the training command '{metrics.command}' does not start with python train.py")
+    starts = words[:2] == ["python", "train.py"]
+    refuse(not starts, f"the training command '{metrics.command}' does not start with python train.py")
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--budget"]
     named += [word.partition("=")[2] for word in words if word.startswith("--budget=")]
-    if named and parse_count(named[-1]) != limit:
-        raise UserError(
-            f"refused: the training command names the budget {named[-1]}, the weights are of budget "
-            f"{metadata.get('budget')}"
-        )
+    wrong = bool(named) and parse_count(named[-1]) != limit
+    refuse(wrong, f"the training command names the budget {''.join(named[-1:])}, the weights are of budget {budget}")
 
 
 def check(root: Path, team: str, netids: Sequence[str], allow_generated: bool) -> None:

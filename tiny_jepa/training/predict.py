@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import encode_trajectories
@@ -33,6 +34,8 @@ class Predict(Phase):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.steps, self.lr = self.config.predict_steps, self.config.predict_lr
+        if self.config.vary and self.world.vary is None:
+            raise UserError("this world does not say how transitions may be varied; leave out --vary")
         self.strata: Strata | None = None
 
     def parameters(self) -> list[nn.Parameter]:

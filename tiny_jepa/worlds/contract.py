@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from tiny_jepa.worlds.codes import Transitions
 
 
 class Batch(NamedTuple):
@@ -77,10 +79,18 @@ class Group:
     scored: dict[str, str]
 
 
+class Variation(Protocol):
+    """What a world knows of transitions that may be changed."""
+
+    def vary(self, drawn: Transitions, moves: Tensor, rng: np.random.Generator) -> Transitions:
+        """Transitions changed without changing whether their moves are made; moves [B, 2] are those of free agents."""
+        ...
+
+
 @dataclass(frozen=True)
 class World:
-    """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `vary(transitions)` gives an object
-    whose `vary(drawn, moves, rng)` changes transitions without changing whether their moves are made."""
+    """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `vary(transitions)` says how such
+    transitions may be varied."""
 
     frame: Frame
     action_dim: int  # numbers of an action, px
@@ -92,4 +102,4 @@ class World:
     size: int  # px: the side where none is asked for
     groups: tuple[Group, ...]
     simulate: Callable[[str, int, int, str], TrajectorySet]
-    vary: Callable[[Any], Any] | None = None
+    vary: Callable[[Transitions], Variation] | None = None
