@@ -28,7 +28,6 @@ class Entry:
     losses: dict[str, float | None]
     mark: str  # ours; reference (ours, but no entry); fair, unchecked or one-step
     source: str = ""  # where a published figure stands
-    design: str = ""
 
     def criterion(self, name: str) -> float | None:
         return self.parameters if name == "parameters" else self.losses[name]
@@ -44,7 +43,6 @@ def read_peers(path: Path = PEERS) -> list[Entry]:
                 losses={name: float(row[f"probe_{name}"]) if row[f"probe_{name}"] else None for name in COURSE_SETS},
                 mark=row["protocol"],
                 source=row["source"],
-                design=row["design"],
             )
             for row in csv.DictReader(file)
         ]

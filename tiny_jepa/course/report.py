@@ -7,16 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tiny_jepa.course.pareto import draw
-from tiny_jepa.course.ranking import (
-    FULL_MARKS,
-    PEERS,
-    Entry,
-    best_published,
-    our_entries,
-    points,
-    ranks,
-    read_peers,
-)
+from tiny_jepa.course.ranking import FULL_MARKS, PEERS, Entry, best_published, our_entries, points, ranks, read_peers
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
 from tiny_jepa.probing.measure import COURSE_SETS, SETS
@@ -25,7 +16,6 @@ from tiny_jepa.tables import markdown, number, size
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 PICTURE, RECORDS = Path("docs/images/pareto.png"), Path("results/records")
-OURS = ("ours", "reference")
 HOW_SCORED = f"""\
 Errors are MSEs in px². In each criterion an entry of rank r among n gets (n - r) / (n - 1) points, none where it has
 no figure; the four errors have weight 1, the parameter count 0.25, so {FULL_MARKS:g} is full marks. Each of our rows is
@@ -46,7 +36,7 @@ def score_table(ours: Sequence[Entry], peers: Sequence[Entry]) -> str:
     for total, entry in scored:
         placed = ranks(entry, fair)
         cells = [f"{number(entry.losses[name])} ({placed[name] or '–'})" for name in COURSE_SETS]
-        where = entry.source if entry.mark in OURS else "course"
+        where = entry.source if entry.mark in ("ours", "reference") else "course"
         rows.append([entry.name, f"{size(entry.parameters)} ({placed['parameters'] or '–'})", *cells])
         rows[-1] += [f"{total:.2f}", entry.mark, where]
     for entry in peers:
@@ -125,9 +115,7 @@ def score(argv: list[str]) -> None:
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw parameters against error here")
     args = parser.parse_args(argv)
     if not args.results.is_dir():
-        raise UserError(
-            f"no results folder {args.results}; store one with: python main.py --store {args.results}/2k.json"
-        )
+        raise UserError(f"no results folder {args.results}; write one with: python main.py --store FILE")
     ours, peers = our_entries(read_results(args.results)), read_peers()
     print(score_table(ours, peers))
     print(f"\n{HOW_SCORED}\n\n{OTHER_DATA}\n\nSources of the published rows:")

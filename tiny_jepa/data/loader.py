@@ -7,36 +7,26 @@ import numpy as np
 from tiny_jepa.worlds.contract import Batch, TrajectorySet, read_batch
 
 
-class BatchSampler:
-    """Index batches of one epoch, anew at each iteration; the same seed gives the same sequence of epochs."""
-
-    def __init__(self, count: int, batch_size: int, shuffle: bool, drop_last: bool, seed: int) -> None:
-        self.count, self.batch_size, self.shuffle, self.drop_last = count, batch_size, shuffle, drop_last
-        self.rng = np.random.default_rng(seed)
-
-    def __len__(self) -> int:
-        return self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        order = self.rng.permutation(self.count) if self.shuffle else np.arange(self.count)
-        for i in range(len(self)):
-            yield order[i * self.batch_size : (i + 1) * self.batch_size]
-
-
 class Loader:
-    """Batches of a set, with the attributes that the course's evaluator asks of a loader.
+    """Batches of a set, with the attributes that the course's evaluator asks of a loader. Each iteration is an epoch;
+    the same seed gives the same sequence of epochs.
 
-    `drop_last` holds for validation too, as in the protocol; a set smaller than a batch is one batch.
+    The last batch is left out where it is not full, as in the protocol; a set smaller than a batch is one batch.
     """
 
     def __init__(self, dataset: TrajectorySet, batch_size: int = 64, shuffle: bool = False, seed: int = 0) -> None:
-        self.dataset = dataset
-        self.batch_size = min(batch_size, len(dataset))
-        self.batch_sampler = BatchSampler(len(dataset), self.batch_size, shuffle, drop_last=True, seed=seed)
+        self.dataset, self.batch_size, self.shuffle = dataset, min(batch_size, len(dataset)), shuffle
+        self.rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
-        return len(self.batch_sampler)
+        return len(self.dataset) // self.batch_size
+
+    @property
+    def batch_sampler(self) -> Iterator[np.ndarray]:
+        """The indices of each batch of the next epoch."""
+        count = len(self.dataset)
+        order = self.rng.permutation(count) if self.shuffle else np.arange(count)
+        return (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
 
     def __iter__(self) -> Iterator[Batch]:
-        for indices in self.batch_sampler:
-            yield read_batch(self.dataset, indices)
+        return (read_batch(self.dataset, indices) for indices in self.batch_sampler)

@@ -1,5 +1,6 @@
-"""What the training loop asks of a phase, and what phases share."""
+"""What the training loop asks of a phase, and what phases share: their form and the course of the learning rate."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,13 @@ from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.watch import Seen
 from tiny_jepa.worlds.contract import World
+
+WARM_UP = 100  # steps
+
+
+def scheduled_lr(step: int, steps: int, highest: float) -> float:
+    """The rate of step number `step` of `steps`: a linear warm-up, and a cosine that falls to zero."""
+    return highest * min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 class Phase:

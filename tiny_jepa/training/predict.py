@@ -14,8 +14,7 @@ from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
-from tiny_jepa.training.phase import Phase
-from tiny_jepa.training.schedule import scheduled_lr
+from tiny_jepa.training.phase import Phase, scheduled_lr
 from tiny_jepa.training.transitions import Strata, fit_action, undecided
 from tiny_jepa.training.watch import Seen
 from tiny_jepa.worlds.codes import Codes, Transitions

@@ -12,9 +12,8 @@ from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.encode import Encode
-from tiny_jepa.training.phase import Phase
+from tiny_jepa.training.phase import Phase, scheduled_lr
 from tiny_jepa.training.predict import Predict
-from tiny_jepa.training.schedule import scheduled_lr
 from tiny_jepa.training.watch import Seen
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import World
