@@ -1,5 +1,6 @@
 """Reader of the course's folder layout: `states.npy`, `actions.npy` and, in probing sets, `locations.npy`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import as_tensor
+
+METADATA = "metadata.json"
+"""What `data generate` records beside the arrays."""
 
 
 class CourseSet:
@@ -69,3 +73,12 @@ def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None) -
             fail(file, f"{(len(states), steps, dim)}, to go with states.npy of shape {states.shape}")
         if file is not None and not np.issubdtype(file.dtype, np.floating):
             fail(file, "float values")
+
+
+def recorded_version(folder: Path) -> int | None:
+    """The version of the procedural sets that `data generate` recorded in `folder` (version 1 without saying so); None
+    where it wrote nothing."""
+    try:
+        return int(json.loads((folder / METADATA).read_text())["settings"].get("sets_version", 1))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -18,12 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from tiny_jepa import __version__
+from tiny_jepa.data.folder import METADATA, recorded_version
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
 from tiny_jepa.worlds.two_rooms import Geometry, render_states
 from tiny_jepa.worlds.two_rooms.sets import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 
-METADATA = "metadata.json"
 PARTIAL = ".partial"
 CHUNK_BYTES = 16 * 2**20  # of frames rendered at a time
 
@@ -108,15 +108,6 @@ def _written_so_far(folder: Path, settings: dict) -> int | None:
         raise UserError(f"{folder} was begun with other settings (see {here}); remove it or give another --out")
     complete = written == settings["recipe"]["count"] and (folder / "states.npy").exists()
     return None if complete else written
-
-
-def recorded_version(folder: Path) -> int | None:
-    """The version of the procedural sets that `data generate` recorded in `folder` (version 1 without saying so); None
-    where it wrote nothing."""
-    try:
-        return int(json.loads((folder / METADATA).read_text())["settings"].get("sets_version", 1))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
 
 
 def _require_one_version(root: Path) -> None:

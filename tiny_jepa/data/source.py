@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tiny_jepa.data.folder import CourseSet
-from tiny_jepa.data.generate import recorded_version
+from tiny_jepa.data.folder import CourseSet, recorded_version
 from tiny_jepa.errors import UserError
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import TrajectorySet
