@@ -112,7 +112,7 @@ def training_on_frames(dataset: TrajectorySet, steps: int = 60) -> tuple[float, 
     """Seconds of the steps on frames at budget 2k, and the share of them spent on data."""
     budget = find_budget("2k")
     timed = Timed(dataset)
-    settings = replace(budget.training, encode_steps=steps + 10, predict_steps=0, sharpen_steps=0)
+    settings = replace(budget.training, encode_steps=steps + 10, predict_steps=0)
     trainer = Trainer(JEPA(budget.architecture), timed, settings, torch.device("cpu"))
     marks: list[tuple[float, float]] = []
     trainer.run(lambda *_: marks.append((time.process_time(), timed.seconds)))
