@@ -1,14 +1,13 @@
 """Budgets: presets in `budgets/`, and any other count solved for."""
 
 import configparser
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
 from tiny_jepa.models.size import build, solve
-from tiny_jepa.settings import TrainingConfig, check_architecture, check_training, typed_value
+from tiny_jepa.settings import TrainingConfig, overridden
 from tiny_jepa.weights import read_weights
 
 _HERE = Path(__file__).resolve().parent
@@ -69,20 +68,15 @@ def find_budget(text: str) -> Budget:
 def _read_preset(name: str) -> Budget:
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
     parser.read(FOLDER / f"{name}.ini")
-    model = _typed(parser["model"], Architecture, name) if "model" in parser else {}
-    training = _typed(parser["training"], TrainingConfig, name) if "training" in parser else {}
-    limit = parse_count(name)
-    architecture = check_architecture(replace(Architecture(), **model))
+    model, training = (dict(parser[part]) if part in parser else {} for part in ("model", "training"))
+
+    def where(key: str) -> str:
+        return f"budgets/{name}.ini: {key}"
+
+    limit, architecture = parse_count(name), overridden(Architecture(), model, where)
     if "gate_widths" not in model:
         architecture = solve(limit, architecture)
-    return Budget(name, limit, architecture, check_training(replace(TrainingConfig(), **training)))
-
-
-def _typed(section: configparser.SectionProxy, into: type, name: str) -> dict[str, Any]:
-    known = {field.name: field for field in fields(into)}
-    if unknown := set(section) - set(known):
-        raise UserError(f"budgets/{name}.ini has unknown keys: {', '.join(sorted(unknown))}")
-    return {key: typed_value(known[key], text, f"budgets/{name}.ini: {key}") for key, text in section.items()}
+    return Budget(name, limit, architecture, overridden(TrainingConfig(), training, where))
 
 
 def build_model(budget: str) -> JEPA:

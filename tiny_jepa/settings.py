@@ -4,8 +4,9 @@ with its help, its kind and its limits."""
 import ast
 import inspect
 import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import Architecture
@@ -79,8 +80,25 @@ def typed_value(field: Any, text: str, where: str) -> Any:
     return value
 
 
-def check_architecture(a: Architecture) -> Architecture:
-    """The architecture; a `UserError` where it cannot be built."""
+Settings = TypeVar("Settings", TrainingConfig, Architecture)
+
+
+def overridden(settings: Settings, texts: Mapping[str, str], where: Callable[[str], str]) -> Settings:
+    """`settings` with the values of `texts`, by key; `where(key)` says where a user wrote one.
+
+    Raises:
+        UserError: an unknown key, a value of another kind, or settings that cannot be built or trained with.
+    """
+    known = {field.name: field for field in fields(settings)}
+    if unknown := sorted(set(texts) - set(known)):
+        raise UserError(f"{where('unknown keys')}: {', '.join(unknown)}")
+    changed = replace(settings, **{key: typed_value(known[key], text, where(key)) for key, text in texts.items()})
+    check_architecture(changed) if isinstance(changed, Architecture) else check_training(changed)
+    return changed
+
+
+def check_architecture(a: Architecture) -> None:
+    """Raises a `UserError` for an architecture that cannot be built."""
     for name in ("agent_kernel", "layout_kernel"):
         value = getattr(a, name)
         if not (1 <= value <= MAX_KERNEL and value % 2):
@@ -89,11 +107,10 @@ def check_architecture(a: Architecture) -> Architecture:
         raise UserError(f"--gate-widths takes whole numbers above 0, such as 24,24, not {a.gate_widths}")
     if a.repr_dim != 0 and a.repr_dim < 4:
         raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {a.repr_dim}")
-    return a
 
 
-def check_training(config: TrainingConfig) -> TrainingConfig:
-    """The settings; a `UserError` where they cannot be trained with."""
+def check_training(config: TrainingConfig) -> None:
+    """Raises a `UserError` for settings that cannot be trained with."""
     least = dict.fromkeys(("encode_batch", "encode_frames", "cached", "predict_batch"), 2)
     least |= dict.fromkeys(("encode_steps", "predict_steps", "audition_steps", "auditions"), 1)
     least |= dict.fromkeys(("variance_weight", "concentration_weight", "teacher_weight", "decision_weight", "seed"), 0)
@@ -107,4 +124,3 @@ def check_training(config: TrainingConfig) -> TrainingConfig:
             raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
     if not (config.teacher_weight or config.decision_weight):
         raise UserError("--teacher-weight and --decision-weight are both 0: nothing would be predicted")
-    return config

@@ -9,7 +9,7 @@ from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.models.size import solve
-from tiny_jepa.settings import TrainingConfig, check_architecture, check_training, flag, key_comments, typed_value
+from tiny_jepa.settings import TrainingConfig, flag, key_comments, overridden
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -51,16 +51,10 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
     """The budget with all keys from the command line in place; its widths are solved for unless they are given."""
     budget = find_budget(arguments.budget)
     training, model = (
-        {
-            field.name: typed_value(field, text, flag(field.name))
-            for field in fields(settings)
-            if (text := getattr(arguments, field.name)) is not None
-        }
-        for settings in (TrainingConfig, Architecture)
+        {field.name: text for field in fields(kind) if (text := getattr(arguments, field.name)) is not None}
+        for kind in (TrainingConfig, Architecture)
     )
-    architecture = replace(budget.architecture, **model)
+    architecture = overridden(budget.architecture, model, flag)
     if model and "gate_widths" not in model:
-        check_architecture(replace(architecture, gate_widths=(1, 1)))
         architecture = solve(budget.limit, architecture)
-    training_config = check_training(replace(budget.training, **training))
-    return replace(budget, architecture=check_architecture(architecture), training=training_config)
+    return replace(budget, architecture=architecture, training=overridden(budget.training, training, flag))
