@@ -27,15 +27,15 @@ def main(argv: list[str]) -> None:
     pyplot()  # says at once where matplotlib is missing
     device, source = get_device(args.device), open_source(args.data)
     prober_source = open_source(args.prober_data) if args.prober_data else source
-    scored = choose_model(args.weights, args.budget)
-    print(scored.describe(), f"Data: {source.describe()}", sep="\n", flush=True)
+    subject = choose_model(args.weights, args.budget)
+    print(subject.describe(), f"Data: {source.describe()}", sep="\n", flush=True)
 
-    sets = read_out_all(scored.model, source, prober_source, device)
-    probed = probe_encoders(scored.model, source, prober_source, device)  # type: ignore[arg-type]
+    sets = read_out_all(subject.model, source, prober_source, device)
+    probed = probe_encoders(subject.model, source, prober_source, device)  # type: ignore[arg-type]
     print(f"\nError by time step, px²\n{time_table(sets)}")
     print(f"\nHow few trajectories make the error (a trajectory's error: its mean over time, px²)\n{tail_table(sets)}")
     print(f"\nError by distance from the wall's centre, px²\n{wall_table(sets)}")
-    name = f"tiny_jepa {scored.name}"
+    name = f"tiny_jepa {subject.name}"
     written = [
         pictures.over_time(sets, name, args.out / "over_time.png"),
         pictures.near_wall(sets, name, args.out / "near_wall.png"),

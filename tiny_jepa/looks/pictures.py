@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 
 from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples
-from tiny_jepa.plotting import MISSED, OURS, TRUE, animate, pyplot, save
+from tiny_jepa.plotting import FLOOR, MISSED, OURS, TRUE, animate, pyplot, save
 from tiny_jepa.worlds.two_rooms.scene import paint
 from tiny_jepa.worlds.two_rooms.sets import COURSE
 
 COLOURS = {"normal": "#1f5fa8", "wall": "#c8321e", "wall_other": "#d98a1c", "expert": "#2e7d4f", "long": "#7a4aa8"}
-FLOOR = 1e-3
-"""px²: errors below are drawn here."""
 ERROR = f"error, px² (below {FLOOR:g}: drawn there)"
 PATHS: tuple[dict[str, Any], ...] = (
     {"color": MISSED, "ls": ":", "lw": 2, "label": "dead reckoning (walls ignored)"},
