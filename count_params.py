@@ -5,7 +5,7 @@ import json
 
 from tiny_jepa.budgets import build_model, find_budget, list_budgets
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.models.counting import cost_report, cost_table
+from tiny_jepa.models.cost import cost_report, cost_table
 from tiny_jepa.weights import read_weights
 
 

@@ -18,13 +18,13 @@ import torch
 from torch import nn
 
 from evaluator import ProbingEvaluator
+from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.evaluation.measure import EXPERT, LONG, SHORT, Group, load_group, measure
-from tiny_jepa.evaluation.metrics_file import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
-from tiny_jepa.evaluation.results import line, write_result
-from tiny_jepa.evaluation.scored import choose_model, result_of
+from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, measure
+from tiny_jepa.probing.results import line, write_result
+from tiny_jepa.probing.subjects import choose_model, result_of
 from tiny_jepa.weights import add_metrics, read_weights
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
@@ -97,17 +97,17 @@ def main() -> int:
     seeds = list(range(args.seeds))
     device, source = get_device(args.device), open_source(args.data)
     prober_source = open_source(args.prober_data) if args.prober_data else source
-    scored = choose_model(args.weights or WEIGHTS, args.budget, args.model, lift=not args.no_lift)
-    if (args.write_metrics or args.label) and (scored.weights is None or args.no_lift):
+    subject = choose_model(args.weights or WEIGHTS, args.budget, args.model, lift=not args.no_lift)
+    if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         option = "--write-metrics" if args.write_metrics else "--label"
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
-    say(scored.describe())
+    say(subject.describe())
     say(f"Data: {source.describe()}")
     if prober_source != source:
         say(f"Prober trained on: {prober_source.describe()}")
-    say(f"Total Trainable Parameters: {scored.parameters:,}")
+    say(f"Total Trainable Parameters: {subject.parameters:,}")
     losses = measure(
-        scored.model,
+        subject.model,
         source,
         device,
         seeds=seeds,
@@ -115,20 +115,20 @@ def main() -> int:
         groups=(SHORT, EXPERT) if args.skip_long else (SHORT, EXPERT, LONG),
         report=lambda name, values: say(line(name, values)),
     )
-    result = result_of(scored, losses, seeds, source, prober_source, shlex.join(["python", "main.py", *sys.argv[1:]]))
+    result = result_of(subject, losses, seeds, source, prober_source, shlex.join(["python", "main.py", *sys.argv[1:]]))
     if args.json:
         print(json.dumps(result.to_json()))
     if args.store:
         write_result(args.store, result)
-    if args.label and scored.weights:
-        add_metrics(scored.weights, result.frames, {name: result.mean(name) for name in result.losses}, result.command)
-        say(f"wrote the losses into {scored.weights}")
+    if args.label and subject.weights:
+        add_metrics(subject.weights, result.frames, {name: result.mean(name) for name in result.losses}, result.command)
+        say(f"wrote the losses into {subject.weights}")
     if args.write_metrics:
         write_metrics(METRICS, metrics_of(result))
         say(f"wrote {METRICS}")
-    elif scored.kind == "trained" and scored.lift and METRICS.is_file():
+    elif subject.kind == "trained" and subject.lift and METRICS.is_file():
         stated = read_metrics(METRICS)
-        found = disagreements(stated, scored.parameters, result.trained_by) + differing_losses(
+        found = disagreements(stated, subject.parameters, result.trained_by) + differing_losses(
             stated, metrics_of(result)
         )
         if found:

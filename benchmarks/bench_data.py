@@ -22,8 +22,8 @@ from tiny_jepa.budgets import find_budget
 from tiny_jepa.data import RECIPES, CourseSet, ProceduralSet, TrajectorySet
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.training.loop import Trainer
-from tiny_jepa.world import World, explore, render_states, sample_layouts, step
+from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.worlds.two_rooms import Geometry, explore, render_states, sample_layouts, step
 
 BLOCK = 250  # trajectories simulated and rendered at a time
 STEPS = 16
@@ -45,7 +45,7 @@ def rates(work: Callable[[], int], seconds: float = SECONDS) -> float:
 
 
 def simulate_and_render(size: int, dtype: str, seed: int = 0) -> Callable[[], int]:
-    world, rng = World(size=size), np.random.default_rng(seed)
+    world, rng = Geometry(size=size), np.random.default_rng(seed)
 
     def work() -> int:
         drawn = explore(world, sample_layouts(world, BLOCK, rng), STEPS, rng)
@@ -60,7 +60,7 @@ def _worker(arguments: tuple[int, str, int]) -> float:
 
 
 def steps_alone(agents: int = 10_000) -> Callable[[], int]:
-    world, rng = World(), np.random.default_rng(0)
+    world, rng = Geometry(), np.random.default_rng(0)
     layouts = sample_layouts(world, agents, rng)
     locations = explore(world, layouts, 8, rng).locations[:, -1].astype(np.float64)
     actions = rng.uniform(-1.3, 1.3, (agents, 2))
@@ -112,7 +112,7 @@ def training_on_frames(dataset: TrajectorySet, steps: int = 60) -> tuple[float, 
     """Seconds of the steps on frames at budget 2k, and the share of them spent on data."""
     budget = find_budget("2k")
     timed = Timed(dataset)
-    settings = replace(budget.training, encode_steps=steps + 10, predict_steps=0, sharpen_steps=0)
+    settings = replace(budget.training, encode_steps=steps + 10, predict_steps=0)
     trainer = Trainer(JEPA(budget.architecture), timed, settings, torch.device("cpu"))
     marks: list[tuple[float, float]] = []
     trainer.run(lambda *_: marks.append((time.process_time(), timed.seconds)))
@@ -150,7 +150,7 @@ def main() -> None:
     procedural = ProceduralSet("train", recipe)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         begin = time.perf_counter()
-        write_set(Path(folder), "train", recipe, World())
+        write_set(Path(folder), "train", recipe, Geometry())
         seconds = time.perf_counter() - begin
         print(f"{'written by data generate, synced to disk':<52}{recipe.count * 17 / seconds:>14,.0f} frames/s")
         print(f"{'peak resident memory so far':<52}{peak_resident():>14,.0f} MB")

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from tiny_jepa import build_model
 from tiny_jepa.data import RECIPES, ProceduralSet
-from tiny_jepa.models.budget import count_parameters
-from tiny_jepa.models.encoder import UNIT, marginals, with_edges
+from tiny_jepa.models.encoder import marginals, with_edges
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.objectives import VICReg, concentration_loss, covariance_loss, invariance_loss, variance_loss
+from tiny_jepa.worlds.two_rooms import UNIT
 
 BUDGETS = ("500", "2k", "100k")
 BATCHES = (1, 64, 1024)
@@ -106,7 +107,7 @@ def budget_step(budget: str, states: Tensor, actions: Tensor) -> Callable[[], No
         codes = rearrange(agent, "(b t) d -> b t d", b=len(states))
         profiles = marginals(states[:, 0, 1])
         layout = model.layout_encoder(profiles)
-        terms = objective(model.unroll(codes[:, 0], actions, with_edges(layout, states.shape[-1])), codes, layout)
+        terms = objective(model.unroll(codes[:, 0], actions, with_edges(layout, states.shape[-1], UNIT)), codes, layout)
         terms["concentration"] = 0.6 * concentration_loss(model.layout_encoder.maps(profiles), UNIT)
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()

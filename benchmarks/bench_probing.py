@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from plain_protocol import StarterEvaluator  # noqa: E402
 
 from tiny_jepa.data import Loader, open_source  # noqa: E402
-from tiny_jepa.evaluation.scored import choose_model  # noqa: E402
 from tiny_jepa.probing import ProbingConfig, ProbingEvaluator  # noqa: E402
+from tiny_jepa.probing.subjects import choose_model  # noqa: E402
 
 
 def main() -> None:

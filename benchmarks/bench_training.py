@@ -22,10 +22,10 @@ from torch import Tensor
 
 from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.data import RECIPES, ProceduralSet, TrajectorySet
-from tiny_jepa.models.budget import build
+from tiny_jepa.models.size import build
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import encode_trajectories
-from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Trainer
+from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen
 
 BATCHES = {"encode": (32, 64, 256), "predict": (512, 2048, 8192)}

@@ -18,10 +18,10 @@ import torch
 
 from tiny_jepa.budgets import find_weights
 from tiny_jepa.errors import run_cli
-from tiny_jepa.evaluation.tables import markdown
-from tiny_jepa.models.encoder import UNIT, with_edges
+from tiny_jepa.models.encoder import with_edges
+from tiny_jepa.tables import markdown
 from tiny_jepa.weights import read_weights
-from tiny_jepa.world import World, sample_layouts, step
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, sample_layouts, step
 
 MOVES = 100_000  # a band of directions
 NEAR = 0.3  # px
@@ -36,7 +36,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     cell = read_weights(args.weights or find_weights(args.budget))[0].predictor
-    world, rng, rows = World(), np.random.default_rng(0), []
+    world, rng, rows = Geometry(), np.random.default_rng(0), []
     for low, high in pairwise(BANDS):
         layouts = sample_layouts(world, MOVES, rng)
         corner, length = rng.choice([-1.0, 1.0], MOVES), rng.uniform(0.5, 1.6, MOVES)
@@ -47,7 +47,7 @@ def main() -> None:
         starts = crossing - rng.uniform(0.02, 0.98, (MOVES, 1)) * moves
         _, blocked = step(world, starts, moves, layouts)
         with torch.no_grad():
-            context = with_edges(torch.from_numpy(layouts / UNIT).float(), world.size)
+            context = with_edges(torch.from_numpy(layouts / UNIT).float(), world.size, UNIT)
             begin, end = (torch.from_numpy(each / UNIT).float() for each in (starts, starts + moves))
             opened = (cell.gate_logit(begin, end, context)[:, 0] > 0).numpy()
         wrong = [(opened & blocked).mean() * 2 * NEAR, (~opened & ~blocked).mean() * 2 * NEAR]

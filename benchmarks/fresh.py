@@ -24,11 +24,10 @@ from benchmarks.study import spread
 from tiny_jepa.budgets import list_budgets
 from tiny_jepa.data import ProceduralSet, open_source
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.evaluation.tables import markdown, number
-from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import read_weights
-from tiny_jepa.world import rollout
+from tiny_jepa.worlds.two_rooms import UNIT, rollout
 
 RECORDS = Path("results/records")
 SETS = ("probe_normal/val", "probe_wall/val", "probe_wall_other/val", "probe_expert/val", "probe_long/val")

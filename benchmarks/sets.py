@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tiny_jepa.data.procedural import RECIPES, generate
-from tiny_jepa.evaluation.tables import markdown
-from tiny_jepa.world import Trajectories, World
+from tiny_jepa.tables import markdown
+from tiny_jepa.worlds.two_rooms import Geometry, Trajectories
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, generate
 
 SIZES = (64, 65)
 SETS = {name.split("/")[0].removeprefix("probe_"): name for name in RECIPES if name.endswith("/val")}
@@ -53,7 +53,7 @@ def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     """One number a trajectory, for each row of the table."""
 
     def draw(name: str, door_rate: float = 0.35) -> Trajectories:
-        return generate(World(size=size), replace(RECIPES[name], count=count, door_rate=door_rate), name, seed=0)
+        return generate(Geometry(size=size), replace(RECIPES[name], count=count, door_rate=door_rate), name, seed=0)
 
     sets = {name: draw(path) for name, path in SETS.items()}
     rows = {f"{name}, px²": dead_reckoning(drawn) for name, drawn in sets.items()}

@@ -24,12 +24,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiny_jepa.course.report import replaced
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.evaluation.measure import SETS
-from tiny_jepa.evaluation.readme import replaced
-from tiny_jepa.evaluation.results import Result, read_result
-from tiny_jepa.evaluation.tables import markdown, number, size
-from tiny_jepa.weights import write_atomically
+from tiny_jepa.files import write_atomically
+from tiny_jepa.probing.measure import SETS
+from tiny_jepa.probing.results import Result, read_result
+from tiny_jepa.tables import markdown, number, size
 
 HERE = Path(__file__).resolve().parent
 REFUSED = 2

@@ -24,18 +24,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tiny_jepa.budgets import find_budget
+from tiny_jepa.course.ranking import best_published, read_peers
+from tiny_jepa.course.report import replaced
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
-from tiny_jepa.evaluation.measure import EXPERT, SHORT, measure
-from tiny_jepa.evaluation.plotting import pyplot, save
-from tiny_jepa.evaluation.readme import replaced
-from tiny_jepa.evaluation.scoring import best_published, read_peers
-from tiny_jepa.evaluation.tables import markdown, number
-from tiny_jepa.models.budget import build
+from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.training.loop import Trainer
+from tiny_jepa.models.size import build
+from tiny_jepa.plotting import pyplot, save
+from tiny_jepa.probing.measure import EXPERT, SHORT, measure
+from tiny_jepa.tables import markdown, number
+from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen
-from tiny_jepa.weights import write_atomically
 
 BUDGET = "2k"
 PUBLISHED = best_published(read_peers())

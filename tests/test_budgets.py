@@ -9,8 +9,8 @@ import tiny_jepa
 from tiny_jepa import budgets
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets, parse_count
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import build, count_parameters, parameter_count
-from tiny_jepa.models.counting import cost_report
+from tiny_jepa.models.cost import cost_report
+from tiny_jepa.models.size import build, count_parameters, parameter_count
 
 
 def random_budgets():

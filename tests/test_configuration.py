@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tiny_jepa.budgets import parse_value
 from tiny_jepa.models import Architecture
+from tiny_jepa.settings import TrainingConfig, parse_value
 from tiny_jepa.training.cli import LOOK_EVERY
-from tiny_jepa.training.config import TrainingConfig
 from tiny_jepa.training.options import parse_arguments
 from tiny_jepa.training.watch import COLLAPSED_STD, GRACE_STEPS, PATIENCE
 

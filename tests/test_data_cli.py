@@ -21,7 +21,7 @@ from tiny_jepa.data import generate as generating
 from tiny_jepa.data.cli import main
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import World
+from tiny_jepa.worlds.two_rooms import Geometry
 
 
 def generate(out: Path, *arguments: str) -> int | None:
@@ -108,20 +108,20 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     original = generating.generate_block
     monkeypatch.setattr(generating, "generate_block", stop_late)
     with pytest.raises(Stop):
-        write_set(tmp_path / "a", "probe_wall/val", recipe, World())
+        write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry())
     folder = tmp_path / "a" / "probe_wall/val"
     assert not any(folder.glob("*.npy")) and json.loads((folder / "metadata.json").read_text())["written"] == 4000
     with pytest.raises(UserError, match="generation was interrupted; run the same `data generate` again"):
         CourseSet(folder, "probe_wall/val", labelled=True)
     with pytest.raises(UserError, match="begun with other settings"):
-        write_set(tmp_path / "a", "probe_wall/val", recipe, World(), seed=1)
+        write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry(), seed=1)
 
     blocks = []
     monkeypatch.setattr(generating, "generate_block", lambda *a: blocks.append(a[-1]) or original(*a))
-    assert write_set(tmp_path / "a", "probe_wall/val", recipe, World())
+    assert write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry())
     assert blocks == [2]
-    assert not write_set(tmp_path / "a", "probe_wall/val", recipe, World())  # complete: nothing to do
-    write_set(tmp_path / "b", "probe_wall/val", recipe, World())
+    assert not write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry())  # complete: nothing to do
+    write_set(tmp_path / "b", "probe_wall/val", recipe, Geometry())
     assert contents(folder) == contents(tmp_path / "b" / "probe_wall/val")
 
 
@@ -210,21 +210,21 @@ def check_set_of(root: Path, name: str):
 
 def teleport(arrays):
     """An agent put inside the wall, in frames and locations alike."""
-    from tiny_jepa.data.check import read_layouts
-    from tiny_jepa.world import render_agents
+    from tiny_jepa.worlds.two_rooms import render_agents
+    from tiny_jepa.worlds.two_rooms.scene import read_layouts
 
-    layout = read_layouts(World(), arrays["states"][:, 0, 1] > 0)[0][5]
+    layout = read_layouts(Geometry(), arrays["states"][:, 0, 1] > 0)[0][5]
     arrays["locations"][5, 3] = (layout[0], 52 if layout[1] < 32 else 12)
-    arrays["states"][5, 3, 0] = render_agents(World(), arrays["locations"][5, 3:4])[0]
+    arrays["states"][5, 3, 0] = render_agents(Geometry(), arrays["locations"][5, 3:4])[0]
 
 
 def walk_through(arrays):
     """Wall runs as if there was no wall."""
-    from tiny_jepa.world import render_agents
+    from tiny_jepa.worlds.two_rooms import render_agents
 
     moved = arrays["locations"][:, :1] + np.cumsum(arrays["actions"], axis=1)
     arrays["locations"][:, 1:] = moved
-    frames = render_agents(World(), arrays["locations"].reshape(-1, 2))
+    frames = render_agents(Geometry(), arrays["locations"].reshape(-1, 2))
     arrays["states"][:, :, 0] = frames.reshape(arrays["states"][:, :, 0].shape)
 
 

@@ -13,9 +13,9 @@ import torch
 
 from tiny_jepa.data import RECIPES, CourseSet, Loader, ProceduralSet, open_source, read_batch
 from tiny_jepa.data.npy import NpyFile
-from tiny_jepa.data.procedural import SETS_VERSION
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import World
+from tiny_jepa.worlds.two_rooms import Geometry
+from tiny_jepa.worlds.two_rooms.sets import SETS_VERSION
 
 PROCEDURAL = ProceduralSet("probe_normal/val", replace(RECIPES["probe_normal/val"], count=40))
 
@@ -37,7 +37,9 @@ KEYS = {"states": "frames", "actions": "actions", "locations": "locations"}
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16", ">f4"])
 def test_a_folder_reads_as_the_procedural_set(tmp_path, dtype):
     source = replace(PROCEDURAL.recipe, count=12)
-    dataset = ProceduralSet(PROCEDURAL.name, source, World(size=65), dtype="uint8" if dtype == "uint8" else "float32")
+    dataset = ProceduralSet(
+        PROCEDURAL.name, source, Geometry(size=65), dtype="uint8" if dtype == "uint8" else "float32"
+    )
     states = dataset.frames(np.arange(12)).numpy().astype(dtype)
     read = CourseSet(write(tmp_path, dataset=dataset, states=states) / dataset.name, dataset.name, labelled=True)
     assert (len(read), read.length, read.image_size) == (12, 17, 65)
@@ -85,10 +87,10 @@ def test_procedural_sets_repeat_and_differ_by_name_and_seed():
 
 def test_where_data_comes_from(tmp_path, monkeypatch):
     monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
-    monkeypatch.setattr("tiny_jepa.data.sources.COURSE_ROOT", tmp_path / "none")
+    monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOT", tmp_path / "none")
     assert open_source().describe() == "procedural (64 px, uint8, seed 0, sets version 2), chosen by default"
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
-    monkeypatch.setattr("tiny_jepa.data.sources.COURSE_ROOT", course)
+    monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOT", course)
     assert open_source().root == course
     monkeypatch.setenv("TINY_JEPA_DATA", "")
     assert open_source().root == course

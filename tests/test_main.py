@@ -16,13 +16,13 @@ import torch
 
 import evaluator
 import main as script
+from tiny_jepa.course.metrics import Metrics, read_metrics, write_metrics
 from tiny_jepa.data import ProceduralSet, SetRecipe
 from tiny_jepa.errors import UserError
-from tiny_jepa.evaluation.metrics_file import Metrics, read_metrics, write_metrics
-from tiny_jepa.evaluation.results import read_result
 from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.probing.results import read_result
 from tiny_jepa.weights import fingerprint, read_weights, save_weights
-from tiny_jepa.world import World
+from tiny_jepa.worlds.two_rooms import Geometry
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python train.py --budget 2k"
@@ -40,7 +40,7 @@ def folder(tmp_path_factory) -> Path:
     """A data folder in the course's layout, 65 px float32, without probe_wall_other."""
     root = tmp_path_factory.mktemp("data")
     for name, recipe in FEW.items():
-        drawn, index = ProceduralSet(name, recipe, World(size=65), dtype="float32"), np.arange(recipe.count)
+        drawn, index = ProceduralSet(name, recipe, Geometry(size=65), dtype="float32"), np.arange(recipe.count)
         (root / name).mkdir(parents=True)
         for array in ("frames", "actions", "locations"):
             file = root / name / f"{'states' if array == 'frames' else array}.npy"

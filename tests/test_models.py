@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.models.encoder import UNIT, centroid, marginals, with_edges
+from tiny_jepa.models.encoder import centroid, marginals, with_edges
 from tiny_jepa.models.lift import CONSTANT, lift
-from tiny_jepa.world import World, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_states, sample_layouts
 
 
 def make_model(**settings):
@@ -19,12 +19,12 @@ def make_model(**settings):
 
 def draw(size=64, dtype=np.uint8, count=20, steps=8, seed=0, low=None):
     """States and trajectories; with `low`, clear of the far borders so that two sizes can share them."""
-    world, rng = World(size=64), np.random.default_rng(seed)
+    world, rng = Geometry(size=64), np.random.default_rng(seed)
     trajectories = explore(world, sample_layouts(world, count, rng), steps, rng)
     if low is not None:
         keep = (trajectories.locations < low).all(axis=(1, 2)) & (trajectories.layouts < low).all(axis=1)
         trajectories = type(trajectories)(*(part[keep] for part in vars(trajectories).values()))
-    states = render_states(World(size=size), trajectories.locations, trajectories.layouts, dtype)
+    states = render_states(Geometry(size=size), trajectories.locations, trajectories.layouts, dtype)
     return torch.from_numpy(states), torch.from_numpy(trajectories.actions), trajectories
 
 
@@ -77,11 +77,11 @@ def test_the_gate_sees_a_border_at_the_same_place_whatever_the_frames_size():
     seen = []
     for size in (62, 65, 72):
         shift = torch.tensor([[size - 62.0, 0.0]]) / UNIT  # the scene moves along with the far border
-        context = with_edges(key + shift, size)
+        context = with_edges(key + shift, size, UNIT)
         seen.append(cell.view(start + shift, start + shift + move, context))
     assert torch.allclose(seen[0], seen[1], atol=1e-5) and torch.allclose(seen[0], seen[2], atol=1e-5)
-    far = cell.view(start, start + move, with_edges(key - 2.0, 65))
-    farther = cell.view(start, start + move, with_edges(key - 3.0, 65))
+    far = cell.view(start, start + move, with_edges(key - 2.0, 65, UNIT))
+    farther = cell.view(start, start + move, with_edges(key - 3.0, 65, UNIT))
     assert torch.equal(far, farther)  # beyond the window everything looks alike
 
 
@@ -117,7 +117,7 @@ def test_layout_encoder_follows_a_moved_wall():
     with torch.no_grad():  # a filter that has learned: it answers to three drawn columns, and to a gap
         model.layout_encoder.axes[0].taps.copy_(torch.tensor([2, 2, -2, 0, 0.0]))
         model.layout_encoder.axes[1].taps.fill_(-6.0)
-    world = World()
+    world = Geometry()
     layouts = np.array([[24, 20], [31, 30], [43, 40]])
     states = torch.from_numpy(render_states(world, np.full((3, 1, 2), 12.0), layouts))
     codes = model.encode_layout(states[:, 0]).detach().numpy() * UNIT
@@ -138,10 +138,10 @@ def test_centroid_and_marginals_are_anchored_at_pixel_zero():
     frame[0, 10, 32] = 200
     profile = marginals(frame)
     assert profile.shape == (1, 2, 64) and profile.max() == 1.0
-    assert torch.equal(centroid(profile) * UNIT, torch.tensor([[32.0, 10.0]]))
+    assert torch.equal(centroid(profile, UNIT) * UNIT, torch.tensor([[32.0, 10.0]]))
     larger = torch.zeros(1, 65, 65)
     larger[0, 10, 32] = 0.09
-    assert torch.allclose(centroid(marginals(larger)) * UNIT, torch.tensor([[32.0, 10.0]]))
+    assert torch.allclose(centroid(marginals(larger), UNIT) * UNIT, torch.tensor([[32.0, 10.0]]))
 
 
 def test_an_untrained_model_stays_where_it_is():

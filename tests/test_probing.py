@@ -1,4 +1,4 @@
-"""The protocol in tiny_jepa/probing.py.
+"""The protocol in tiny_jepa/probing/protocol.py.
 
 1. It gives the losses of the plain protocol from the same seeds, to 1e-3 relative: short and long trajectories,
    lifted and foreign models, with a cache and without.
@@ -20,10 +20,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from tiny_jepa.data import Batch, Loader, ProceduralSet, SetRecipe
-from tiny_jepa.evaluation.comparisons import DeadReckoning
-from tiny_jepa.evaluation.distinct import DistinctColumns
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.probing import ProbingConfig, ProbingEvaluator, is_indexed, scheduled_lr
+from tiny_jepa.probing.columns import DistinctColumns
+from tiny_jepa.probing.protocol import ProbingConfig, ProbingEvaluator, is_indexed, scheduled_lr
+from tiny_jepa.probing.subjects import DeadReckoning
 
 SHORT = SetRecipe("explore", 640)
 SHORT_VAL = SetRecipe("explore", 150)

@@ -13,7 +13,7 @@ import pytest
 import benchmarks.study as study
 from main import parse
 from tiny_jepa.errors import UserError
-from tiny_jepa.evaluation.results import Result, write_result
+from tiny_jepa.probing.results import Result, write_result
 from tiny_jepa.training.options import parse_arguments, resolve_budget
 
 GRIDS = sorted(path.stem for path in study.HERE.glob("*.ini"))

@@ -19,21 +19,21 @@ import torch
 from tiny_jepa import build_model
 from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.encoder import UNIT, with_edges
+from tiny_jepa.models.encoder import with_edges
 from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.settings import TrainingConfig, key_comments
 from tiny_jepa.training import cli, predict
-from tiny_jepa.training.codes import Codes
-from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Trainer
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
-from tiny_jepa.training.options import key_comments, parse_arguments, resolve_budget
+from tiny_jepa.training.options import parse_arguments, resolve_budget
 from tiny_jepa.training.run import essential
-from tiny_jepa.training.transitions import Strata, Transitions, fit_action, undecided
-from tiny_jepa.training.vary import Variation
+from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.transitions import Strata, fit_action, undecided
 from tiny_jepa.training.watch import Seen, Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
-from tiny_jepa.world import World
-from tiny_jepa.world.dynamics import step
+from tiny_jepa.worlds.codes import Codes, Transitions
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry
+from tiny_jepa.worlds.two_rooms.dynamics import step
+from tiny_jepa.worlds.two_rooms.vary import Variation
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--budget", "150", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
@@ -302,12 +302,12 @@ def test_runs_resume_between_two_looks_at_the_transitions(monkeypatch):
 @pytest.mark.parametrize("size", [64, 65])
 def test_varied_transitions_are_those_that_the_simulator_would_make(size):
     """From true codes: wherever a transition is moved, the simulator moves on from there as it did before."""
-    world = World(size=size)
+    world = Geometry(size=size)
     drawn = ProceduralSet("any", SetRecipe("explore", 4_000), world, seed=3).trajectories
     codes = Codes(
         torch.from_numpy(drawn.locations / UNIT).double(),
         torch.from_numpy(drawn.actions).double(),
-        with_edges(torch.from_numpy(drawn.layouts / UNIT), size),
+        with_edges(torch.from_numpy(drawn.layouts / UNIT), size, UNIT),
     )
     every = Transitions.of(codes)
     varied = Variation.within(every).vary(every, every.actions / UNIT, np.random.default_rng(0))

@@ -1,23 +1,19 @@
 """Budgets: presets in `budgets/`, and any other count solved for."""
 
-import ast
 import configparser
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import build, solve
 from tiny_jepa.models.jepa import JEPA, Architecture
-from tiny_jepa.objectives.adapters import OBJECTIVES
-from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.models.size import build, solve
+from tiny_jepa.settings import TrainingConfig, overridden
 from tiny_jepa.weights import read_weights
 
 _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
 """The presets and their trained weights: `budgets/` in a checkout, inside the package once installed."""
 SUFFIXES = {"k": 1_000, "m": 1_000_000}
-CHOICES = {"objective": OBJECTIVES}
 
 
 @dataclass(frozen=True)
@@ -72,46 +68,15 @@ def find_budget(text: str) -> Budget:
 def _read_preset(name: str) -> Budget:
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
     parser.read(FOLDER / f"{name}.ini")
-    model = _typed(parser["model"], Architecture, name) if "model" in parser else {}
-    training = _typed(parser["training"], TrainingConfig, name) if "training" in parser else {}
-    limit = parse_count(name)
-    architecture = replace(Architecture(), **model)
+    model, training = (dict(parser[part]) if part in parser else {} for part in ("model", "training"))
+
+    def where(key: str) -> str:
+        return f"budgets/{name}.ini: {key}"
+
+    limit, architecture = parse_count(name), overridden(Architecture(), model, where)
     if "gate_widths" not in model:
         architecture = solve(limit, architecture)
-    return Budget(name, limit, architecture, replace(TrainingConfig(), **training))
-
-
-def _typed(section: configparser.SectionProxy, into: type, name: str) -> dict[str, Any]:
-    known = {field.name: field for field in fields(into)}
-    if unknown := set(section) - set(known):
-        raise UserError(f"budgets/{name}.ini has unknown keys: {', '.join(sorted(unknown))}")
-    return {key: typed_value(known[key], text, f"budgets/{name}.ini: {key}") for key, text in section.items()}
-
-
-def parse_value(text: str) -> Any:
-    """A number, tuple or bool, or the text itself."""
-    try:
-        return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
-    except (ValueError, SyntaxError):
-        return text
-
-
-def typed_value(field: Any, text: str, where: str) -> Any:
-    """The value of a setting, as a preset or the command line (`where`) has it.
-
-    Raises:
-        UserError: not of the kind of the field's default, or none of its choices.
-    """
-    kind, value = type(field.default), parse_value(text)
-    if kind is tuple and isinstance(value, int):
-        value = (value,)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if field.name in CHOICES and value not in CHOICES[field.name]:
-        raise UserError(f"{where} must be one of {', '.join(CHOICES[field.name])}, not '{text}'")
-    if type(value) is not kind:
-        raise UserError(f"{where} takes a value like {field.default}, not '{text}'")
-    return value
+    return Budget(name, limit, architecture, overridden(TrainingConfig(), training, where))
 
 
 def build_model(budget: str) -> JEPA:

@@ -1,8 +1,6 @@
 """Weights files: architecture, state dict, metadata and a format version, in one file that says what it is."""
 
-import contextlib
 import hashlib
-import os
 import pickle
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -12,26 +10,11 @@ import torch
 from torch import nn
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA, Architecture
 
 FORMAT = 2
 """1 was of the models up to revision 61a1c84."""
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """Calls `write(temporary path)` and moves the result into place: whole, or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def save_weights(path: Path, model: JEPA, metadata: dict[str, Any]) -> None:

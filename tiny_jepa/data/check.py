@@ -9,15 +9,18 @@ import numpy as np
 from einops import reduce
 from tqdm import tqdm
 
-from tiny_jepa.data.course import CourseSet
-from tiny_jepa.data.procedural import RECIPES
-from tiny_jepa.data.sources import open_source
+from tiny_jepa.data.folder import CourseSet
+from tiny_jepa.data.source import open_source
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import UNSEEN_WALLS, World, render_layouts, step
+from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, step
+from tiny_jepa.worlds.two_rooms.scene import read_agents, read_layouts
+from tiny_jepa.worlds.two_rooms.sets import RECIPES
 
 DRAWN_TOLERANCE = 0.03  # px: an agent read off uint8 pixels is within 0.01 of its location
 MOVE_TOLERANCE = 0.005  # px, between recorded locations
 RULE_TOLERANCE = 0.001  # share of moves: rounding decides those that end within a hair of a wall
+HEADER = ["set", "trajectories", "frames", "px", "dtype", "read", "wall columns", "blocked"]
+HEADER += ["starts in wall", "starts in door", "faults"]
 BATCH_BYTES = 4 * 2**20  # read at a time
 
 
@@ -54,17 +57,18 @@ def check_folder(folder: Path, limit: int = 2000) -> int:
     """
     open_source(str(folder))
     reports = [check_set(folder / name, name, limit) for name in RECIPES if (folder / name).is_dir()]
-    rows: list[tuple] = [("set", "trajectories", "frames", "px", "dtype", "read", "wall columns", "blocked")]
-    rows[0] += ("starts in wall", "starts in door", "faults")
+    rows = []
     for r in reports:
         n, t, _, px, _ = r.shape or ("-",) * 5
         blocked = f"{r.still / r.moves:.1%}" if r.moves else "-"
         starts = [f"{count:,} ({count / r.read:.1%})" if r.read else "-" for count in (r.in_wall, r.in_door)]
         found = len(r.lines()) or "none"
-        rows.append((r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, *starts, found))
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+        cells = (r.name, n, t, px, r.dtype or "-", r.read, spans(r.walls), blocked, *starts, found)
+        rows.append([str(cell) for cell in cells])
+    rows.insert(0, HEADER)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(f"{cell!s:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for r in reports:
         for line in r.lines():
             print(f"fault in {r.name}: {line}")
@@ -79,7 +83,7 @@ def check_set(folder: Path, name: str, limit: int) -> Report:
     try:
         dataset = CourseSet(folder, name, labelled=name != "train")
         report.shape, report.dtype = dataset.states_file.shape, str(dataset.states_file.dtype)
-        world = World(size=dataset.image_size)
+        world = Geometry(size=dataset.image_size)
         count = min(limit or len(dataset), len(dataset))
         chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)  # the last one too: files end badly
         size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
@@ -94,7 +98,7 @@ def check_set(folder: Path, name: str, limit: int) -> Report:
 
 
 def _check_batch(
-    report: Report, world: World, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None
+    report: Report, world: Geometry, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None
 ) -> None:
     report.read += len(states)
 
@@ -162,26 +166,6 @@ def _compare(fault, file: str, seen: np.ndarray, recorded: np.ndarray, tolerance
     fault(f"{file}: x and y are swapped", swapped)
     fault(f"{file}: shifted by a frame against states.npy", shifted)
     fault(f"{file} does not agree with the agent in states.npy", bad & ~swapped & ~shifted)
-
-
-def read_layouts(world: World, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """drawn [N, H, W] bool -> layouts [N, 2] (wall, door) and whether drawing them gives `drawn` again [N] bool."""
-    inside = slice(world.border + 1, world.far_border)
-    index = np.arange(world.size)[inside]
-    in_wall = drawn[:, inside, inside].sum(1) > world.size // 2  # [N, columns]
-    wall = np.rint((in_wall * index).sum(1) / np.maximum(in_wall.sum(1), 1)).astype(np.int64)
-    is_open = ~drawn[np.arange(len(drawn)), inside, wall]  # [N, rows]
-    door = np.rint((is_open * index).sum(1) / np.maximum(is_open.sum(1), 1)).astype(np.int64)
-    layouts = np.stack([wall, door], axis=1)
-    return layouts, (render_layouts(world, layouts).astype(bool) == drawn).all((1, 2))
-
-
-def read_agents(agent: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """The mean coordinates [N, T, 2] of agent channels [N, T, H, W] of total `mass` [N, T]; NaN where empty."""
-    index = np.arange(agent.shape[-1], dtype=np.float32)
-    columns, rows = (reduce(agent, f"n t h w -> n t {axis}", "sum") for axis in "wh")
-    with np.errstate(invalid="ignore"):
-        return np.stack([columns @ index, rows @ index], axis=-1) / mass[..., None]
 
 
 def spans(numbers: Iterable[int]) -> str:

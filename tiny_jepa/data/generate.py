@@ -18,16 +18,17 @@ import numpy as np
 from tqdm import tqdm
 
 from tiny_jepa import __version__
-from tiny_jepa.data.procedural import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
+from tiny_jepa.data.folder import METADATA, recorded_version
 from tiny_jepa.errors import UserError
-from tiny_jepa.world import World, render_states
+from tiny_jepa.files import write_text
+from tiny_jepa.worlds.two_rooms import Geometry, render_states
+from tiny_jepa.worlds.two_rooms.sets import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 
-METADATA = "metadata.json"
 PARTIAL = ".partial"
 CHUNK_BYTES = 16 * 2**20  # of frames rendered at a time
 
 
-def array_shapes(recipe: SetRecipe, world: World, name: str) -> dict[str, tuple[int, ...]]:
+def array_shapes(recipe: SetRecipe, world: Geometry, name: str) -> dict[str, tuple[int, ...]]:
     """The shape of each array of a set; only probing sets have locations."""
     n, t = recipe.count, recipe.steps + 1
     shapes: dict[str, tuple[int, ...]] = {
@@ -37,7 +38,7 @@ def array_shapes(recipe: SetRecipe, world: World, name: str) -> dict[str, tuple[
     return shapes if name == "train" else {"locations": (n, t, 2), **shapes}
 
 
-def write_set(root: Path, name: str, recipe: SetRecipe, world: World, seed: int = 0, dtype: str = "uint8") -> bool:
+def write_set(root: Path, name: str, recipe: SetRecipe, world: Geometry, seed: int = 0, dtype: str = "uint8") -> bool:
     """Writes the set `name` under `root`, or what an interrupted run left of it; False where it was there already.
 
     Raises:
@@ -80,7 +81,7 @@ def write_set(root: Path, name: str, recipe: SetRecipe, world: World, seed: int 
 
 
 def _rendered(
-    world: World, recipe: SetRecipe, name: str, seed: int, block: int, dtype: np.dtype
+    world: Geometry, recipe: SetRecipe, name: str, seed: int, block: int, dtype: np.dtype
 ) -> Iterator[dict[str, np.ndarray]]:
     """The arrays of one block, a few trajectories at a time."""
     trajectories = generate_block(world, recipe, name, seed, block)
@@ -109,15 +110,6 @@ def _written_so_far(folder: Path, settings: dict) -> int | None:
     return None if complete else written
 
 
-def recorded_version(folder: Path) -> int | None:
-    """The version of the procedural sets that `data generate` recorded in `folder` (version 1 without saying so); None
-    where it wrote nothing."""
-    try:
-        return int(json.loads((folder / METADATA).read_text())["settings"].get("sets_version", 1))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
 def _require_one_version(root: Path) -> None:
     for name in RECIPES:
         if (version := recorded_version(root / name)) not in (None, SETS_VERSION):
@@ -129,9 +121,7 @@ def _require_one_version(root: Path) -> None:
 
 def _record(folder: Path, settings: dict, written: int) -> None:
     record = {"settings": settings, "version": __version__, "written": written, "of": settings["recipe"]["count"]}
-    temporary = folder / (METADATA + PARTIAL)
-    temporary.write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(temporary, folder / METADATA)
+    write_text(folder / METADATA, json.dumps(record, indent=1) + "\n")
 
 
 def _open_partial(path: Path, shape: tuple[int, ...], dtype: np.dtype, done: int) -> BinaryIO:

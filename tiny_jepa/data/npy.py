@@ -28,7 +28,10 @@ class NpyFile:
             reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             self.shape, fortran, self.dtype = reader(self._file)
         except FileNotFoundError:
-            raise UserError(f"{path} is missing{_why_missing(path)}") from None
+            why = ": a set needs states.npy and actions.npy, a probing set locations.npy too"
+            if path.with_name(path.name + ".partial").exists():
+                why = ": its generation was interrupted; run the same `data generate` again to finish it"
+            raise UserError(f"{path} is missing{why}") from None
         except (ValueError, OSError, EOFError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise UserError(f"{path} is not a readable .npy array ({reason}); copy or generate it again") from None
@@ -54,26 +57,15 @@ class NpyFile:
         Raises:
             IndexError: an index beyond the file's rows.
         """
-        indices = np.asarray(indices)
-        if indices.size and not (indices.min() >= -len(self) and indices.max() < len(self)):
-            raise IndexError(f"{self.path} has {len(self)} rows; asked for row {indices.max()}")
+        indices = np.arange(len(self))[np.asarray(indices)]  # negative ones count from the end
         start, stop, _ = slice(start, stop).indices(self.shape[1])
         rows = np.empty((len(indices), max(stop - start, 0), *self.shape[2:]), self.dtype)
         if rows.size:
             skip = start * (self.row_bytes // self.shape[1])
-            for row, index in zip(rows, (indices % len(self)).tolist(), strict=True):
-                self._fill(memoryview(row).cast("B"), self.offset + index * self.row_bytes + skip)
+            for row, index in zip(rows, indices.tolist(), strict=True):
+                buffer, offset = memoryview(row).cast("B"), self.offset + index * self.row_bytes + skip
+                while buffer:
+                    if not (count := os.preadv(self._file.fileno(), [buffer], offset)):
+                        raise UserError(f"{self.path} became shorter while it was read; copy or generate it again")
+                    buffer, offset = buffer[count:], offset + count
         return rows.astype(self.dtype.newbyteorder("="), copy=False)
-
-    def _fill(self, buffer: memoryview, offset: int) -> None:
-        while buffer:
-            count = os.preadv(self._file.fileno(), [buffer], offset)
-            if count == 0:
-                raise UserError(f"{self.path} became shorter while it was read; copy or generate it again")
-            buffer, offset = buffer[count:], offset + count
-
-
-def _why_missing(path: Path) -> str:
-    if path.with_name(path.name + ".partial").exists():
-        return ": its generation was interrupted; run the same `data generate` again to finish it"
-    return ": a set needs states.npy and actions.npy, a probing set locations.npy too"

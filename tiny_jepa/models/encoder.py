@@ -1,4 +1,4 @@
-"""Encoders: one frame channel in, a code in units of `UNIT` px out.
+"""Encoders: one frame channel in, a code in units of a world's `unit` px out.
 
 A channel is summed over its rows and over its columns (axis pooling, as in coordinate attention, Hou et al. 2021,
 arXiv:2103.02907): one dot, or one wall with one door, is fully described by these two marginals, and 1-D convolutions
@@ -10,9 +10,6 @@ lies, not beside it.
 import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
-
-UNIT = 16.0
-"""Codes are in units of this many px, so that they are of order one."""
 
 
 def marginals(channel: Tensor) -> Tensor:
@@ -30,9 +27,9 @@ def marginals(channel: Tensor) -> Tensor:
     return torch.stack([along_x, along_y], dim=1) / peak[:, None, None]
 
 
-def centroid(mass: Tensor) -> Tensor:
-    """Mass-weighted mean coordinate [..., S] -> [...] of a non-negative map, in units of `UNIT` px."""
-    index = torch.arange(mass.shape[-1], device=mass.device, dtype=mass.dtype) / UNIT
+def centroid(mass: Tensor, unit: float) -> Tensor:
+    """Mass-weighted mean coordinate [..., S] -> [...] of a non-negative map, in units of `unit` px."""
+    index = torch.arange(mass.shape[-1], device=mass.device, dtype=mass.dtype) / unit
     return (mass * index).sum(-1) / mass.sum(-1).clamp_min(1e-12)
 
 
@@ -61,34 +58,37 @@ class AgentEncoder(nn.Module):
     The map's square is the mass of the centroid: never negative, never dead, blind to the frame's brightness.
     """
 
-    def __init__(self, kernel: int) -> None:
+    def __init__(self, kernel: int, unit: float) -> None:
         super().__init__()
-        self.conv = SymmetricConv(kernel)
+        self.unit, self.conv = unit, SymmetricConv(kernel)
 
     def forward(self, profiles: Tensor) -> Tensor:
         """profiles: [N, 2, S] from `marginals` -> code [N, 2]."""
         mass = self.conv(rearrange(profiles, "n k s -> (n k) s")).square()
-        return rearrange(centroid(mass), "(n k) -> n k", k=2)
+        return rearrange(centroid(mass, self.unit), "(n k) -> n k", k=2)
 
 
 class LayoutEncoder(nn.Module):
-    """Layout channel -> layout code [N, 2]: a key point (x, y), each coordinate a soft arg-max over a map of its own
-    axis. Training makes it (wall, door)."""
+    """Layout channel -> layout code [N, 2P]: P key points (x, y), each coordinate a soft arg-max over a map of its own
+    axis."""
 
-    def __init__(self, kernel: int) -> None:
+    def __init__(self, kernel: int, key_points: int, unit: float) -> None:
         super().__init__()
-        self.axes = nn.ModuleList(SymmetricConv(kernel) for _ in range(2))
+        self.unit, self.axes = unit, nn.ModuleList(SymmetricConv(kernel) for _ in range(2 * key_points))
 
     def maps(self, profiles: Tensor) -> Tensor:
-        """profiles [N, 2, S] from `marginals` -> maps [N, 2, S], each summing to 1 over S."""
-        profiles = torch.log1p(profiles)  # so that a door's dip is seen beside a border's peak
-        return torch.stack([conv(profiles[:, k]).softmax(-1) for k, conv in enumerate(self.axes)], dim=1)
+        """profiles [N, 2, S] from `marginals` -> maps [N, 2P, S], each summing to 1 over S."""
+        if not len(self.axes):
+            return profiles[:, :0]
+        profiles = torch.log1p(profiles)  # so that a small dip is seen beside a high peak
+        return torch.stack([conv(profiles[:, k % 2]).softmax(-1) for k, conv in enumerate(self.axes)], dim=1)
 
     def forward(self, profiles: Tensor) -> Tensor:
-        """profiles [N, 2, S] from `marginals` -> code [N, 2]."""
-        return centroid(self.maps(profiles))
+        """profiles [N, 2, S] from `marginals` -> code [N, 2P]."""
+        return centroid(self.maps(profiles), self.unit)
 
 
-def with_edges(layout: Tensor, size: int) -> Tensor:
-    """layout code [N, 2] -> context [N, 4]: the key point, and the far edge (x, y) of a square frame of `size` px."""
-    return torch.cat([layout, torch.full_like(layout, (size - 1) / UNIT)], dim=-1)
+def with_edges(layout: Tensor, size: int, unit: float) -> Tensor:
+    """layout code [N, 2P] -> context [N, 2P + 2]: the key points, and the far edge (x, y) of a square frame of `size`
+    px."""
+    return torch.cat([layout, layout.new_full((len(layout), 2), (size - 1) / unit)], dim=-1)

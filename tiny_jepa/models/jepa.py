@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from tiny_jepa.models.encoder import AgentEncoder, LayoutEncoder, marginals, with_edges
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
 
 
 def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
@@ -33,40 +35,48 @@ class Architecture:
 
 
 class JEPA(nn.Module):
-    """`model(states, actions) -> [B, T, D]`; `repr_dim` is D."""
+    """`model(states, actions) -> [B, T, D]`; `repr_dim` is D. `frame` says what its frames hold."""
 
     metadata: dict[str, Any]
     """Of the weights file that the model was read from; empty otherwise."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, frame: Frame = DEFAULT.frame) -> None:
         super().__init__()
-        self.metadata = {}
+        self.metadata, self.frame = {}, frame
         a = self.architecture = architecture
-        self.agent_encoder = AgentEncoder(a.agent_kernel)
-        self.layout_encoder = LayoutEncoder(a.layout_kernel)
-        self.predictor = GatedCell(a.gate_widths)
+        self.agent_encoder = AgentEncoder(a.agent_kernel, frame.unit)
+        self.layout_encoder = LayoutEncoder(a.layout_kernel, frame.key_points, frame.unit)
+        self.predictor = GatedCell(a.gate_widths, frame)
         self.repr_dim = a.repr_dim or 2
 
     def fresh_predictor(self, seed: int) -> GatedCell:
         """An untrained predictor of this architecture, drawn from `seed` without touching the global generator."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return GatedCell(self.architecture.gate_widths)
+            return GatedCell(self.architecture.gate_widths, self.frame)
+
+    def agent_profiles(self, frames: Tensor) -> Tensor:
+        """frames [N, C, H, W], uint8 or float -> what the agent encoder takes [N, 2, S]."""
+        return marginals(frames[:, self.frame.agent])
+
+    def layout_profiles(self, frames: Tensor) -> Tensor:
+        """frames [N, C, H, W], uint8 or float -> what the layout encoder takes [N, 2, S]."""
+        return marginals(frames[:, self.frame.layout])
 
     def encode_agent(self, frames: Tensor) -> Tensor:
-        """frames [N, 2, H, W], uint8 or float -> agent codes [N, 2] in units of 16 px."""
-        return self.agent_encoder(marginals(frames[:, 0]))
+        """frames [N, C, H, W], uint8 or float -> agent codes [N, 2] in code units."""
+        return self.agent_encoder(self.agent_profiles(frames))
 
     def encode_layout(self, frames: Tensor) -> Tensor:
-        """frames [N, 2, H, W], uint8 or float -> layout codes [N, 2] in units of 16 px."""
-        return self.layout_encoder(marginals(frames[:, 1]))
+        """frames [N, C, H, W], uint8 or float -> layout codes [N, 2P] in code units."""
+        return self.layout_encoder(self.layout_profiles(frames))
 
     def encode_context(self, frames: Tensor) -> Tensor:
-        """frames [N, 2, H, W] -> what does not move [N, 4], for the predictor: layout code and the frame's far edge."""
-        return with_edges(self.encode_layout(frames), frames.shape[-1])
+        """frames [N, C, H, W] -> what does not move [N, 2P + 2], for the predictor: layout code and far edge."""
+        return with_edges(self.encode_layout(frames), frames.shape[-1], self.frame.unit)
 
     def unroll(self, code: Tensor, actions: Tensor, context: Tensor) -> Tensor:
-        """Recurrent unroll: code [B, 2] of the first frame, actions [B, T-1, 2] px, context [B, 4]
+        """Recurrent unroll: code [B, 2] of the first frame, actions [B, T-1, 2] px, context [B, 2P + 2]
         -> predicted codes [B, T, 2]; the first is the given one."""
         codes = [code]
         for action in actions.unbind(1):
@@ -74,7 +84,7 @@ class JEPA(nn.Module):
         return torch.stack(codes, dim=1)
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        """states [B, >=1, 2, H, W], of which only the first frame is used; actions [B, T-1, 2] px
+        """states [B, >=1, C, H, W], of which only the first frame is used; actions [B, T-1, 2] px
         -> representations [B, T, D] of every frame."""
         first = states[:, 0]
         codes = self.unroll(self.encode_agent(first), actions.float(), self.encode_context(first))

@@ -11,7 +11,9 @@ learned window looks like any other beyond it.
 import torch
 from torch import Tensor, nn
 
-GATE_INPUTS = 6
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
+
 OPEN_BIAS = 2.0
 WINDOW = 0.5
 """Code units: how far the gate sees when training starts."""
@@ -19,22 +21,28 @@ SEEN = 2.0
 """What the gate sees at the end of its window: Adam learns faster from inputs of this size than of size 1."""
 
 
+def gate_inputs(frame: Frame) -> int:
+    """Numbers that a gate sees: on each axis, the edge, and the move's end and start about each key point."""
+    return 2 + 4 * frame.key_points
+
+
 class GatedCell(nn.Module):
-    """Predicts the next agent code from this one, the action and the context: the layout's key point and the far edge
-    of the frame, whose near edge is at 0.
+    """Predicts the next agent code from this one, the action and the context: the layout's P key points and the far
+    edge of the frame, whose near edge is at 0.
 
     Args:
         widths: hidden widths of the gate's MLP.
     """
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], frame: Frame = DEFAULT.frame) -> None:
         super().__init__()
+        self.frame = frame
         self.hidden = nn.ModuleList(
-            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((GATE_INPUTS, *widths), widths, strict=False)
+            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((gate_inputs(frame), *widths), widths, strict=False)
         )
         self.out = nn.Linear(widths[-1], 1)
         self.log_gain = nn.Parameter(torch.zeros(()))
-        self.log_zoom = nn.Parameter(torch.zeros(3))  # of the edges, and of the key point along x and y
+        self.log_zoom = nn.Parameter(torch.zeros(1 + 2 * frame.key_points))  # edges; each key point along x, y
         self.action = nn.Parameter(torch.zeros(()))
         nn.init.constant_(self.out.bias, OPEN_BIAS)
 
@@ -43,33 +51,35 @@ class GatedCell(nn.Module):
         return [parameter for name, parameter in self.named_parameters() if name != "action"]
 
     def view(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
-        """What the gate sees of a move between codes [..., 2], context [..., 4] -> [..., 6] from -2 to 2.
+        """What the gate sees of a move between codes [..., 2], context [..., 2P + 2] -> [..., 2 + 4P] from -2 to 2.
 
         On each axis, in the direction of the move: how far its end is from the edge of the frame ahead of it, and how
-        far its end and its start have come from the key point. Along an axis without a move, the direction is away from
-        the key point, so that a mirror image is the mirror image there, too.
+        far its end and its start have come from each key point. Along an axis without a move, the direction is away
+        from the first key point, so that a mirror image is the mirror image there, too.
         """
-        key, edge = context[..., :2], context[..., 2:]
-        forward = torch.where(end == start, end - key, end - start) >= 0
+        keys = [context[..., 2 * i : 2 * i + 2] for i in range(self.frame.key_points)]
+        forward = torch.where(end == start, end - keys[0] if keys else 0 * end, end - start) >= 0
         ahead = torch.where(forward, 1.0, -1.0)
-        to_edge = torch.where(forward, edge - end, end)
+        to_edge = torch.where(forward, context[..., -2:] - end, end)
         zoom = self.log_zoom.exp() / WINDOW
-        distances = [to_edge * zoom[0], (end - key) * ahead * zoom[1:], (start - key) * ahead * zoom[1:]]
+        distances = [to_edge * zoom[0]]
+        for i, key in enumerate(keys):
+            distances += [(point - key) * ahead * zoom[2 * i + 1 : 2 * i + 3] for point in (end, start)]
         return SEEN * nn.functional.hardtanh(torch.cat(distances, dim=-1))
 
     def gate_logit(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
-        """start, end [..., 2] of a move, context [..., 4] -> logit [..., 1]."""
+        """start, end [..., 2] of a move, context [..., 2P + 2] -> logit [..., 1]."""
         seen = self.view(start, end, context)
         for layer in self.hidden:
             seen = torch.relu(layer(seen))
         return self.out(seen) * self.log_gain.exp()
 
     def propose(self, code: Tensor, action: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """code [..., 2], action [..., 2] px, context [..., 4] -> the free move [..., 2], the gate's logit [..., 1]."""
+        """code [..., 2], action [..., 2] px, context [..., 2P + 2] -> free move [..., 2], the gate's logit [..., 1]."""
         move = self.action * action
         return move, self.gate_logit(code, code + move, context)
 
     def forward(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., 2], action [..., 2] px, context [..., 4] -> next code [..., 2]."""
+        """code [..., 2], action [..., 2] px, context [..., 2P + 2] -> next code [..., 2]."""
         move, logit = self.propose(code, action, context)
         return code + torch.sigmoid(logit) * move

@@ -35,8 +35,7 @@ class BarlowTwins(nn.Module):
         prediction, twins = self.weights
         steps = zip(predicted[:, 1:].unbind(1), target[:, 1:].unbind(1), strict=True)
         agent = torch.stack([barlow_twins_loss(a, b, self.redundancy_weight) for a, b in steps]).mean()
-        return {
-            "prediction": prediction * (predicted - target).square().mean(),
-            "agent twins": twins * agent,
-            "layout twins": twins * barlow_twins_loss(layout, layout_twin, self.redundancy_weight),
-        }
+        terms = {"prediction": prediction * (predicted - target).square().mean(), "agent twins": twins * agent}
+        if layout.shape[1]:
+            terms["layout twins"] = twins * barlow_twins_loss(layout, layout_twin, self.redundancy_weight)
+        return terms

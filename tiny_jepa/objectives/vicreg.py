@@ -50,8 +50,10 @@ class VICReg(nn.Module):
         prediction, variance, covariance = self.weights
         # the time steps together weigh as much as the layout
         steps, share = target.unbind(1), 1 / target.shape[1]
-        spread = [variance_loss(z, self.target_std) * share for z in steps] + [variance_loss(layout, self.target_std)]
-        joint = [covariance_loss(z) * share for z in steps] + [covariance_loss(layout)]
+        still = [layout] if layout.shape[1] else []
+        spread = [variance_loss(z, self.target_std) * share for z in steps]
+        joint = [covariance_loss(z) * share for z in steps] + [covariance_loss(z) for z in still]
+        spread += [variance_loss(z, self.target_std) for z in still]
         return {
             "prediction": prediction * invariance_loss(predicted, target),
             "variance": variance * torch.stack(spread).sum(),

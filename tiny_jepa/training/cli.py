@@ -16,13 +16,14 @@ from tiny_jepa.budgets import Budget
 from tiny_jepa.data import Source, TrajectorySet, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import build, count_parameters, parameter_count
+from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import Architecture, with_tuples
-from tiny_jepa.training.config import TrainingConfig
-from tiny_jepa.training.loop import Trainer
+from tiny_jepa.models.size import build, count_parameters, parameter_count
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.options import parse_arguments, resolve_budget
 from tiny_jepa.training.picture import draw_run
 from tiny_jepa.training.run import Run, command_line, essential, free_name, read_config
+from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import save_weights
 
@@ -151,7 +152,5 @@ def install(run: Run) -> None:
     """Puts a run's weights in place as model_weights.pth; the earlier file is kept beside the run."""
     if ROOT_WEIGHTS.is_file():
         shutil.copy2(ROOT_WEIGHTS, run.folder / "previous_model_weights.pth")
-    temporary = ROOT_WEIGHTS.with_name(f".{ROOT_WEIGHTS.name}.new")
-    shutil.copy2(run.weights, temporary)
-    temporary.replace(ROOT_WEIGHTS)
+    write_atomically(ROOT_WEIGHTS, lambda temporary: shutil.copy2(run.weights, temporary))
     print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")

@@ -1,25 +1,15 @@
-"""Codes of many trajectories, computed once by the frozen encoders and kept in memory."""
-
-from typing import NamedTuple
+"""Encodes many trajectories: their codes are computed once by the frozen encoders and kept in memory."""
 
 import numpy as np
 import torch
 from einops import rearrange
-from torch import Tensor
 from tqdm import tqdm
 
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.worlds.codes import Codes
 
 CHUNK = 64  # trajectories encoded at once: small enough to stay in the cache
-
-
-class Codes(NamedTuple):
-    """agent [N, T, 2], actions [N, T-1, 2] px, contexts [N, 4]."""
-
-    agent: Tensor
-    actions: Tensor
-    contexts: Tensor
 
 
 @torch.no_grad()
@@ -29,7 +19,7 @@ def encode_trajectories(model: JEPA, dataset: TrajectorySet, indices: np.ndarray
     codes = Codes(
         agent=torch.empty(count, steps, 2, device=device),
         actions=torch.empty(count, steps - 1, 2, device=device),
-        contexts=torch.empty(count, 4, device=device),
+        contexts=torch.empty(count, model.frame.context_dim, device=device),
     )  # filled in place: small tensors kept between large ones that come and go would split the heap
     bar = tqdm(total=count, desc="encoding trajectories", unit="traj", leave=False, mininterval=0.5)
     for start in range(0, count, CHUNK):

@@ -4,54 +4,49 @@ wall and door are, and the predictor how far an action goes."""
 from typing import Any
 
 import numpy as np
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from tiny_jepa.data import TrajectorySet
-from tiny_jepa.models.encoder import UNIT, centroid, marginals, with_edges
-from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.models.encoder import centroid, with_edges
 from tiny_jepa.objectives import build_objective, concentration_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
-from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.training.phase import Phase
 from tiny_jepa.training.watch import Seen
 
 
-class Encode:
+class Encode(Phase):
     name = "encode"
 
-    def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
-        self.model, self.dataset, self.config, self.device = model, dataset, config, device
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        config, model = self.config, self.model
         self.steps, self.lr = config.encode_steps, config.encode_lr
-        self.objective = build_objective(
-            config.objective, model.agent_encoder, model.layout_encoder, UNIT, variance_weight=config.variance_weight
-        )
+        encoders, weight = (model.agent_encoder, model.layout_encoder), config.variance_weight
+        self.objective = build_objective(config.objective, *encoders, model.frame.unit, variance_weight=weight)
 
     def parameters(self) -> list[nn.Parameter]:
         model = self.model
         return [*model.agent_encoder.parameters(), *model.layout_encoder.parameters(), model.predictor.action]
 
-    def start(self, first: bool) -> None:
-        """Nothing is needed before the first step."""
-
     def terms(self, step: int, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
-        c, model = self.config, self.model
+        c, model, unit = self.config, self.model, self.model.frame.unit
         window = min(c.encode_frames, self.dataset.length)
         indices = np.sort(rng.integers(0, len(self.dataset), c.encode_batch))
         start = int(rng.integers(0, self.dataset.length - window + 1))
         states = self.dataset.frames(indices, start, start + window).to(self.device)
         actions = self.dataset.actions(indices)[:, start : start + window - 1].to(self.device)
 
-        agent_profiles = marginals(rearrange(states[:, :, 0], "b t h w -> (b t) h w"))
+        agent_profiles = model.agent_profiles(rearrange(states, "b t c h w -> (b t) c h w"))
         codes = rearrange(model.agent_encoder(agent_profiles), "(b t) d -> b t d", t=window)
-        layout_profiles = marginals(states[:, 0, 1])
+        layout_profiles = model.layout_profiles(states[:, 0])
         maps = model.layout_encoder.maps(layout_profiles)
-        layout = centroid(maps)
-        context = with_edges(layout.detach(), states.shape[-1])  # the gate at rest has nothing to teach it
+        layout = centroid(maps, unit)
+        context = with_edges(layout.detach(), states.shape[-1], unit)  # the gate at rest has nothing to teach it
         predicted = model.unroll(codes[:, 0], actions, context)
         shift = int(rng.integers(-TWIN_SHIFT, TWIN_SHIFT + 1))
         terms = self.objective.terms(EncodedStep(predicted, codes, layout, agent_profiles, layout_profiles, shift))
-        terms["concentration"] = c.concentration_weight * concentration_loss(maps, UNIT)
+        if model.frame.key_points:
+            terms["concentration"] = c.concentration_weight * concentration_loss(maps, unit)
         return terms, Seen(states.shape[0] * states.shape[1], codes.detach(), actions, context)
 
     def after_step(self) -> None:

@@ -2,29 +2,14 @@
 
 import argparse
 import difflib
-import inspect
-import re
 from dataclasses import fields, replace
 from pathlib import Path
 
-from tiny_jepa.budgets import Budget, find_budget, typed_value
+from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.budget import solve
 from tiny_jepa.models.jepa import Architecture
-from tiny_jepa.training.config import TrainingConfig
-
-MAX_KERNEL = 63
-"""Taps: about a frame's side."""
-
-
-def flag(key: str) -> str:
-    """The option of a key."""
-    return "--" + key.replace("_", "-")
-
-
-def key_comments(settings: type) -> dict[str, str]:
-    """The same-line comment of each field of a dataclass: its documentation."""
-    return dict(re.findall(r"^    (\w+): [^#\n]*?# (.*)$", inspect.getsource(settings), re.MULTILINE))
+from tiny_jepa.models.size import solve
+from tiny_jepa.settings import TrainingConfig, flag, key_comments, overridden
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -66,46 +51,10 @@ def resolve_budget(arguments: argparse.Namespace) -> Budget:
     """The budget with all keys from the command line in place; its widths are solved for unless they are given."""
     budget = find_budget(arguments.budget)
     training, model = (
-        {
-            field.name: typed_value(field, text, flag(field.name))
-            for field in fields(settings)
-            if (text := getattr(arguments, field.name)) is not None
-        }
-        for settings in (TrainingConfig, Architecture)
+        {field.name: text for field in fields(kind) if (text := getattr(arguments, field.name)) is not None}
+        for kind in (TrainingConfig, Architecture)
     )
-    architecture = replace(budget.architecture, **model)
+    architecture = overridden(budget.architecture, model, flag)
     if model and "gate_widths" not in model:
-        check_architecture(replace(architecture, gate_widths=(1, 1)))
         architecture = solve(budget.limit, architecture)
-    check_architecture(architecture)
-    return replace(budget, architecture=architecture, training=check(replace(budget.training, **training)))
-
-
-def check_architecture(a: Architecture) -> None:
-    """Raises a `UserError` for an architecture that cannot be built."""
-    for name in ("agent_kernel", "layout_kernel"):
-        value = getattr(a, name)
-        if not (1 <= value <= MAX_KERNEL and value % 2):
-            raise UserError(f"{flag(name)} must be an odd number from 1 to {MAX_KERNEL}, not {value}")
-    if not a.gate_widths or not all(type(width) is int and width > 0 for width in a.gate_widths):
-        raise UserError(f"--gate-widths takes whole numbers above 0, such as 24,24, not {a.gate_widths}")
-    if a.repr_dim != 0 and a.repr_dim < 4:
-        raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {a.repr_dim}")
-
-
-def check(config: TrainingConfig) -> TrainingConfig:
-    """Raises a `UserError` for settings that cannot be trained with."""
-    least = dict.fromkeys(("encode_batch", "encode_frames", "cached", "predict_batch"), 2)
-    least |= dict.fromkeys(("encode_steps", "predict_steps", "audition_steps", "auditions"), 1)
-    least |= dict.fromkeys(("variance_weight", "concentration_weight", "teacher_weight", "decision_weight", "seed"), 0)
-    for name, lowest in least.items():
-        if not getattr(config, name) >= lowest:
-            raise UserError(f"{flag(name)} must be at least {lowest}, not {getattr(config, name)}")
-    if config.seed >= 2**63:
-        raise UserError(f"--seed must be below 2**63, not {config.seed}")
-    for name in ("encode_lr", "predict_lr", "clip"):
-        if not getattr(config, name) > 0:
-            raise UserError(f"{flag(name)} must be above 0, not {getattr(config, name)}")
-    if not (config.teacher_weight or config.decision_weight):
-        raise UserError("--teacher-weight and --decision-weight are both 0: nothing would be predicted")
-    return config
+    return replace(budget, architecture=architecture, training=overridden(budget.training, training, flag))

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from tiny_jepa.evaluation.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
+from tiny_jepa.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
 
 ERRORS = {
     "still": ("no motion", MISSED),

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from tiny_jepa.data import TrajectorySet
+from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.training.codes import Codes, encode_trajectories
-from tiny_jepa.training.config import TrainingConfig
+from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
-from tiny_jepa.training.schedule import scheduled_lr
-from tiny_jepa.training.transitions import Strata, Transitions, fit_action, undecided
-from tiny_jepa.training.vary import Variation
+from tiny_jepa.training.phase import Phase, scheduled_lr
+from tiny_jepa.training.transitions import Strata, fit_action, undecided
 from tiny_jepa.training.watch import Seen
+from tiny_jepa.worlds.codes import Codes, Transitions
 
 EVEN_STEPS = 1_000
 REFRESH = 500
@@ -27,12 +27,14 @@ JUDGED = 65_536
 """Transitions that auditions are compared on."""
 
 
-class Predict:
+class Predict(Phase):
     name = "predict"
 
-    def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
-        self.model, self.dataset, self.config, self.device = model, dataset, config, device
-        self.steps, self.lr = config.predict_steps, config.predict_lr
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.steps, self.lr = self.config.predict_steps, self.config.predict_lr
+        if self.config.vary and self.world.vary is None:
+            raise UserError("this world does not say how transitions may be varied; leave out --vary")
         self.strata: Strata | None = None
 
     def parameters(self) -> list[nn.Parameter]:
@@ -44,7 +46,7 @@ class Predict:
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
         self.codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
         self.transitions = Transitions.of(self.codes)
-        self.variation = Variation.within(self.transitions) if c.vary else None
+        self.variation = self.world.vary(self.transitions) if c.vary and self.world.vary else None
         if first:
             fit_action(cell, self.transitions)
             if c.auditions > 1:
@@ -65,9 +67,6 @@ class Predict:
         terms = one_step_terms(cell, drawn, c, weights)
         some = Codes(*(part[:SHOWN] for part in self.codes))
         return terms, Seen(c.predict_batch, some.agent, some.actions, some.contexts)
-
-    def after_step(self) -> None:
-        """Nothing follows a step."""
 
     def state(self) -> dict[str, Any]:
         return {"undecided": self.strata.undecided if self.strata else None}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import torch
 from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget
 from tiny_jepa.errors import UserError
-from tiny_jepa.training.loop import Trainer
-from tiny_jepa.weights import write_atomically
+from tiny_jepa.files import write_atomically, write_text
+from tiny_jepa.training.trainer import Trainer
 
 FORMAT = 3  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
@@ -53,9 +54,7 @@ class Run:
             "numpy": np.__version__,
             "git": git_revision(),
         }
-        write_atomically(
-            self.folder / "config.json", lambda path: path.write_text(json.dumps(content, indent=1) + "\n")
-        )
+        write_text(self.folder / "config.json", json.dumps(content, indent=1) + "\n")
 
     def open_board(self, step: int) -> None:
         """Logs to TensorBoard too, where it is installed; what an earlier process wrote after `step` is dropped."""
@@ -87,10 +86,10 @@ class Run:
         self.seconds, self.saved_step = state["seconds"], trainer.step
         log = self.folder / "log.csv"
         if log.is_file():
-            with log.open(newline="") as file:
-                rows = list(csv.reader(file))
-            kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= trainer.step]
-            write_atomically(log, lambda path: _write_rows(path, kept))
+            head, *rows = log.read_bytes().splitlines(keepends=True) or [b""]
+            steps = [row.partition(b",")[0] for row in rows]
+            kept = [row for row, at in zip(rows, steps, strict=True) if at.isdigit() and int(at) <= trainer.step]
+            write_atomically(log, lambda path: path.write_bytes(b"".join([head, *kept])))
 
     def log(self, row: dict[str, Any]) -> None:
         """Appends a row to log.csv; every row has the columns of the first."""
@@ -113,11 +112,6 @@ class Run:
         now = time.monotonic()
         self.seconds += now - self._since
         self._since = now
-
-
-def _write_rows(path: Path, rows: list[list[str]]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -143,15 +137,11 @@ def free_name(root: Path, name: str) -> str:
 def git_revision() -> str | None:
     """Short hash of the checkout's commit, with `+` where files differ from it; None outside git."""
     try:
-        answers = [
-            subprocess.run(
-                ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
-            )
-            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        ]
+        ask = partial(subprocess.check_output, cwd=Path(__file__).parent, text=True, stderr=subprocess.DEVNULL)
+        revision, changes = ask(["git", "rev-parse", "--short", "HEAD"]), ask(["git", "status", "--porcelain", "-uno"])
     except (OSError, subprocess.SubprocessError):
         return None
-    return answers[0].stdout.strip() + ("+" if answers[1].stdout.strip() else "")
+    return revision.strip() + ("+" if changes.strip() else "")
 
 
 def command_line() -> str:

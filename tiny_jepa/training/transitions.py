@@ -6,15 +6,12 @@ stratified sample, in which each stratum's mean counts by its share of all trans
 methods and examples", 8.4).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
-from einops import rearrange, repeat
 from torch import Tensor
 
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.training.codes import Codes
+from tiny_jepa.worlds.codes import Transitions, was_made
 
 UNDECIDED = 4.0
 """Logits; beyond, a gate is open or shut to 2 %."""
@@ -22,31 +19,6 @@ SHARE = 0.75
 """Of a batch: undecided transitions."""
 CHUNK = 8_192
 """Transitions asked about at once: activations that stay in the cache."""
-
-
-class Transitions(NamedTuple):
-    """Codes before and after [N, 2], actions [N, 2] px, contexts [N, 4]."""
-
-    before: Tensor
-    after: Tensor
-    actions: Tensor
-    contexts: Tensor
-
-    @classmethod
-    def of(cls, codes: Codes) -> "Transitions":
-        """All transitions of trajectories."""
-        before, after, actions = (
-            rearrange(each, "n t d -> (n t) d") for each in (codes.agent[:, :-1], codes.agent[:, 1:], codes.actions)
-        )
-        return cls(before, after, actions, repeat(codes.contexts, "n d -> (n t) d", t=codes.actions.shape[1]))
-
-    def select(self, indices: Tensor) -> "Transitions":
-        return Transitions(*(part[indices] for part in self))
-
-
-def was_made(before: Tensor, after: Tensor, moves: Tensor) -> Tensor:
-    """Which moves [N, 2] took codes [N, 2] along, rather than leaving them where they were -> [N] bool."""
-    return (after - before).norm(dim=-1) > 0.5 * moves.norm(dim=-1)
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.encoder import UNIT
 from tiny_jepa.models.jepa import JEPA
 
 COLLAPSED_STD = 0.1
@@ -19,7 +18,7 @@ GRACE_STEPS = 200
 
 class Seen(NamedTuple):
     """What a step looked at: how many frames or transitions, agent codes [B, T, 2], actions [B, T-1, 2] px, contexts
-    [B, 4], of which the first two are the layout code."""
+    [B, K], all but the last two of them the layout code."""
 
     size: int
     codes: Tensor
@@ -46,7 +45,7 @@ class Watch:
     def look(self, model: JEPA, seen: Seen) -> dict[str, float]:
         """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors)."""
         agent = seen.codes.flatten(0, 1)
-        layout = seen.contexts[:, :2]
+        layout = seen.contexts[:, :-2]
         std = torch.cat([agent.std(dim=0), layout.std(dim=0)])
         before, after = seen.codes[:, :-1], seen.codes[:, 1:]
         contexts = seen.contexts[:, None].expand(-1, before.shape[1], -1)
@@ -55,7 +54,7 @@ class Watch:
             "still": before,
             "reckoned": before + model.predictor.action * seen.actions,
         }
-        errors = {name: float((guess - after).square().mean()) * UNIT**2 for name, guess in guesses.items()}
+        errors = {name: float((guess - after).square().mean()) * model.frame.unit**2 for name, guess in guesses.items()}
         names = ["std_x", "std_y", *(f"std_layout{i}" for i in range(layout.shape[1]))]
         return dict(zip(names, std.tolist(), strict=True)) | {"rank": effective_rank(agent)} | errors
 

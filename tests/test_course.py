@@ -1,0 +1,195 @@
+"""Stored results, the ranking, and the README that is made from them.
+
+1. A result is read back as it was written; anything else is refused in one sentence.
+2. Ranks become points as the table's footnote says.
+3. README.md and its picture agree with results/; so does metrics.txt with its own form.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tiny_jepa.course import report
+from tiny_jepa.course.metrics import Metrics, differing_losses, disagreements, read_metrics, write_metrics
+from tiny_jepa.course.ranking import Entry, our_entries, points, ranks, read_peers
+from tiny_jepa.course.report import results_table, score_table
+from tiny_jepa.errors import UserError
+from tiny_jepa.probing.results import Result, line, read_result, read_results, write_result
+from tiny_jepa.tables import markdown, number
+from tiny_jepa.worlds.two_rooms.sets import SETS_VERSION
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def result(**changes) -> Result:
+    settings = {
+        "model": "2k",
+        "kind": "trained",
+        "parameters": 1999,
+        "fingerprint": "abc",
+        "command": "python main.py",
+        "trained_by": "python train.py --budget 2k",
+        "trained_on": "procedural",
+        "data": "procedural",
+        "prober_data": "procedural",
+        "sets_version": 2,
+        "frames": "65 px float32",
+        "lift": True,
+        "seeds": [0, 1],
+        "losses": {
+            "normal": [0.05, 0.07],
+            "wall": [0.2, 0.2],
+            "wall_other": None,
+            "expert": [0.03, 0.05],
+            "long": [1, 2],
+        },
+    }
+    return Result(**{**settings, **changes})
+
+
+def entry(name: str, size: int | None, *losses: float | None, mark: str = "fair") -> Entry:
+    return Entry(name, size, dict(zip(("normal", "wall", "wall_other", "expert"), losses, strict=True)), mark)
+
+
+def test_results_are_read_back(tmp_path: Path):
+    write_result(tmp_path / "2k.json", result())
+    write_result(tmp_path / "1k.json", result(model="1k", parameters=999, lift=False))
+    assert read_result(tmp_path / "2k.json") == result()
+    assert [r.model for r in read_results(tmp_path)] == ["1k", "2k"]
+    write_result(tmp_path / "2k-seed1.json", result(fingerprint="def", losses={"normal": [0.09], "wall": [0.2]}))
+    write_result(tmp_path / "2k-at-64.json", result(frames="64 px uint8", data="procedural:size=64"))
+    small, other, both = read_results(tmp_path)
+    assert small.model == "1k" and other.frames == "64 px uint8" and both.losses["normal"] == [0.09, 0.05, 0.07]
+    assert len(both.seeds) == 4 and both.losses["wall_other"] is None
+    assert result().mean("normal") == pytest.approx(0.06) and result().std("wall") == 0
+    assert result().mean("wall_other") is None and result(losses={"normal": [1.0]}).std("normal") is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}', '{"format": 9, "model": "2k"}'])
+def test_other_files_are_no_results(tmp_path: Path, content: str):
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(UserError, match=r"r\.json"):
+        read_result(tmp_path / "r.json")
+
+
+def test_lines_as_the_course_prints_them():
+    assert line("normal", [0.05]) == "normal loss: 0.0500"
+    assert line("wall_other", None) == "wall_other loss: not available"
+    assert line("long", [1.0, 2.0]) == "long loss: 1.5000 ± 0.7071 (2 seeds) (ours)"
+
+
+def test_ranks_and_points_by_hand():
+    field = [entry("big", 9000, 1.0, 1.0, 1.0, 1.0), entry("small", 100, 2.0, 2.0, None, 2.0)]
+    ours = entry("ours", 500, 1.0, 3.0, 0.5, 0.5, mark="ours")
+    # ties go to fewer parameters; what has no figure comes last
+    assert ranks(ours, field) == {"normal": 1, "wall": 3, "wall_other": 1, "expert": 1, "parameters": 2}
+    assert points(ours, field) == pytest.approx(1 + 0 + 1 + 1 + 0.25 * 0.5)
+    assert ranks(field[1], field) == {"normal": 2, "wall": 2, "wall_other": None, "expert": 2, "parameters": 1}
+    assert points(field[1], field) == pytest.approx(0.25)
+    assert points(entry("alone", 1, 1.0, 1.0, 1.0, 1.0), []) == 0
+
+
+def test_our_rows_do_not_push_each_other():
+    peers = [entry("p", 1000, 1.0, 1.0, 1.0, 1.0)]
+    ours = our_entries(
+        [result(), result(model="500", parameters=455), result(lift=False), result(frames="64 px uint8")]
+    )
+    assert len(ours) == 2  # the bare code and other frames are reported, not ranked
+    tables = [score_table(rows, peers) for rows in (ours[:1], ours)]
+    rows = [[line.split() for line in table.splitlines() if "tiny_jepa 2k" in line] for table in tables]
+    assert rows[0] == rows[1] and len(rows[0]) == 1
+
+
+def test_peers_have_sources_and_marks():
+    peers = read_peers()
+    assert len(peers) == 18 and all(peer.source for peer in peers)
+    assert {peer.mark for peer in peers} == {"fair", "unchecked", "one-step"}
+    fair = [peer for peer in peers if peer.mark == "fair"]
+    best = {name: min(v for peer in fair if (v := peer.losses[name]) is not None) for name in fair[0].losses}
+    assert best == {"normal": 0.325, "wall": 0.742, "wall_other": 2.80, "expert": 1.23}
+
+
+def test_numbers():
+    assert [number(v) for v in (None, 265.6, 24.71, 2.5, 0.325, 0.0593)] == [
+        "–",
+        "266",
+        "24.7",
+        "2.50",
+        "0.325",
+        "0.0593",
+    ]
+    assert number(0.0593, 0.00042) == "0.0593 ± 0.0004"
+    assert markdown(["a", "b"], [["x", "1"]]) == "| a | b |\n|---|--:|\n| x | 1 |"
+
+
+def test_score_prints_and_draws(tmp_path: Path, capsys):
+    pytest.importorskip("matplotlib")
+    write_result(tmp_path / "2k.json", result())
+    write_result(tmp_path / "dr.json", result(model="dead reckoning", kind="dead-reckoning", parameters=0))
+    report.score(["--results", str(tmp_path), "--picture", str(tmp_path / "p.png")])
+    out = capsys.readouterr().out
+    assert "tiny_jepa 2k" in out and "reference" in out and "measured on the course's own data" in out
+    assert (tmp_path / "p.png").stat().st_size > 10_000
+    with pytest.raises(UserError, match="no results folder"):
+        report.score(["--results", str(tmp_path / "none")])
+
+
+def test_the_readme_is_written_between_its_marks(tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    write_result(tmp_path / report.RECORDS / "2k.json", result())
+    (tmp_path / "README.md").write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.readme(["--root", str(tmp_path)])
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "**2k**" in text
+    assert text == report.replaced(text, report.section(tmp_path / report.RECORDS), tmp_path / "README.md")
+    assert (tmp_path / report.PICTURE).is_file()
+    (tmp_path / "README.md").write_text("no marks\n")
+    with pytest.raises(UserError, match="no place for the results"):
+        report.readme(["--root", str(tmp_path)])
+
+
+def test_readme_and_stored_results_agree():
+    """The test that fails when somebody edits a figure by hand, or stores a result and forgets the README."""
+    text = (ROOT / "README.md").read_text() if (ROOT / "README.md").is_file() else ""
+    if report.BEGIN not in text:
+        pytest.skip("README.md has no marks for the results yet")
+    inner = text.partition(report.BEGIN)[2].partition(report.END)[0].removeprefix("\n")
+    assert inner == report.section(ROOT / report.RECORDS), "run: python -m tiny_jepa readme"
+    image = pytest.importorskip("PIL.Image").open(ROOT / report.PICTURE)
+    assert image.text["Description"] == report.digest(ROOT / report.RECORDS), "run: python -m tiny_jepa readme"
+
+
+def test_stored_results_are_all_readable():
+    for stored in read_results(ROOT / report.RECORDS):
+        assert stored.losses and stored.sets_version == SETS_VERSION
+        assert len(stored.seeds) == len(next(v for v in stored.losses.values() if v))
+
+
+def test_metrics_file(tmp_path: Path):
+    metrics = Metrics({"normal": 0.05, "wall": 0.2, "wall_other": None, "expert": 0.03}, 1999, "python train.py")
+    write_metrics(tmp_path / "metrics.txt", metrics)
+    assert (tmp_path / "metrics.txt").read_text() == (
+        "probe_normal val loss: 0.0500\nprobe_wall val loss: 0.2000\nprobe_wall_other val loss: not available\n"
+        "probe_expert val loss: 0.0300\n1999\npython train.py\n"
+    )
+    assert read_metrics(tmp_path / "metrics.txt") == metrics
+    assert disagreements(metrics, 1999, "python train.py") == []
+    assert len(disagreements(metrics, 5, "make")) == 2
+    nan = Metrics({**metrics.losses, "wall": float("nan")}, 1999, "python train.py")
+    assert differing_losses(metrics, metrics) == [] and "wall is 0.2000" in differing_losses(metrics, nan)[0]
+    assert (
+        "wall_other is not available"
+        in differing_losses(metrics, Metrics(dict.fromkeys(metrics.losses, 0.05), 1, ""))[1]
+    )
+
+
+def test_results_table_says_what_was_measured_where():
+    other = result(frames="64 px uint8", losses={"normal": [0.02], "wall": [0.1]})
+    shown = [result(), other, result(lift=False), result(kind="untrained", model="untrained 2k")]
+    rows = results_table(shown, read_peers()).splitlines()
+    assert "**2k**" in rows[2] and "0.0200 / 0.0600" in rows[2] and "without the lift" in rows[3]
+    assert "untrained" in rows[4] and "best published" in rows[5] and "0.325" in rows[5]
+    assert json.dumps(result().to_json())  # plain values only

@@ -1,0 +1,234 @@
+"""A submission that cannot fail.
+
+1. A good one is written in the course's form and proven.
+2. Each way to spoil one is refused with its own reason, and no zip is left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiny_jepa.course.metrics import Metrics, read_metrics, write_metrics
+from tiny_jepa.course.submit import main as submit
+from tiny_jepa.errors import UserError
+from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.weights import read_weights, save_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = "python train.py --budget 2k"
+LOSSES = {"normal": 0.05, "wall": 0.2, "wall_other": None, "expert": 0.03}
+MAIN = """
+for name, loss in (("normal", "0.0501"), ("wall", "0.2"), ("wall_other", "not available"), ("expert", "0.03")):
+    print(f"{name} loss: {loss}")
+"""
+TRAIN = """
+import time
+for step in (0, 3):
+    print(f"  {step}/100 [00:00", flush=True)
+time.sleep(60)
+"""
+
+
+def write(root: Path, **changes) -> None:
+    """Weights with metadata as train.py writes them, but for `changes`; None leaves a key out."""
+    torch.manual_seed(0)
+    model = JEPA(Architecture())
+    count = sum(p.numel() for p in model.parameters())
+    metadata = {
+        "budget": "2k",
+        "budget_limit": 2000,
+        "parameters": count,
+        "command": COMMAND,
+        "data": "/scratch/DL24FA",
+        "data_kind": "folder",
+        "sets_read": ["train"],
+        **changes,
+    }
+    save_weights(root / "model_weights.pth", model, {k: v for k, v in metadata.items() if v is not None})
+    write_metrics(root / "metrics.txt", Metrics(LOSSES, count, COMMAND))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small project of the right form: stubs for the scripts, real weights and metrics."""
+    root = tmp_path / "project"
+    for folder in ("tiny_jepa/models", "budgets", "docs"):
+        (root / folder).mkdir(parents=True)
+    for name in (
+        "tiny_jepa/__init__.py",
+        "tiny_jepa/models/jepa.py",
+        "budgets/2k.ini",
+        "evaluator.py",
+        "count_params.py",
+    ):
+        (root / name).write_text("'''code'''\n")
+    (root / "main.py").write_text(MAIN)
+    (root / "train.py").write_text(TRAIN)
+    (root / "README.md").write_text("read me\n")
+    (root / "requirements.txt").write_text("torch>=2.4,<=2.13.0\nnumpy\n")
+    (root / "tiny_jepa" / "junk.bin").write_text("not needed")
+    write(root)
+    return root
+
+
+def run(root: Path, *more: str, team: str = "Two Rooms", netids: tuple[str, ...] = ("ab1234", "cde56")) -> Path:
+    out = root.parent / "out.zip"
+    members = ["--netids", *netids] if netids else []
+    submit(["--team", team, *members, "--root", str(root), "--out", str(out), "--no-install", *more])
+    return out
+
+
+def test_a_good_submission(project: Path, capsys):
+    archive = zipfile.ZipFile(run(project))
+    names = archive.namelist()
+    assert all(name.startswith("DL_Final_Proj/") for name in names)
+    top = {name.removeprefix("DL_Final_Proj/").split("/")[0] for name in names}
+    assert top == {
+        *("main.py", "evaluator.py", "train.py", "count_params.py", "model_weights.pth", "requirements.txt"),
+        *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa", "budgets"),
+    }
+    assert not any(name.endswith(".bin") for name in names)
+    assert archive.read("DL_Final_Proj/requirements.txt") == b"torch>=2.4\nnumpy\n"
+    assert (
+        zipfile.ZipFile(project.parent / "out.zip").read("DL_Final_Proj/team_name.txt") == b"Two Rooms\nab1234 cde56\n"
+    )
+    assert "reached step 3" in capsys.readouterr().out
+
+
+def test_a_budget_may_be_written_as_a_number(project: Path):
+    write(project, command="python train.py --budget 2000")
+    other_metrics(project, command="python train.py --budget 2000")
+    assert run(project).is_file()
+
+
+def test_an_interpreter_is_found_from_where_it_was_named(project: Path, monkeypatch):
+    (project.parent / "bin").mkdir()
+    (project.parent / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(project.parent)
+    asked = []
+    monkeypatch.setattr("tiny_jepa.course.submit.prove", lambda _, python, *more: asked.append(python) or [])
+    arguments = ["--team", "Two Rooms", "--netids", "ab1234", "--root", "project", "--out", "out.zip"]
+    submit([*arguments, "--python", "bin/python"])
+    assert asked == [str(project.parent / "bin" / "python")]
+
+
+def other_metrics(root: Path, **changes) -> None:
+    write_metrics(root / "metrics.txt", Metrics(**{**read_metrics(root / "metrics.txt").__dict__, **changes}))
+
+
+SPOILED = {
+    "a script is missing": (lambda p: (p / "evaluator.py").unlink(), "evaluator.py is missing"),
+    "the weights are missing": (lambda p: (p / "model_weights.pth").unlink(), "model_weights.pth is missing"),
+    "metrics are missing": (lambda p: (p / "metrics.txt").unlink(), "metrics.txt is missing"),
+    "the package is missing": (lambda p: shutil.rmtree(p / "tiny_jepa"), "folder tiny_jepa/ is missing"),
+    "requirements are empty": (lambda p: (p / "requirements.txt").write_text(""), "requirements.txt is empty"),
+    "requirements lack torch": (lambda p: (p / "requirements.txt").write_text("numpy\n"), "does not name torch"),
+    "the weights are corrupt": (lambda p: (p / "model_weights.pth").write_bytes(b"x" * 99), "not a readable weights"),
+    "trained on generated data": (
+        lambda p: write(p, data_kind="procedural", data="procedural"),
+        "not on the course's train folder",
+    ),
+    "trained on a probing set": (
+        lambda p: write(p, sets_read=["train", "probe_normal/train"]),
+        "training read probe_normal/train",
+    ),
+    "trained with a label": (lambda p: write(p, sets_read=["train", "train/locations"]), "no label"),
+    "nobody knows on what": (lambda p: write(p, sets_read=None), "do not say which sets"),
+    "over the budget": (lambda p: write(p, budget_limit=300), "over the limit of 300"),
+    "another count in the metadata": (lambda p: write(p, parameters=7), "their metadata say 7"),
+    "another budget in the command": (
+        lambda p: write(p, budget="100k", budget_limit=100_000),
+        "names the budget 2k, the weights are of budget 100k",
+    ),
+    "metrics of another count": (lambda p: other_metrics(p, parameters=12), "it says 12 parameters"),
+    "metrics of another training": (
+        lambda p: other_metrics(p, command="python train.py --budget 2k --seed 9"),
+        "belongs to other weights",
+    ),
+    "metrics without the first loss": (
+        lambda p: other_metrics(p, losses={**LOSSES, "normal": None}),
+        "'not available' for probe_normal",
+    ),
+    "metrics cut off": (lambda p: (p / "metrics.txt").write_text("probe_normal val loss: 1\n"), "instead of 6"),
+    "metrics of another form": (
+        lambda p: (p / "metrics.txt").write_text((p / "metrics.txt").read_text().replace("0.0500", "good")),
+        "should read 'probe_normal val loss: X'",
+    ),
+    "a command that trains nothing": (
+        lambda p: (write(p, command="make"), other_metrics(p, command="make")),
+        "does not start with python train.py",
+    ),
+    "losses that nobody gets": (
+        lambda p: other_metrics(p, losses={**LOSSES, "wall": 0.02}),
+        "wall is 0.0200 there, 0.2000 measured",
+    ),
+    "grading fails": (lambda p: (p / "main.py").write_text("raise SystemExit('no luck')"), "no luck"),
+    "grading prints nothing": (lambda p: (p / "main.py").write_text(""), "main.py is empty"),
+    "training fails": (lambda p: (p / "train.py").write_text("print('no data')"), "made no progress: no data"),
+}
+
+
+@pytest.mark.parametrize("spoil, reason", SPOILED.values(), ids=SPOILED.keys())
+def test_a_spoiled_submission_is_refused(project: Path, spoil, reason: str):
+    spoil(project)
+    with pytest.raises(UserError, match=reason):
+        run(project)
+    assert not (project.parent / "out.zip").exists()
+
+
+@pytest.mark.parametrize("team", ["TEAM NAME", "team_name", " ", "Your team"])
+def test_a_placeholder_is_refused(project: Path, team: str):
+    with pytest.raises(UserError, match="placeholder"):
+        run(project, team=team)
+
+
+@pytest.mark.parametrize("netids, reason", [((), "no member"), (("Ab12",), "no NetID"), (("ab1", "ab1"), "twice")])
+def test_members_are_checked(project: Path, netids, reason: str):
+    with pytest.raises(UserError, match=reason):
+        run(project, netids=netids)
+
+
+def test_generated_data_needs_a_word(project: Path):
+    write(project, data_kind="procedural", data="procedural")
+    assert run(project, "--allow-generated").is_file()
+
+
+def test_as_a_command(project: Path):
+    """The verb's exit status, and a reason in one line."""
+    (project / "main.py").unlink()
+    command = [
+        sys.executable,
+        "-m",
+        "tiny_jepa",
+        "submit",
+        "--team",
+        "Two Rooms",
+        "--netids",
+        "ab1",
+        "--root",
+        str(project),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "main.py is missing" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_real_thing(tmp_path: Path):
+    """The committed weights, a new virtual environment, an install, a grading and a start of training."""
+    if not (ROOT / "model_weights.pth").is_file() or not (ROOT / "metrics.txt").is_file():
+        pytest.skip("no trained weights or no metrics.txt in the root")
+    out = tmp_path / "out.zip"
+    generated = read_weights(ROOT / "model_weights.pth")[1].get("data_kind") == "procedural"
+    submit(
+        ["--team", "Two Rooms", "--netids", "ab1234", "--root", str(ROOT), "--out", str(out)]
+        + (["--allow-generated", "--data", "procedural"] if generated else [])
+    )
+    assert out.is_file()

@@ -1,0 +1,80 @@
+"""Deeper looks: layouts are read from pixels, errors land in the right bins and cells, and the verb draws them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tiny_jepa.data import ProceduralSet, SetRecipe, Source
+from tiny_jepa.looks import command as look
+from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples, layout_channels, layouts_of, read_out_all
+from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.weights import save_weights
+from tiny_jepa.worlds.two_rooms import Geometry
+
+SMALL = {
+    "probe_normal/train": SetRecipe("explore", 320),
+    "probe_normal/val": SetRecipe("explore", 64),
+    "probe_wall/val": SetRecipe("wall", 64),
+    "probe_expert/train": SetRecipe("expert", 128, steps=40),
+    "probe_expert/val": SetRecipe("expert", 64, steps=40),
+}
+
+
+class SmallSource(Source):
+    """The simulator, with few trajectories and without some sets."""
+
+    def find(self, name):
+        return ProceduralSet(name, SMALL[name], Geometry(size=self.image_size)) if name in SMALL else None
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_layouts_are_read_from_pixels(size: int):
+    drawn = ProceduralSet("any", SetRecipe("explore", 500), Geometry(size=size))
+    assert np.array_equal(layouts_of(layout_channels(drawn, 500)), drawn.trajectories.layouts)
+
+
+def test_reckoned_paths_are_the_simulators_free_moves():
+    sets = read_out_all(JEPA(Architecture()).eval(), SmallSource(), SmallSource(), "cpu")
+    assert set(sets) == {"normal", "wall", "expert"}
+    wall = SmallSource().find("probe_wall/val").trajectories
+    free = wall.locations[:, :1] + np.concatenate([np.zeros((64, 1, 2)), wall.actions.cumsum(1)], axis=1)
+    assert np.abs(sets["wall"].reckoned - free).max() < 0.1  # the start is read from uint8 pixels
+    assert sets["expert"].errors(reckoned=True).max() < 0.01
+    assert np.array_equal(sets["wall"].true, wall.locations)
+    chosen = examples(sets, 3)
+    assert [name for name, _, _ in chosen] == ["normal"] * 3 + ["wall"] * 3
+    assert [name for name, _, _ in examples({"expert": sets["expert"]}, 3)] == ["expert"] * 3
+
+
+def test_bins_and_cells():
+    values, errors = np.array([0.5, 0.7, 1.5]), np.array([1.0, 3.0, 5.0])
+    assert binned(values, errors, np.array([0, 1, 2, 3]))[:2].tolist() == [2.0, 5.0]
+    assert np.isnan(binned(values, errors, np.array([0, 1, 2, 3]))[2])
+    cells = error_map(np.array([[0.5, 1.5], [0.6, 1.6], [1.5, 0.5]]), errors, np.array([0, 1, 2]))
+    assert cells[1, 0] == 2.0 and cells[0, 1] == 5.0 and np.isnan(cells[0, 0])
+
+
+def test_the_tail_table_says_what_the_worst_ten_trajectories_make():
+    true = np.zeros((20, 3, 2))
+    predicted = true.copy()
+    predicted[:2] = 3.0  # two of twenty are 9 px² off, the rest 0.01
+    predicted[2:] = 0.1
+    read = ReadOut(predicted, true, true, np.zeros((20, 2)), np.zeros((20, 4, 4)))
+    line = look.tail_table({"normal": read}).splitlines()[-1]
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == ["normal", "0.909", "0.0100", "2 of 20", "99%", "0.0100"]
+
+
+def test_the_verb_draws_everything(tmp_path: Path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    torch.manual_seed(0)
+    save_weights(tmp_path / "w.pth", JEPA(Architecture()), {"budget": "2k"})
+    monkeypatch.setattr(look, "open_source", lambda data: SmallSource())
+    look.main(["--weights", str(tmp_path / "w.pth"), "--out", str(tmp_path / "looks")])
+    names = {"over_time.png", "near_wall.png", "maps.png", "encoders.png", "rollouts.png", "rollouts.gif"}
+    assert {path.name for path in (tmp_path / "looks").iterdir()} == names
+    printed = capsys.readouterr().out
+    assert "| wall " in printed and "door row" in printed and "last, dead reckoning" in printed

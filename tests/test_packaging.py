@@ -1,0 +1,57 @@
+"""Wheel and source distribution: what is built is whole, installs into an empty environment, and can be tested."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_every_folder_is_packaged_and_nothing_is_capped():
+    text = (ROOT / "pyproject.toml").read_text()
+    folders = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in ROOT.glob("tiny_jepa/**/__init__.py")
+    }
+    listed = set(re.findall(r'"(tiny_jepa[a-z_.]*)",', text)) - {"tiny_jepa.presets"}
+    assert listed == folders
+    assert '"torch>=2.4"' in text and "<=" not in text
+    assert "torch>=2.4,<=" in (ROOT / "requirements.txt").read_text()  # the tested set
+
+
+def run(*command, cwd, **environment):
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, env=kept | environment)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_wheel_and_source_distribution(tmp_path):
+    if importlib.util.find_spec("build") is None:
+        pytest.skip("needs build")
+    ignored = shutil.ignore_patterns(".git", ".venv", "runs", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
+    copy, dist = shutil.copytree(ROOT, tmp_path / "copy", ignore=ignored), tmp_path / "dist"
+    run(sys.executable, "-m", "build", "--outdir", dist, copy, cwd=tmp_path)
+    (wheel,), (source,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+
+    run(sys.executable, "-m", "venv", "empty", cwd=tmp_path)
+    inside = tmp_path / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    run(inside, "-m", "pip", "install", "-q", wheel, "-c", ROOT / "requirements.txt", cwd=tmp_path)
+    says = "import tiny_jepa; print(tiny_jepa.list_budgets(), tiny_jepa.build_model('2k').repr_dim, tiny_jepa.__file__)"
+    out = run(inside, "-c", says, cwd=tmp_path)
+    assert "'2k'" in out and "512" in out and str(tmp_path) in out
+    assert "rank the stored results" in run(inside, "-m", "tiny_jepa", "--help", cwd=tmp_path)
+
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path)
+    (unpacked,) = tmp_path.glob("tiny_jepa-*")
+    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+    run(*command, "--collect-only", cwd=unpacked, PYTHONPATH=str(unpacked))
+    run(*command, "tests/test_rooms.py", "tests/test_configuration.py", cwd=unpacked, PYTHONPATH=str(unpacked))

@@ -1,0 +1,165 @@
+"""The dynamics, against a slow scalar reference written from the rules and nothing else.
+
+1. 170,000 random and 43,000 grid transitions at walls, jambs, corners and borders agree, those that start inside the
+   wall too; on the grid every coordinate is a multiple of 1/4 px and the reference computes in fractions, so equality
+   at planes is met and exact.
+2. Hand-worked collisions come out as worked.
+3. Whatever the moves from outside the wall: never in it, never through it but by the door, blocked means exactly still.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiny_jepa.worlds.two_rooms import Geometry, step
+
+
+def reference_step(size, x, y, ax, ay, wall, door):
+    """One move by the rules: borders block on touch, faces pass where |y - door| <= 4, jambs block outwards."""
+    nx, ny = x + ax, y + ay
+    if nx <= 4 or ny <= 4 or nx >= size - 5 or ny >= size - 5:
+        return x, y, True
+    for face in (wall - 1, wall + 1):
+        if nx != x and min(x, nx) <= face <= max(x, nx):
+            y_there = y + (ny - y) * ((face - x) / (nx - x))
+            if abs(y_there - door) > 4:
+                return x, y, True
+    for jamb, leaves in ((door - 4, ny < door - 4 <= y), (door + 4, y <= door + 4 < ny)):
+        if leaves and wall - 1 < x + (nx - x) * ((jamb - y) / (ny - y)) < wall + 1:
+            return x, y, True
+    return nx, ny, False
+
+
+def in_wall(world, x, y, layouts):
+    return (np.abs(x - layouts[:, 0]) < world.wall_half) & (np.abs(y - layouts[:, 1]) > world.door_half)
+
+
+def near_obstacles(world, count, rng):
+    """Locations within 3 px of a face, a jamb, a corner of the door, a border or a corner of the room."""
+    layouts = np.stack([rng.integers(20, world.size - 20, count), rng.integers(10, world.size - 10, count)], axis=1)
+    spot, sign = rng.integers(0, 5, count), rng.choice([-1, 1], (2, count))
+    low, high = world.border, world.far_border
+    anywhere = rng.uniform(low, high, (2, count))
+    face, jamb = layouts[:, 0] + sign[0], layouts[:, 1] + 4 * sign[1]
+    edge = np.where(sign > 0, high, low)
+    x = np.choose(spot, [face, layouts[:, 0], face, edge[0], edge[0]]) + rng.uniform(-3, 3, count)
+    y = np.choose(spot, [anywhere[1], jamb, jamb, anywhere[1], edge[1]]) + rng.uniform(-3, 3, count)
+    actions = rng.uniform(-2, 2, (count, 2))
+    actions[rng.random((count, 2)) < 0.1] = 0
+    return np.stack([x, y], axis=1), actions, layouts
+
+
+def between_borders(world, locations):
+    return (locations > world.border).all(1) & (locations < world.far_border).all(1)
+
+
+def allowed(world, locations, layouts):
+    return between_borders(world, locations) & ~in_wall(world, *locations.T, layouts)
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_random_transitions_agree_with_the_reference(size):
+    world = Geometry(size=size)
+    locations, actions, layouts = near_obstacles(world, 120_000, np.random.default_rng(size))
+    keep = between_borders(world, locations)
+    locations, actions, layouts = locations[keep], actions[keep], layouts[keep]
+    assert len(locations) > 85_000  # the two sizes together: 170,000
+    ends, blocked = step(world, locations, actions, layouts)
+    rows = zip(locations.tolist(), actions.tolist(), layouts.tolist(), strict=True)
+    expected = np.array([reference_step(size, *location, *action, *layout) for location, action, layout in rows])
+    np.testing.assert_allclose(ends, expected[:, :2], atol=1e-5, rtol=0)
+    np.testing.assert_array_equal(blocked, expected[:, 2].astype(bool))
+    inside = in_wall(world, *locations.T, layouts)
+    for starts in (inside, ~inside):
+        assert (starts & blocked).sum() > 5000 and (starts & ~blocked).sum() > 5000
+
+
+def test_transitions_on_a_grid_agree_to_the_comparison_sign():
+    world = Geometry()
+    locations, actions, layouts = near_obstacles(world, 60_000, np.random.default_rng(1))
+    locations, actions = np.rint(locations * 4) / 4, np.rint(actions * 4) / 4
+    keep = between_borders(world, locations)
+    locations, actions, layouts = locations[keep], actions[keep], layouts[keep]
+    assert len(locations) > 43_000 and in_wall(world, *locations.T, layouts).sum() > 6000
+    _, blocked = step(world, locations, actions, layouts)
+    for i, row in enumerate(np.concatenate([locations, actions, layouts], axis=1).tolist()):
+        assert blocked[i] == reference_step(64, *map(Fraction, row))[2], (row, blocked[i])
+    on_face = np.abs(locations[:, 0] + actions[:, 0] - layouts[:, 0]) == 1
+    assert on_face.sum() > 1000  # such moves end exactly on a plane
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "ax", "ay", "blocked"),
+    [
+        (27.0, 20.0, 1.5, 0.0, False),  # in the open, short of the face at 29
+        (28.0, 20.0, 1.5, 0.0, True),  # into the wall
+        (28.5, 32.0, 1.5, 0.0, False),  # into the door
+        (28.5, 32.0, 5.0, 0.0, False),  # through the door at one go
+        (28.5, 20.0, 5.0, 0.0, True),  # through the wall at one go
+        (28.5, 36.0, 1.0, 0.0, False),  # along the jamb: |y - d| = 4 passes
+        (28.5, 36.001, 1.0, 0.0, True),
+        (28.5, 35.5, 1.0, 1.0, False),  # reaches the face at y = 36 exactly, the corner
+        (28.5, 35.6, 1.0, 1.0, True),  # reaches the face just beyond the corner
+        (30.0, 35.5, 0.0, 0.5, False),  # to the jamb, not beyond it
+        (30.0, 35.5, 0.0, 0.6, True),  # over the jamb
+        (30.0, 36.0, 0.0, -0.5, False),  # from the jamb back into the door
+        (30.8, 35.9, 1.0, 1.0, True),  # out of the door over its corner
+        (30.8, 35.5, 1.0, 1.0, False),  # out of the door, the corner passed by
+        (30.0, 35.0, 6.0, 8.0, True),  # far, but over the jamb at once
+        (26.0, 26.0, 4.0, 11.0, True),  # in through the door and out by the far jamb
+        (28.9, 35.5, 0.0, 2.0, False),  # past the door, outside it
+        (5.0, 20.0, -1.0, 0.0, True),  # touches the border at 4
+        (5.0, 20.0, -0.99, 0.0, False),
+        (58.0, 58.0, 0.5, 1.0, True),  # touches the border at 59: neither coordinate moves
+        (30.0, 32.0, 0.0, 0.0, False),  # no move
+        (30.0, 20.0, 0.5, 1.5, False),  # inside the wall, where nothing stops the agent
+        (30.0, 20.0, 1.0, 0.0, True),  # from inside the wall, touches its face
+        (30.0, 27.5, 0.0, 1.0, False),  # from inside the wall into the door: over the jamb inwards
+        (30.5, 27.5, 2.0, 4.0, False),  # from inside the wall over the jamb, and out through the door
+        (30.5, 27.5, 2.0, 0.5, True),  # from inside the wall, reaches the face before the jamb
+    ],
+)
+def test_hand_worked_moves(x, y, ax, ay, blocked):
+    location, action, layout = np.array([[x, y]]), np.array([[ax, ay]]), np.array([[30, 32]])
+    end, stopped = step(Geometry(), location, action, layout)
+    assert stopped[0] == blocked
+    np.testing.assert_array_equal(end, location if blocked else location + action)
+
+
+WORLDS = st.builds(Geometry, size=st.integers(60, 72), wall_half=st.integers(1, 2), door_half=st.integers(2, 6))
+
+
+@settings(max_examples=150, deadline=None)
+@given(WORLDS, st.integers(0, 2**32 - 1), st.sampled_from([0.5, 1.8, 10.0, 60.0]))
+def test_walks_keep_the_rules(world, seed, reach):
+    rng = np.random.default_rng(seed)
+    layouts = np.stack([rng.choice(world.wall_columns, 64), rng.choice(world.door_rows, 64)], axis=1)
+    here = rng.uniform(world.border, world.far_border, (64, 2))
+    here[:32] = np.clip(layouts[:32] + rng.uniform(-4, 4, (32, 2)), world.border + 0.01, world.far_border - 0.01)
+    keep = allowed(world, here, layouts)
+    here, layouts = here[keep], layouts[keep]
+    for _ in range(20):
+        actions = rng.uniform(-reach, reach, here.shape)
+        ends, blocked = step(world, here, actions, layouts)
+        assert allowed(world, ends, layouts).all()
+        np.testing.assert_array_equal(ends, np.where(blocked[:, None], here, here + actions))
+        crossed = (here[:, 0] > layouts[:, 0]) != (ends[:, 0] > layouts[:, 0])
+        (x, y), (nx, ny) = here[crossed].T, ends[crossed].T
+        y_there = y + (ny - y) * (layouts[crossed, 0] - x) / (nx - x)
+        assert (np.abs(y_there - layouts[crossed, 1]) <= world.door_half + 1e-9).all()
+        here = ends
+
+
+def test_agents_do_not_influence_each_other():
+    world = Geometry()
+    locations, actions, layouts = near_obstacles(world, 500, np.random.default_rng(2))
+    ends, blocked = step(world, locations, actions, layouts)
+    for i in range(0, 500, 7):
+        one, stopped = step(world, locations[i : i + 1], actions[i : i + 1], layouts[i : i + 1])
+        np.testing.assert_array_equal(one[0], ends[i])
+        assert stopped[0] == blocked[i]

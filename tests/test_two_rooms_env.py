@@ -1,0 +1,93 @@
+"""TwoRooms-v0: gymnasium's own checker, its options, and the same dynamics as everywhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed")
+
+import tiny_jepa.worlds.two_rooms.env  # noqa: E402
+from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, render_states, step  # noqa: E402
+
+
+@pytest.mark.filterwarnings("ignore:.*symmetric and normalized.*")
+@pytest.mark.parametrize("options", [{}, {"image_size": 65, "layouts": "unseen"}, {"layouts": "all"}])
+def test_passes_gymnasiums_checker(options):
+    from gymnasium.utils.env_checker import check_env
+
+    check_env(gymnasium.make("TwoRooms-v0", render_mode="rgb_array", **options).unwrapped)
+
+
+@pytest.mark.parametrize("layouts", ["seen", "unseen"])
+def test_layout_sets(layouts):
+    env = gymnasium.make("TwoRooms-v0", layouts=layouts)
+    walls = {int(env.reset(seed=seed)[1]["layout"][0]) for seed in range(60)}
+    assert walls <= set(UNSEEN_WALLS) if layouts == "unseen" else not walls & set(UNSEEN_WALLS)
+
+
+def test_steps_are_the_worlds():
+    env = gymnasium.make("TwoRooms-v0")
+    world = Geometry()
+    env.action_space.seed(0)
+    _, info = env.reset(seed=4)
+    for _ in range(150):
+        before, action = info["location"], env.action_space.sample()
+        frame, _, terminated, truncated, info = env.step(action)
+        expected, blocked = step(world, before[None], action[None].astype(np.float64), info["layout"][None])
+        np.testing.assert_array_equal(info["location"], expected[0])
+        assert info["blocked"] == blocked[0]
+        np.testing.assert_array_equal(frame, render_states(world, expected[None], info["layout"][None])[0, 0])
+        if terminated or truncated:
+            break
+
+
+def test_reaching_the_goal_ends_the_episode_with_reward_one():
+    env = gymnasium.make("TwoRooms-v0")
+    scene = {"layout": (30, 32), "location": (25.0, 32.0), "goal": (36.0, 32.0)}
+    _, info = env.reset(seed=0, options=scene)
+    np.testing.assert_array_equal(info["goal"], scene["goal"])
+    rewards = []
+    terminated = False
+    while not terminated:
+        _, reward, terminated, truncated, info = env.step(np.array([1.0, 0.0], np.float32))
+        assert not truncated
+        rewards.append(reward)
+    assert rewards == [0.0] * 6 + [1.0]  # 11 px apart, there within 4.5 px
+
+
+def test_start_and_goal_lie_in_different_rooms_and_seeds_repeat():
+    env = gymnasium.make("TwoRooms-v0", layouts="all")
+    for seed in range(20):
+        frame, info = env.reset(seed=seed)
+        assert (info["location"][0] > info["layout"][0]) != (info["goal"][0] > info["layout"][0])
+        np.testing.assert_array_equal(frame, env.reset(seed=seed)[0])
+
+
+def test_pictures_show_agent_goal_and_wall():
+    env = gymnasium.make("TwoRooms-v0", render_mode="rgb_array")
+    env.reset(seed=0, options={"layout": (30, 32), "location": (20.0, 20.0), "goal": (45.0, 45.0)})
+    picture = env.render()
+    assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
+    colours = {tuple(picture[row, column]) for row, column in ((20, 20), (45, 45), (30, 10), (20, 30))}
+    assert len(colours) == 4
+
+
+def test_bad_options_are_named():
+    for options, message in (({"layouts": "new"}, "seen, unseen"), ({"render_mode": "human"}, "rgb_array")):
+        with pytest.raises(ValueError, match=message):
+            tiny_jepa.worlds.two_rooms.env.TwoRooms(**options)
+
+
+def test_the_world_does_without_gymnasium_which_the_environment_asks_for():
+    code = (
+        "import sys; sys.modules['gymnasium'] = None\n"
+        "import tiny_jepa.worlds.two_rooms, tiny_jepa.data\n"
+        "try: import tiny_jepa.worlds.two_rooms.env\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install gymnasium" in done.stdout

@@ -1,0 +1,89 @@
+"""Frames: uint8 as the public generators draw them, float32 as the course's files have them; and the real samples."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tiny_jepa.worlds.two_rooms import Geometry, render_agents, render_layouts, render_states, rollout
+from tiny_jepa.worlds.two_rooms.scene import read_layouts
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real_samples"
+
+
+def slow_uint8(world, x, y):
+    frame = np.zeros((world.size, world.size), np.uint8)
+    for row in range(world.size):
+        for column in range(world.size):
+            squared = (column - x) ** 2 + (row - y) ** 2
+            frame[row, column] = math.floor(255 * math.exp(-squared / (2 * world.dot_std**2)))
+    return frame
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_uint8_dots_are_the_floor_of_the_gaussian(size):
+    world = Geometry(size=size)
+    locations = np.random.default_rng(0).uniform(world.border, world.far_border, (40, 2)).round(3)
+    locations[:4] = [[4.01, 4.01], [size - 5.01, 4.01], [4.01, size - 5.01], [30.5, 30.0]]
+    frames = render_agents(world, locations)
+    for frame, (x, y) in zip(frames, locations, strict=True):
+        difference = frame.astype(int) - slow_uint8(world, x, y)
+        assert np.abs(difference).max() <= 1 and (difference != 0).sum() <= 1  # rounding at a whole number
+
+
+def test_float_dots_sum_to_one_with_their_mean_at_the_location():
+    world = Geometry(size=65)
+    locations = np.random.default_rng(1).uniform(12, 52, (50, 2))
+    frames = render_agents(world, locations, np.float32)
+    assert frames.dtype == np.float32
+    np.testing.assert_allclose(frames.sum((1, 2)), 1, atol=1e-5)
+    index = np.arange(65)
+    means = np.stack([frames.sum(1) @ index, frames.sum(2) @ index], axis=1)
+    np.testing.assert_allclose(means, locations, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_layouts_are_drawn_pixel_by_pixel(size):
+    (frame,) = render_layouts(Geometry(size=size), np.array([[30, 12]]))
+    for row in range(size):
+        for column in range(size):
+            line = row in (4, size - 5) or column in (4, size - 5)
+            wall = 29 <= column <= 31 and not 8 <= row <= 16
+            assert frame[row, column] == (255 if line or wall else 0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_states_join_both_channels_and_hold_the_layout_still(dtype):
+    world, rng = Geometry(), np.random.default_rng(2)
+    locations, layouts = rng.uniform(5, 58, (3, 5, 2)), np.array([[20, 10], [30, 40], [43, 53]])
+    states = render_states(world, locations, layouts, dtype)
+    assert states.shape == (3, 5, 2, 64, 64) and states.dtype == dtype
+    np.testing.assert_array_equal(states[1, :, 0], render_agents(world, locations[1], dtype))
+    for t in range(5):
+        np.testing.assert_array_equal(states[:, t, 1], render_layouts(world, layouts, dtype))
+
+
+@pytest.mark.parametrize("name", ["probe_normal/val", "probe_wall/val"])
+def test_real_samples_are_reproduced_frame_by_frame(name):
+    folder = REAL / name
+    if not folder.is_dir():
+        pytest.skip(f"the course's real samples are not here: {folder}")
+    states, actions, locations = (np.load(folder / f"{key}.npy") for key in ("states", "actions", "locations"))
+    world = Geometry(size=states.shape[-1])
+    layouts, readable = read_layouts(world, states[:, 0, 1] > 0)
+    assert readable.all()
+
+    ours = rollout(world, locations[:, 0], actions, layouts).locations
+    np.testing.assert_allclose(ours, locations, atol=1e-4, rtol=0)
+
+    frames = render_states(world, ours, layouts, np.float32)
+    peak = 1 / (2 * math.pi * world.dot_std**2)
+    np.testing.assert_allclose(frames[:, :, 0], states[:, :, 0], atol=1e-4 * peak, rtol=0)
+    # the layout's one value is the brightest agent pixel of the batch that the file was made in: known to be just
+    # below the dot's peak, and not to be had from three trajectories
+    value = states[:, :, 1].max()
+    assert 0.998 * peak < value <= peak
+    np.testing.assert_allclose(frames[:, :, 1] * (value / peak), states[:, :, 1], atol=1e-4 * peak, rtol=0)

@@ -1,0 +1,282 @@
+"""The generators' distributions: the rules of the public one, its figures and those of the field.
+
+1. Dead reckoning and blocked moves are as others measured them.
+2. Ordinary starts are uniform between the borders; one in the wall is drawn again beside it, one in the door stays.
+3. Built passings lead through the door by an action of a random number; what starts inside the wall comes out of that.
+4. Wall runs begin 2 px to (actions - 1) px before the wall's centre; one in twelve meets the door close to a jamb.
+5. Experts walk three straight legs at 0.9 px a step, drop what is left of a leg below 0.2 px, and rest.
+
+Tolerances are four standard errors of the sample at hand, and of the figure where that was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.sets import blocked, dead_reckoning
+from tiny_jepa.worlds.two_rooms import (
+    UNSEEN_WALLS,
+    Geometry,
+    Trajectories,
+    expert,
+    explore,
+    rollout,
+    run_into_wall,
+    trajectories,
+)
+from tiny_jepa.worlds.two_rooms.geometry import sample_layouts
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, generate
+from tiny_jepa.worlds.two_rooms.trajectories import exploring_actions, ordinary_starts
+
+WORLD = Geometry()
+FIRST_LAYOUTS = [[29, 40], [38, 33], [20, 33]]
+FIRST_LOCATIONS = [[7.354, 11.040], [49.525, 55.968], [12.107, 31.967]]
+MEAN_LOCATIONS = {
+    "probe_normal/val": [31.46125, 31.19664],
+    "probe_wall/val": [29.47420, 31.34735],
+    "probe_expert/val": [31.31445, 31.24216],
+}
+
+
+def changes_room(drawn: Trajectories) -> np.ndarray:
+    """Which trajectories were on both sides of the wall's centre -> [N] bool."""
+    side = drawn.locations[:, :, 0] > drawn.layouts[:, None, 0]
+    return np.asarray(side.any(1) & ~side.all(1))
+
+
+def in_wall_and_door(drawn: Trajectories) -> tuple[np.ndarray, np.ndarray]:
+    """Which locations [N, T] lie inside the wall, and which in the door."""
+    across, along = np.moveaxis(np.abs(drawn.locations - drawn.layouts[:, None]), -1, 0)
+    return (across < 1) & (along > 4), (across < 1) & (along <= 4)
+
+
+def generated(name: str) -> Trajectories:
+    return generate(WORLD, RECIPES[name], name, seed=0)
+
+
+def close(sample: np.ndarray, expected: float, count: int | None = None) -> None:
+    """`count`: trajectories behind the expected figure, where that is an estimate too."""
+    variance = sample.var() * (1 / len(sample) + (1 / count if count else 0))
+    assert abs(sample.mean() - expected) <= 4 * np.sqrt(variance), (sample.mean(), expected, np.sqrt(variance))
+
+
+def uniform(sample: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> None:
+    """Support, mean, variance and fourth moment of a uniform distribution, each draw between limits of its own."""
+    unit = 2 * (sample - low) / (np.asarray(high) - low) - 1
+    assert np.abs(unit).max() <= 1 + 1e-6
+    close(unit, 0)
+    close(unit**2, 1 / 3)
+    close(unit**4, 1 / 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "share"),
+    [
+        ("probe_normal/val", 2.52, 0.13),
+        ("probe_wall/val", 8.1, 0.37),
+        ("probe_wall_other/val", 8.1, 0.37),
+        ("probe_long/val", 93.6, 0.28),
+        ("probe_expert/val", 0.0, 0.0),
+    ],
+)
+def test_dead_reckoning_and_blocked_moves_are_the_fields(name, error, share):
+    drawn = generated(name)
+    if share == 0:  # but for what an expert dropped on its way, see below
+        assert blocked(drawn).any(1).mean() < 1 / 500 and dead_reckoning(drawn).mean() < 0.01
+        return
+    close(dead_reckoning(drawn), error, RECIPES[name].count)
+    close(blocked(drawn).mean(1), share, RECIPES[name].count)
+
+
+def test_action_norms_are_truncated_normal():
+    actions = exploring_actions(4000, 16, np.random.default_rng(0))
+    norm = np.linalg.norm(actions, axis=-1).ravel()
+    assert norm.min() >= 0.2 - 1e-12 and norm.max() <= 1.8 + 1e-12
+    close(norm, 1.0)  # symmetric limits
+    close((norm - 1) ** 2, 0.4**2 * (1 - 2 * 2 * 0.05399097 / 0.95449974))  # of a normal cut at 2 deviations
+
+
+def test_first_headings_are_uniform_and_turns_von_mises():
+    actions = exploring_actions(6000, 16, np.random.default_rng(1))
+    heading = np.arctan2(actions[..., 1], actions[..., 0])
+    for k in (1, 2):
+        close(np.cos(k * heading[:, 0]), 0)
+        close(np.sin(k * heading[:, 0]), 0)
+    turn = np.diff(heading, axis=1).ravel()
+    grid = np.linspace(-np.pi, np.pi, 20_001)[:-1]
+    weight = np.exp(5 * np.cos(grid))
+    for k in (1, 2):
+        close(np.cos(k * turn), float((np.cos(k * grid) * weight).sum() / weight.sum()))
+        close(np.sin(k * turn), 0)
+
+
+def test_ordinary_starts_are_uniform_but_for_the_wall():
+    layouts = np.tile([[26, 30]], (40_000, 1))
+    x, y = ordinary_starts(WORLD, layouts, _rng()).T
+    door_rows, between_faces = np.abs(y - 30) <= 4, np.abs(x - 26) <= 1
+    uniform(y, 4, 59)
+    uniform(x[door_rows], 4, 59)  # those in the door stay
+    assert not (between_faces & ~door_rows).any() and x.min() > 4 and x.max() < 59
+    left = x < 26
+    close(left[~door_rows], (21 + 2 / 2) / 55)  # 21 px of 55 are the left room's, and half of the wall's 2 px go there
+    uniform(x[left & ~door_rows], 4, 25)
+    uniform(x[~left & ~door_rows], 27, 59)
+    uniform(y[left & (y < 26)], 4, 26)  # drawn again at the same height
+
+
+def test_layouts_are_uniform_over_what_is_allowed():
+    for name, columns in (
+        ("train", set(range(20, 44)) - set(UNSEEN_WALLS)),
+        ("probe_normal/val", set(range(20, 44))),
+        ("probe_wall_other/val", set(UNSEEN_WALLS)),
+    ):
+        layouts = generated(name).layouts if name != "train" else sample_layouts(WORLD, 9000, _rng(), UNSEEN_WALLS)
+        for values, support in ((layouts[:, 0], columns), (layouts[:, 1], set(range(10, 54)))):
+            assert set(values.tolist()) == support
+            for value in support:
+                close((values == value).astype(float), 1 / len(support))
+    with pytest.raises(ValueError, match="no wall column"):
+        sample_layouts(WORLD, 3, _rng(), only=(37,), exclude=(37,))
+
+
+def test_built_passings_reach_the_door_by_an_action_of_a_random_number(monkeypatch):
+    asked = []
+
+    def recorded(count, steps, rng, *heading_and_number):
+        asked.append(heading_and_number)
+        return exploring_actions(count, steps, rng, *heading_and_number)
+
+    monkeypatch.setattr(trajectories, "exploring_actions", recorded)
+    layouts = sample_layouts(WORLD, 20_000, _rng())
+    built = explore(WORLD, layouts, 16, _rng(), door_rate=1)
+    heading, at = asked[-1]
+    close(at, 7.5)
+    assert set(at) == set(range(16))
+    start, rows = built.locations[:, 0].astype(np.float64), np.arange(20_000)
+    passing = start + np.cumsum(built.actions, axis=1, dtype=np.float64)[rows, at] - layouts
+    assert start.min() > 4.01 - 1e-5 and start.max() < 58.99 + 1e-5
+    clamped = (np.abs(start - 4.01) < 1e-4).any(1) | (np.abs(start - 58.99) < 1e-4).any(1)
+    assert 0 < clamped.mean() < 0.05  # the door is 6 px or more from the borders
+    x, y = passing[~clamped].T
+    uniform(x, -1, 1)
+    assert np.abs(y).max() <= 4 + 1e-4
+    close(y, 0)
+    close(y**2, 1.4**2 * (1 - 2 * (4 / 1.4) * 0.0067339 / 0.9957267))  # of a normal cut at 4 px
+    taken = built.actions[rows, at]
+    np.testing.assert_allclose(np.exp(1j * heading), taken @ [1, 1j] / np.linalg.norm(taken, axis=1), atol=1e-5)
+    close(taken[:, 0] > 0, 0.5)
+    uniform(np.arctan2(taken[:, 1] * np.sign(taken[:, 0]), np.abs(taken[:, 0])), -np.pi / 4, np.pi / 4)
+
+
+@pytest.mark.parametrize(("rate", "wall", "door"), [(0, 0, 16 / 56**2), (0.35, 0.0131, 0.0256), (0.6, 0.022, None)])
+def test_some_ordinary_trajectories_start_in_the_wall_or_the_door(rate, wall, door):
+    world = Geometry(size=65)  # of the public generator's 70,000 trajectories that the shares at 0.35 are from
+    drawn = explore(world, sample_layouts(world, 70_000, _rng()), 16, _rng(), rate)
+    starts_in_wall, starts_in_door = (inside[:, 0] for inside in in_wall_and_door(drawn))
+    close(starts_in_wall, wall, 70_000)
+    if door is not None:
+        close(starts_in_door, door, 70_000)
+
+
+def test_three_in_four_moves_are_made_from_inside_the_wall_and_four_in_five_trajectories_come_out():
+    drawn = explore(WORLD, sample_layouts(WORLD, 60_000, _rng()), 16, _rng())
+    inside, _ = in_wall_and_door(drawn)
+    assert not (inside[:, 1:] & ~inside[:, :-1]).any()  # nothing gets in
+    close((~blocked(drawn)[inside[:, 0]]).mean(1), 0.770, 919)  # as of the public generator's 919 such trajectories
+    close(~inside[inside[:, 0], -1], 0.802, 919)
+
+
+def test_the_door_rate_is_the_share_that_heads_through_the_door():
+    layouts = sample_layouts(WORLD, 3000, _rng())
+    passed = [changes_room(explore(WORLD, layouts, 16, _rng(), rate)).mean() for rate in (0, 0.35, 1)]
+    assert passed[0] < 0.04 and 0.29 < passed[1] < 0.36 and passed[2] > 0.8
+
+
+@pytest.mark.parametrize("steps", [16, 30])
+def test_wall_runs_begin_at_the_stated_distances_and_heights(steps):
+    layouts = sample_layouts(WORLD, 20_000, _rng())
+    drawn = run_into_wall(WORLD, layouts, steps, _rng())
+    (x, y), (wall, door) = drawn.locations[:, 0].T.astype(np.float64), layouts.T
+    direction = drawn.actions[:, :, 0]
+    assert (np.abs(direction) == 1).all() and (drawn.actions[:, :, 1] == 0).all()
+    assert (direction == np.sign(wall - x)[:, None]).all()
+    close(direction[:, 0] > 0, 0.5)
+    uniform(np.abs(x - wall), 2, np.minimum(steps - 1, np.where(x < wall, wall - 4, 59 - wall)))
+    assert (drawn.locations[:, 0] > 4).all() and (drawn.locations[:, 0] < 59).all()
+    off_door = np.abs(y - door)
+    close(off_door <= 2, 0.25)
+    uniform((y - door)[off_door <= 2], -2, 2)
+    above, below = y < door - 2, y > door + 2
+    close(above[off_door > 2], 0.5)
+    uniform(y[above], 4, door[above] - 2)
+    uniform(y[below], door[below] + 2, 59)
+    near_a_jamb = (off_door > 2) & (off_door <= 4)
+    close(near_a_jamb, 0.087, 20_000)  # as of 20,000 of the public generator's
+    assert changes_room(drawn)[near_a_jamb & (np.abs(x - wall) < steps)].all()  # the door lets them in
+
+
+def test_experts_walk_three_straight_legs_and_rest():
+    layouts = sample_layouts(WORLD, 8000, _rng())
+    drawn = expert(WORLD, layouts, 130, _rng())
+    start, end = drawn.locations[:, 0].astype(np.float64), drawn.locations[:, -1].astype(np.float64)
+    side = np.sign(start[:, 0] - layouts[:, 0])
+    close(side, 0)
+    assert changes_room(drawn).all() and (np.sign(end[:, 0] - layouts[:, 0]) == -side).all()
+    uniform(start[:, 1], 4, 59)
+    uniform(start[:, 0], np.where(side < 0, 4, layouts[:, 0] + 1), np.where(side < 0, layouts[:, 0] - 1, 59))
+
+    norm = np.linalg.norm(drawn.actions, axis=-1)
+    moves = (norm > 0).sum(1)
+    assert moves.max() < 130 and all((norm[i, n:] == 0).all() for i, n in enumerate(moves))
+    assert norm.max() < 0.9 + 1e-6 and norm[norm > 0].min() > 0.2 - 1e-6
+    close(np.minimum(moves, 90), 55.20, 3000)  # as of 3,000 of the public generator's
+    shorter = ((norm > 0) & (norm < 0.9 - 1e-5)).sum(1)
+    assert shorter.max() <= 3
+    close(shorter, 2 * 0.7 / 0.9)  # at the ends of the first and the last leg, unless below 0.2 px
+    assert blocked(drawn).any(1).mean() < 1 / 500  # what was dropped moves the last leg aside, sometimes into a wall
+
+    before = (layouts[:, 0] + 1.8 * side)[:, None]
+    in_box = (np.abs(start - layouts) <= (1.8, 2)).all(1)
+    slope = drawn.actions[:, 0, 1] / drawn.actions[:, 0, 0]
+    height = start[:, 1] + slope * (before[:, 0] - start[:, 0]) - layouts[:, 1]
+    assert in_box.sum() > 5 and (drawn.actions[in_box, 0, 1] == 0).all()  # begins with the leg through the door
+    uniform(height[~in_box], -2.001, 2.001)
+
+
+def test_rollouts_repeat_from_what_they_record():
+    layouts = sample_layouts(WORLD, 2000, _rng())
+    first = explore(WORLD, layouts, 30, _rng())
+    again = rollout(WORLD, first.locations[:, 0], first.actions, layouts)
+    np.testing.assert_array_equal(again.locations, first.locations)
+
+
+def test_the_sets_are_what_they_were():
+    """Trained weights and published figures rest on these very trajectories: other ones are another version."""
+    assert SETS_VERSION == 2
+    first = generated("probe_normal/val")
+    np.testing.assert_array_equal(first.layouts[:3], FIRST_LAYOUTS)
+    np.testing.assert_allclose(first.locations[:3, 0], FIRST_LOCATIONS, atol=1e-3)
+    for name, mean in MEAN_LOCATIONS.items():
+        np.testing.assert_allclose(generated(name).locations.mean((0, 1), dtype=np.float64), mean, atol=1e-4)
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+@pytest.mark.parametrize("size", [62, 65, 72])
+def test_every_set_is_drawn_at_every_size(size):
+    world = Geometry(size=size)
+    for name, recipe in RECIPES.items():
+        drawn = generate(world, replace(recipe, count=300), name, seed=0)
+        assert drawn.locations.min() > world.border and drawn.locations.max() < world.far_border
+        assert recipe.kind == "explore" or not in_wall_and_door(drawn)[0].any()
+
+
+@pytest.mark.parametrize("settings", [{"size": 30}, {"door_half": 0}, {"wall_half": -1}])
+def test_impossible_worlds_are_refused(settings):
+    with pytest.raises(ValueError):
+        Geometry(**settings)

@@ -1,0 +1,84 @@
+"""The contract of a world: one that is nothing like two rooms trains with the same loop.
+
+A dot moves freely on a torus: one channel, nothing that differs between trajectories, no layout, no variation.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.worlds.contract import Frame, World
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
+
+SIZE = 40
+
+
+class Torus:
+    """200 trajectories of 9 frames: a 3 x 3 px square that leaves on one side and comes back on the other."""
+
+    name, image_size, length = "train", SIZE, 9
+
+    def __init__(self, name="train", seed=0, image_size=SIZE, dtype="uint8"):
+        rng = np.random.default_rng(seed)
+        self.moves = rng.integers(-2, 3, (200, 8, 2)).astype(np.float32)
+        start = rng.integers(0, SIZE, (200, 1, 2))
+        self.places = np.concatenate([start, start + self.moves.cumsum(1).astype(int)], axis=1) % SIZE
+
+    def __len__(self):
+        return len(self.moves)
+
+    def frames(self, indices, start=0, stop=None):
+        x, y = np.moveaxis(self.places[indices, start:stop], -1, 0)
+        frames = np.zeros((*x.shape, 1, SIZE, SIZE), np.uint8)
+        rows, steps = np.ogrid[: x.shape[0], : x.shape[1]]
+        for dx, dy in np.ndindex(3, 3):
+            frames[rows, steps, 0, (y + dy - 1) % SIZE, (x + dx - 1) % SIZE] = 255
+        return torch.from_numpy(frames)
+
+    def actions(self, indices):
+        return torch.from_numpy(self.moves[indices])
+
+    def locations(self, indices):
+        raise AssertionError("training reads no label")
+
+
+FRAME = Frame(channels=1, agent=0, layout=0, key_points=0, unit=10.0)
+WORLD = World(FRAME, 2, (19.5, 19.5), (11.5, 11.5), ("train",), 1, range(SIZE, SIZE + 1), SIZE, (), Torus)
+
+
+@pytest.mark.parametrize("objective", ["vicreg", "barlow", "byol"])
+def test_a_dot_on_a_torus_trains_with_the_same_loop(objective):
+    torch.manual_seed(0)
+    config = replace(TrainingConfig(), objective=objective, encode_steps=200, encode_batch=32, cached=200)
+    config = replace(config, predict_steps=200, predict_batch=256)
+    model = JEPA(Architecture(gate_widths=(8, 8), repr_dim=0), WORLD.frame)
+    assert model.predictor.hidden[0].in_features == 2
+    training = (model, WORLD.simulate("train", 0, SIZE, "uint8"))
+    with pytest.raises(UserError, match="leave out --vary"):
+        Trainer(*training, replace(config, vary=True), torch.device("cpu"), WORLD)
+    trainer = Trainer(*training, config, torch.device("cpu"), WORLD)
+    losses = []
+    trainer.run(lambda terms, seen: losses.append(float(terms["loss"])))
+    assert trainer.step == 400 and np.isfinite(losses).all()
+    assert abs(float(model.predictor.action.detach()) * FRAME.unit - 1) < 0.1  # what a px of an action is in code units
+    dataset = Torus(seed=1)
+    everyone = np.arange(len(dataset))
+    codes = model(dataset.frames(everyone), dataset.actions(everyone)).detach() * FRAME.unit
+    inside = ((dataset.places > 2) & (dataset.places < SIZE - 3)).all((1, 2))  # those that never came near the rim
+    assert codes.shape == (200, 9, 2) and np.abs(codes.numpy() - dataset.places)[inside].mean() < 2.0
+
+
+def test_two_rooms_keep_the_contract():
+    for name in TWO_ROOMS.sets:
+        dataset = TWO_ROOMS.simulate(name, 0, 64, "uint8")
+        assert dataset.name == name and dataset.image_size in TWO_ROOMS.sizes
+    for group in TWO_ROOMS.groups:
+        assert {group.train, *group.scored.values()} <= set(TWO_ROOMS.sets)
+    frames = TWO_ROOMS.simulate("probe_wall/val", 0, 64, "uint8").frames(np.arange(2))
+    assert frames.shape[2] == TWO_ROOMS.frame.channels

@@ -1,0 +1,1 @@
+"""What the course asks for: ranking, report, metrics.txt, submission and its proof."""

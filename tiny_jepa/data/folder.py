@@ -1,0 +1,84 @@
+"""Reader of the course's folder layout: `states.npy`, `actions.npy` and, in probing sets, `locations.npy`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from tiny_jepa.data.npy import NpyFile
+from tiny_jepa.errors import UserError
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import as_tensor
+
+METADATA = "metadata.json"
+"""What `data generate` records beside the arrays."""
+
+
+class CourseSet:
+    """One folder of arrays: only what is asked for is read."""
+
+    def __init__(self, folder: Path, name: str, labelled: bool) -> None:
+        """Opens the set's files.
+
+        Raises:
+            UserError: a file is missing or broken, or their shapes do not go together.
+        """
+        self.folder, self.name = folder, name
+        self.states_file = NpyFile(folder / "states.npy")
+        self.actions_file = NpyFile(folder / "actions.npy")
+        self.locations_file = NpyFile(folder / "locations.npy") if labelled else None
+        check_shapes(self.states_file, self.actions_file, self.locations_file)
+        self.length, self.image_size = self.states_file.shape[1], self.states_file.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.states_file)
+
+    def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
+        return _finite(self.states_file, as_tensor(self.states_file.read(indices, start, stop)))
+
+    def actions(self, indices: np.ndarray) -> Tensor:
+        return _finite(self.actions_file, as_tensor(self.actions_file.read(indices)))
+
+    def locations(self, indices: np.ndarray) -> Tensor:
+        if self.locations_file is None:
+            raise UserError(f"{self.folder} was opened without locations.npy: it has nothing to probe with")
+        return _finite(self.locations_file, as_tensor(self.locations_file.read(indices)))
+
+
+def _finite(file: NpyFile, values: Tensor) -> Tensor:
+    if values.is_floating_point() and not bool(values.sum().isfinite()):
+        raise UserError(f"{file.path} holds NaN or infinite values; write the file again")
+    return values
+
+
+def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None) -> None:
+    """Raises a `UserError` that says which array has which shape and what was expected."""
+
+    def fail(file: NpyFile, expected: str) -> None:
+        raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
+
+    if states.ndim != 5:
+        fail(states, "five axes (trajectories, frames, channels, height, width)")
+    if states.shape[2] != DEFAULT.frame.channels:
+        fail(states, f"{DEFAULT.frame.channels} channels on the third axis")
+    if states.shape[3] != states.shape[4]:
+        fail(states, "square images")
+    if 0 in states.shape:
+        fail(states, "at least one trajectory of one frame")
+    if states.dtype != np.uint8 and not np.issubdtype(states.dtype, np.floating):
+        fail(states, "uint8 or float values")
+    for file, steps, dim in ((actions, states.shape[1] - 1, DEFAULT.action_dim), (locations, states.shape[1], 2)):
+        if file is not None and file.shape != (len(states), steps, dim):
+            fail(file, f"{(len(states), steps, dim)}, to go with states.npy of shape {states.shape}")
+        if file is not None and not np.issubdtype(file.dtype, np.floating):
+            fail(file, "float values")
+
+
+def recorded_version(folder: Path) -> int | None:
+    """The version of the procedural sets that `data generate` recorded in `folder` (version 1 without saying so); None
+    where it wrote nothing."""
+    try:
+        return int(json.loads((folder / METADATA).read_text())["settings"].get("sets_version", 1))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,1 @@
+"""Looks at where a model errs: numbers, tables and pictures."""

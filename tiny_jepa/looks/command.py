@@ -1,0 +1,84 @@
+"""`python -m tiny_jepa look`: where a model errs, as printed tables and as pictures."""
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from tiny_jepa.data import open_source
+from tiny_jepa.device import get_device
+from tiny_jepa.looks import pictures
+from tiny_jepa.looks.readout import ReadOut, binned, probe_encoders, read_out_all
+from tiny_jepa.plotting import pyplot
+from tiny_jepa.probing.subjects import choose_model
+from tiny_jepa.tables import markdown, number
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tiny_jepa look", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=Path("model_weights.pth"), help="weights file")
+    parser.add_argument("--budget", help="the trained weights of a budget instead, such as 2k")
+    parser.add_argument("--out", type=Path, default=Path("looks"), help="folder of the pictures")
+    parser.add_argument("--data", help="as main.py takes it")
+    parser.add_argument("--prober-data", help="train the probers on this source instead")
+    parser.add_argument("--device", help="cpu, cuda or mps")
+    args = parser.parse_args(argv)
+    pyplot()  # says at once where matplotlib is missing
+    device, source = get_device(args.device), open_source(args.data)
+    prober_source = open_source(args.prober_data) if args.prober_data else source
+    subject = choose_model(args.weights, args.budget)
+    print(subject.describe(), f"Data: {source.describe()}", sep="\n", flush=True)
+
+    sets = read_out_all(subject.model, source, prober_source, device)
+    probed = probe_encoders(subject.model, source, prober_source, device)  # type: ignore[arg-type]
+    print(f"\nError by time step, px²\n{time_table(sets)}")
+    print(f"\nHow few trajectories make the error (a trajectory's error: its mean over time, px²)\n{tail_table(sets)}")
+    print(f"\nError by distance from the wall's centre, px²\n{wall_table(sets)}")
+    name = f"tiny_jepa {subject.name}"
+    written = [
+        pictures.over_time(sets, name, args.out / "over_time.png"),
+        pictures.near_wall(sets, name, args.out / "near_wall.png"),
+        pictures.rollouts(sets, name, args.out / "rollouts.png", args.out / "rollouts.gif"),
+    ]
+    if "normal" in sets:
+        written.append(pictures.maps(sets["normal"], name, args.out / "maps.png"))
+    if probed:
+        rows = [[what, number(error), number(variance)] for what, (error, variance) in probed.items()]
+        print(f"\nThe encoders alone, px²\n{markdown(['read from one frame', 'error', 'knowing nothing'], rows)}")
+        written.append(pictures.encoders(probed, name, args.out / "encoders.png"))
+    print("\nwrote", ", ".join(map(str, written)), "and", args.out / "rollouts.gif")
+
+
+def time_table(sets: dict[str, ReadOut]) -> str:
+    """Each set at a few time steps, and dead reckoning at the last one."""
+    steps = (0, 1, 4, 8, 16, 30, 60, 90)
+    rows = []
+    for name, read in sets.items():
+        errors = read.errors().mean(0)
+        cells = [number(float(errors[step])) if step < len(errors) else "" for step in steps]
+        rows.append([name, *cells, number(float(read.errors(reckoned=True).mean(0)[-1]))])
+    return markdown(["set", *(f"t = {step}" for step in steps), "last, dead reckoning"], rows)
+
+
+def tail_table(sets: dict[str, ReadOut]) -> str:
+    """Each set's mean error beside its median trajectory's, and what the worst ten trajectories make of it."""
+    rows = []
+    for name, read in sets.items():
+        errors = np.sort(read.errors().mean(1))
+        share, rest = errors[-10:].sum() / errors.sum(), errors[:-10].mean() if len(errors) > 10 else np.nan
+        bad = f"{(errors > 1).sum()} of {len(errors):,}"
+        shown = [number(float(errors.mean())), number(float(np.median(errors))), bad, f"{share:.0%}"]
+        rows.append([name, *shown, "–" if np.isnan(rest) else number(float(rest))])
+    return markdown(["set", "mean", "median", "above 1 px²", "share of the worst ten", "mean without them"], rows)
+
+
+def wall_table(sets: dict[str, ReadOut]) -> str:
+    """Each set in a few bins of the agent's horizontal distance to the wall."""
+    edges = np.array([0, 1, 2, 3, 5, 10, 20, 64])
+    rows = []
+    for name, read in sets.items():
+        distance = np.abs(read.true[..., 0] - read.layouts[:, None, 0])
+        means = binned(distance, read.errors(), edges)
+        rows.append([name, *("" if np.isnan(mean) else number(float(mean)) for mean in means)])
+    return markdown(["set", *(f"{low} to {high} px" for low, high in pairwise(edges))], rows)

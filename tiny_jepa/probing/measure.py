@@ -1,0 +1,73 @@
+"""The four sets of the course and the fifth of ours: which prober reads which, and the run over all of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from tiny_jepa.data import Loader, Source
+from tiny_jepa.errors import UserError
+from tiny_jepa.probing import Prober, ProbingEvaluator
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Group
+
+BATCH = 64
+
+
+SHORT, EXPERT, LONG = GROUPS = DEFAULT.groups
+COURSE_SETS = (*SHORT.scored, *EXPERT.scored)
+SETS = (*COURSE_SETS, *LONG.scored)
+"""Names of the losses; `long` is ours."""
+
+
+def load_group(
+    group: Group, source: Source, prober_source: Source | None = None
+) -> tuple[Loader | None, dict[str, Loader]]:
+    """The loader that trains a group's prober and the loaders to score, without the sets that are absent."""
+    train = (prober_source or source).find(group.train)
+    found = {name: source.find(where) for name, where in group.scored.items()}
+    loaders = {name: Loader(dataset, BATCH) for name, dataset in found.items() if dataset is not None}
+    return None if train is None else Loader(train, BATCH, shuffle=True), loaders
+
+
+def train_prober(evaluator: ProbingEvaluator, seed: int) -> Prober:
+    """A prober whose start, shuffling and sampled time steps all come from `seed`."""
+    evaluator.ds = Loader(evaluator.ds.dataset, BATCH, shuffle=True, seed=seed)
+    evaluator.config = replace(evaluator.config, seed=seed)
+    return evaluator.train_pred_prober()
+
+
+def measure(
+    model: nn.Module,
+    source: Source,
+    device: torch.device | str = "cpu",
+    *,
+    seeds: Sequence[int] = (0,),
+    prober_source: Source | None = None,
+    groups: Sequence[Group] = GROUPS,
+    report: Callable[[str, list[float] | None], None] = lambda name, losses: None,
+) -> dict[str, list[float] | None]:
+    """Losses in px² of each set of `groups`, one a seed, or None where the source has no such set.
+
+    `report(name, losses)` is called as soon as a set is done.
+
+    Raises:
+        UserError: the source has probe_normal sets to score but none to train a prober on.
+    """
+    results: dict[str, list[float] | None] = {}
+    for group in groups:
+        train, loaders = load_group(group, source, prober_source)
+        if train is None and loaders and group is SHORT:
+            raise UserError(
+                f"{(prober_source or source).root} has no set {group.train} to train the prober on; "
+                "take one from elsewhere, such as: --prober-data procedural:size=65,dtype=float32"
+            )
+        per_seed: list[dict[str, float]] = []
+        if train is not None and loaders:
+            evaluator = ProbingEvaluator(device, model, train, loaders)
+            per_seed = [evaluator.evaluate_all(train_prober(evaluator, seed)) for seed in seeds]
+        for name in group.scored:
+            results[name] = [losses[name] for losses in per_seed] if per_seed and name in loaders else None
+            report(name, results[name])
+    return results

@@ -1,0 +1,137 @@
+"""What is probed: a trained model, the same untrained or without the lift, dead reckoning; and the result of it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tiny_jepa.budgets import find_weights
+from tiny_jepa.data import Source
+from tiny_jepa.errors import UserError
+from tiny_jepa.models import JEPA
+from tiny_jepa.models.encoder import centroid, marginals
+from tiny_jepa.models.lift import lift
+from tiny_jepa.models.size import count_parameters
+from tiny_jepa.probing.measure import GROUPS
+from tiny_jepa.probing.results import Result
+from tiny_jepa.weights import fingerprint, read_weights
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
+
+
+class DeadReckoning(nn.Module):
+    """The start read from the agent channel's pixels, all actions added up, every wall ignored. No parameter.
+
+    It marks what an entry knows that has localised the dot and does not know that walls exist.
+    """
+
+    def __init__(self, repr_dim: int = 512, frame: Frame = DEFAULT.frame) -> None:
+        super().__init__()
+        self.lifted, self.repr_dim, self.frame = repr_dim > 0, repr_dim or 2, frame
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        start = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit)[:, None]  # [B, 1, 2]
+        codes = torch.cat([start, start + actions.float().cumsum(dim=1) / self.frame.unit], dim=1)
+        return lift(codes, self.repr_dim) if self.lifted else codes
+
+
+def without_lift(model: JEPA) -> JEPA:
+    """The same weights, read out at the bare agent code."""
+    bare = JEPA(replace(model.architecture, repr_dim=0))
+    bare.load_state_dict(model.state_dict())
+    return bare.eval()
+
+
+def untrained(model: JEPA, seed: int = 0) -> JEPA:
+    """The same architecture with the parameters that training starts from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return JEPA(model.architecture).eval()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model with all that is known of it."""
+
+    model: nn.Module
+    name: str  # what a table calls it
+    kind: str  # trained, untrained or dead-reckoning
+    lift: bool
+    weights: Path | None
+    metadata: dict[str, Any]
+
+    @property
+    def parameters(self) -> int:
+        return count_parameters(self.model)
+
+    def describe(self) -> str:
+        """One line: what is probed."""
+        lift = "" if self.lift else ", without the lift"
+        if self.weights is None:
+            return f"Model: {self.name}{lift}"
+        known = self.metadata
+        return (
+            f"Model: budget {self.name}, {self.weights} ({fingerprint(self.model)}){lift}, "
+            f"run {known.get('run', 'unnamed')}, trained on {known.get('data', 'unknown data')} "
+            f"by '{known.get('command', 'an unknown command')}'"
+        )
+
+
+def choose_model(weights: Path, budget: str | None = None, kind: str = "trained", lift: bool = True) -> Subject:
+    """The model of `weights`, or of a budget's own trained weights; or what it is compared with.
+
+    Args:
+        kind: trained; untrained (the same architecture as training starts from); dead-reckoning (needs no weights).
+        lift: False reads out the bare agent code.
+    """
+    if kind == "dead-reckoning":
+        return Subject(DeadReckoning(512 if lift else 0), "dead reckoning", kind, lift, None, {})
+    if budget is not None:
+        weights = find_weights(budget)
+    model, metadata = read_weights(weights)
+    name = str(metadata.get("budget", weights.stem))
+    if kind == "untrained":
+        fresh = untrained(model)
+        return Subject(fresh if lift else without_lift(fresh), f"untrained {name}", kind, lift, None, {})
+    return Subject(model if lift else without_lift(model), name, kind, lift, weights, metadata)
+
+
+def frames_of(source: Source) -> str:
+    """What the frames of a source's scored sets are, such as "64 px uint8"."""
+    names = (name for group in GROUPS for name in group.scored.values())
+    dataset = next((found for name in names if (found := source.find(name)) is not None), None)
+    if dataset is None:
+        raise UserError(f"{source.describe()}: no probing set to score")
+    dtype = str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
+    return f"{dataset.image_size} px {dtype}"
+
+
+def result_of(
+    subject: Subject,
+    losses: dict[str, list[float] | None],
+    seeds: list[int],
+    source: Source,
+    prober: Source,
+    command: str,
+) -> Result:
+    """What is stored of a measurement."""
+    return Result(
+        model=subject.name,
+        kind=subject.kind,
+        parameters=subject.parameters,
+        fingerprint=fingerprint(subject.model) if subject.weights else None,
+        command=command,
+        trained_by=subject.metadata.get("command"),
+        trained_on=subject.metadata.get("data"),
+        data=source.spec,
+        prober_data=prober.spec,
+        sets_version=source.sets_version,
+        frames=frames_of(source),
+        lift=subject.lift,
+        seeds=seeds,
+        losses=losses,
+        minutes=subject.metadata.get("minutes"),
+    )

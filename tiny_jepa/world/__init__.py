@@ -1,6 +1,0 @@
-"""The two-room world: geometry, dynamics, rendering, trajectory generators. numpy only, no learning."""
-
-from tiny_jepa.world.dynamics import step
-from tiny_jepa.world.geometry import UNSEEN_WALLS, World, sample_layouts
-from tiny_jepa.world.render import render_agents, render_layouts, render_states
-from tiny_jepa.world.trajectories import Trajectories, expert, explore, rollout, run_into_wall

@@ -1,0 +1,105 @@
+"""The contract of a world: all that the other rooms may know of one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tiny_jepa.worlds.codes import Transitions
+
+
+class Batch(NamedTuple):
+    """states [B, T, C, H, W] uint8 or float32, locations [B, T, 2] px (empty where a set has none),
+    actions [B, T-1, 2] px."""
+
+    states: Tensor
+    locations: Tensor
+    actions: Tensor
+
+
+class TrajectorySet(Protocol):
+    """N trajectories of T frames: rendered on demand, or read from files."""
+
+    name: str
+    image_size: int
+    length: int
+    """Frames of a trajectory, T."""
+
+    def __len__(self) -> int: ...
+
+    def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
+        """States [B, stop - start, C, H, W] of the trajectories `indices` [B]."""
+        ...
+
+    def actions(self, indices: np.ndarray) -> Tensor:
+        """Actions [B, T-1, 2] float32 px."""
+        ...
+
+    def locations(self, indices: np.ndarray) -> Tensor:
+        """Locations [B, T, 2] float32 px; only probing may ask for them."""
+        ...
+
+
+def read_batch(dataset: TrajectorySet, indices: np.ndarray) -> Batch:
+    """All frames, locations and actions of the trajectories `indices`."""
+    return Batch(dataset.frames(indices), dataset.locations(indices), dataset.actions(indices))
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """A tensor that owns its memory: uint8 stays, any float becomes float32."""
+    if array.dtype != np.uint8:
+        array = array.astype(np.float32, copy=False)
+    return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a model is told of a world's frames [C, H, W], H = W."""
+
+    channels: int  # C
+    agent: int  # index of the channel of what moves
+    layout: int  # index of the channel of what stays; any, where there are no key points
+    key_points: int  # how many points (x, y) say where what stays is; 0: nothing differs between trajectories
+    unit: float  # px that a code unit stands for
+
+    @property
+    def context_dim(self) -> int:
+        """Numbers of a context: the key points and the frame's far edge (x, y)."""
+        return 2 * self.key_points + 2
+
+
+@dataclass(frozen=True)
+class Group:
+    """One prober: the set that trains it, and the sets it scores by the name of their loss."""
+
+    train: str
+    scored: dict[str, str]
+
+
+class Variation(Protocol):
+    """What a world knows of transitions that may be changed."""
+
+    def vary(self, drawn: Transitions, moves: Tensor, rng: np.random.Generator) -> Transitions:
+        """Transitions changed without changing whether their moves are made; moves [B, 2] are those of free agents."""
+        ...
+
+
+@dataclass(frozen=True)
+class World:
+    """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `vary(transitions)` says how such
+    transitions may be varied."""
+
+    frame: Frame
+    action_dim: int  # numbers of an action, px
+    mean: tuple[float, float]  # of locations (x, y), px: what probing reads is normalised with these
+    std: tuple[float, float]
+    sets: tuple[str, ...]
+    version: int  # of the distributions that the sets are drawn from
+    sizes: range  # image sides, px
+    size: int  # px: the side where none is asked for
+    groups: tuple[Group, ...]
+    simulate: Callable[[str, int, int, str], TrajectorySet]
+    vary: Callable[[Transitions], Variation] | None = None

@@ -1,0 +1,23 @@
+"""Two rooms, a wall with a door, and a dot: geometry, dynamics, rendering, trajectories, sets. Nothing learns here."""
+
+from tiny_jepa.worlds.contract import Frame, World
+from tiny_jepa.worlds.two_rooms.dynamics import step
+from tiny_jepa.worlds.two_rooms.geometry import UNIT, UNSEEN_WALLS, Geometry, sample_layouts
+from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
+from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, simulate
+from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, rollout, run_into_wall
+from tiny_jepa.worlds.two_rooms.vary import Variation
+
+TWO_ROOMS = World(
+    frame=Frame(channels=2, agent=0, layout=1, key_points=1, unit=UNIT),
+    action_dim=2,
+    mean=(31.5863, 32.0618),  # as the course has them
+    std=(16.1025, 16.1353),
+    sets=tuple(RECIPES),
+    version=SETS_VERSION,
+    sizes=SIZES,
+    size=COURSE.size,
+    groups=GROUPS,
+    simulate=simulate,
+    vary=Variation.within,
+)

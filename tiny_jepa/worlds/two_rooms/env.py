@@ -1,0 +1,94 @@
+"""`TwoRooms-v0`, a gymnasium environment over the one implementation of the dynamics. Import this to register it:
+
+    import gymnasium, tiny_jepa.worlds.two_rooms.env
+    env = gymnasium.make("TwoRooms-v0", image_size=65, layouts="unseen", render_mode="rgb_array")
+
+Start and goal lie in different rooms. Reward 1 and the episode's end within `GOAL_RADIUS` of the goal, else 0.
+Thousands of agents at once need no environment: that is `tiny_jepa.worlds.two_rooms.step`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+try:
+    import gymnasium
+except ImportError:
+    raise ImportError("the environment needs gymnasium; install it with: pip install gymnasium") from None
+
+from tiny_jepa.worlds.two_rooms.dynamics import step
+from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry, sample_layouts
+from tiny_jepa.worlds.two_rooms.render import render_states
+from tiny_jepa.worlds.two_rooms.scene import COLOURS, paint
+from tiny_jepa.worlds.two_rooms.trajectories import room_points
+
+GOAL_RADIUS = 4.5  # px: this near is there
+MAX_STEPS = 200
+LAYOUTS: dict[str, dict[str, Any]] = {"all": {}, "seen": {"exclude": UNSEEN_WALLS}, "unseen": {"only": UNSEEN_WALLS}}
+
+
+class TwoRooms(gymnasium.Env):
+    """Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px, up to 1.8 an axis.
+
+    `info` has the location, goal and layout (x, y) in px, and whether the last move was blocked. `reset` takes
+    the options `layout`, `location` and `goal` to set the scene by hand.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - gymnasium's own form
+
+    def __init__(self, image_size: int = 64, layouts: str = "seen", render_mode: str | None = None) -> None:
+        """
+        Raises:
+            ValueError: an unknown layout set or render mode, or an image with no room for a wall.
+        """
+        if layouts not in LAYOUTS:
+            raise ValueError(f"layouts must be one of {', '.join(LAYOUTS)}, not '{layouts}'")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', not '{render_mode}'")
+        self.world, self.layouts, self.render_mode = Geometry(size=image_size), layouts, render_mode
+        self.observation_space = gymnasium.spaces.Box(0, 255, (2, image_size, image_size), np.uint8)
+        self.action_space = gymnasium.spaces.Box(-1.8, 1.8, (2,), np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        options = options or {}
+        rng = self.np_random
+        self.layout = sample_layouts(self.world, 1, rng, **LAYOUTS[self.layouts])
+        if "layout" in options:
+            self.layout = np.asarray(options["layout"], np.int64).reshape(1, 2)
+        self.location = room_points(self.world, self.layout, rng.choice([-1.0, 1.0], 1), rng)
+        if "location" in options:
+            self.location = np.asarray(options["location"], np.float64).reshape(1, 2)
+        side = np.sign(self.location[:, 0] - self.layout[:, 0])
+        self.goal = room_points(self.world, self.layout, np.where(side > 0, -1.0, 1.0), rng)
+        if "goal" in options:
+            self.goal = np.asarray(options["goal"], np.float64).reshape(1, 2)
+        return self._observe(), self._info(blocked=False)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        move = np.clip(np.asarray(action, np.float64), -1.8, 1.8).reshape(1, 2)
+        self.location, blocked = step(self.world, self.location, move, self.layout)
+        there = bool(np.linalg.norm(self.location - self.goal) < GOAL_RADIUS)
+        return self._observe(), float(there), there, False, self._info(blocked=bool(blocked[0]))
+
+    def render(self) -> np.ndarray | None:
+        """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
+        if self.render_mode is None:
+            return None
+        picture = paint(self._observe()[1]).astype(np.float64)
+        for name, where in (("goal", self.goal), ("agent", self.location)):
+            weight = render_states(self.world, where[None], self.layout)[0, 0, 0][..., None] / 255
+            picture += weight * (np.asarray(COLOURS[name]) - picture)
+        return np.rint(picture).astype(np.uint8)
+
+    def _observe(self) -> np.ndarray:
+        return render_states(self.world, self.location[None], self.layout)[0, 0]
+
+    def _info(self, blocked: bool) -> dict[str, Any]:
+        location, goal, layout = self.location[0].copy(), self.goal[0].copy(), self.layout[0].copy()
+        return {"location": location, "goal": goal, "layout": layout, "blocked": blocked}
+
+
+gymnasium.register("TwoRooms-v0", entry_point="tiny_jepa.worlds.two_rooms.env:TwoRooms", max_episode_steps=MAX_STEPS)

@@ -1,0 +1,73 @@
+"""Rendering: a 2-channel frame, the agent's Gaussian in channel 0 and the layout in channel 1.
+
+uint8 frames hold floor(255 exp(-r²/(2 std²))) and a layout of 255; float32 frames, as in the course's files, an
+agent that sums to 1 and a layout at the dot's peak value 1/(2 pi std²).
+"""
+
+import math
+
+import numpy as np
+
+from tiny_jepa.worlds.two_rooms.geometry import Geometry
+
+
+def layout_value(world: Geometry, dtype: np.dtype | type) -> float:
+    """The value of a drawn layout pixel: 255 for uint8, the dot's peak for float."""
+    return 255 if np.dtype(dtype) == np.uint8 else 1.0 / (2 * math.pi * world.dot_std**2)
+
+
+def render_layouts(world: Geometry, layouts: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
+    """Layout channels [N, H, W] for layouts [N, 2]: borders drawn edge to edge, the wall but for its door."""
+    index = np.arange(world.size)
+    in_wall = np.abs(index[None, :] - layouts[:, :1]) <= world.wall_half  # [N, W]
+    closed = np.abs(index[None, :] - layouts[:, 1:]) > world.door_half  # [N, H]
+    drawn = in_wall[:, None, :] & closed[:, :, None]
+    for line in (world.border, world.far_border):
+        drawn[:, line, :] = True
+        drawn[:, :, line] = True
+    return drawn * np.asarray(layout_value(world, dtype), dtype=dtype)
+
+
+def render_agents(
+    world: Geometry, locations: np.ndarray, dtype: np.dtype | type = np.uint8, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Agent channels [N, H, W] for locations [N, 2] in px; `out` (of zeros) is drawn into where given."""
+    if out is None:
+        out = np.zeros((len(locations), world.size, world.size), dtype)
+    (_draw_patches if out.dtype == np.uint8 else _draw_densities)(world, locations, out)
+    return out
+
+
+def _draw_densities(world: Geometry, locations: np.ndarray, out: np.ndarray) -> None:
+    """Gaussians that sum to 1, one axis times the other."""
+    falloff = np.exp(-((np.arange(world.size) - locations[:, :, None]) ** 2) / (2 * world.dot_std**2))  # [N, 2, size]
+    falloff /= falloff.sum(-1, keepdims=True)
+    falloff[falloff < 1e-18] = 0  # no subnormal products: they are slow, and nothing
+    falloff = falloff.astype(out.dtype)
+    np.multiply(falloff[:, 1, :, None], falloff[:, 0, None, :], out=out)
+
+
+def _draw_patches(world: Geometry, locations: np.ndarray, out: np.ndarray) -> None:
+    """uint8 dots: floor() leaves nothing of them beyond a small radius, so a patch is all there is to draw."""
+    radius = math.ceil(world.dot_std * math.sqrt(2 * math.log(255.0)))
+    side = min(2 * radius + 1, world.size)
+    corner = np.clip(np.rint(locations).astype(np.int64) - radius, 0, world.size - side)  # [N, 2]
+    offset = (corner - locations)[:, :, None] + np.arange(side)  # [N, 2, side] px from the dot's centre
+    falloff = np.exp(-(offset**2) / (2 * world.dot_std**2)).astype(np.float32)
+    patch = np.empty((len(locations), side, side), np.uint8)
+    np.multiply(255 * falloff[:, 1, :, None], falloff[:, 0, None, :], out=patch, casting="unsafe")
+    # every side x side window of every frame, as a view: one index a frame picks where its patch goes
+    windows = np.lib.stride_tricks.sliding_window_view(out, (side, side), axis=(1, 2), writeable=True)
+    windows[np.arange(len(locations)), corner[:, 1], corner[:, 0]] = patch
+
+
+def render_states(
+    world: Geometry, locations: np.ndarray, layouts: np.ndarray, dtype: np.dtype | type = np.uint8
+) -> np.ndarray:
+    """States [N, T, 2, H, W] of trajectories: locations [N, T, 2] px and one layout each [N, 2]."""
+    count, steps = locations.shape[:2]
+    states = np.zeros((count, steps, 2, world.size, world.size), dtype)
+    flat = states.reshape(count * steps, 2, world.size, world.size)
+    render_agents(world, locations.reshape(-1, 2), dtype, out=flat[:, 0])
+    states[:, :, 1] = render_layouts(world, layouts, dtype)[:, None]
+    return states
