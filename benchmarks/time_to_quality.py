@@ -41,7 +41,7 @@ BUDGET = "2k"
 PUBLISHED = best_published(read_peers())
 """Best published figure of each column, px²."""
 SCHEDULE = {"encode_steps": 600, "cached": 20_000, "predict_steps": 4_000}
-KEPT_AT = (6, 8, 10, 12, 14, 16, 20, 25)
+KEPT_AT = (8, 10, 12, 15, 20)
 """Seconds of training."""
 STORED = Path("results/time_to_quality/2k.json")
 PAGE, PICTURE = Path("docs/training.md"), Path("docs/images/time_to_quality.png")

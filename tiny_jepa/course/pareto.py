@@ -79,5 +79,5 @@ def _height(entry: Entry, name: str) -> float:
 def _label(
     axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int], color: str, va: str = "bottom"
 ) -> None:
-    place, text = (entry.parameters, _height(entry, name)), f"{text}\n{entry.losses[name]:.3g}"
+    place, text = (entry.parameters, _height(entry, name)), f"{text}\n{entry.losses[name]:.2g}"
     axis.annotate(text, place, xytext=offset, textcoords="offset points", va=va, ha="center", color=color, fontsize=9)
