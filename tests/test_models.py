@@ -187,7 +187,7 @@ def test_an_axis_without_a_move_is_mirrored_too(axis):
     generator = torch.Generator().manual_seed(0)
     start, move = 4 * torch.rand(50, 2, generator=generator), 0.1 * torch.randn(50, 2, generator=generator)
     move[:, axis] = 0.0
-    context = with_edges(4 * torch.rand(50, 2, generator=generator), 65)
+    context = with_edges(4 * torch.rand(50, 2, generator=generator), 65, UNIT)
     far, sign = context[:, 2:], torch.ones(2)
     sign[axis] = -1.0
     mirrored = torch.where(sign < 0, far - start, start)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_jepa.course.ranking import Entry
-from tiny_jepa.plotting import FLOOR, MISSED, OURS, THEIRS, pyplot, save
+from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
 from tiny_jepa.probing.measure import COURSE_SETS
 
 TITLES = {
@@ -14,6 +14,8 @@ TITLES = {
     "wall_other": "wall_other: unseen wall columns",
     "expert": "expert: long horizon (procedural: an easier set)",
 }
+FLOOR = 1e-5
+"""px²: what is below is drawn here."""
 
 
 def draw(ours: Sequence[Entry], peers: Sequence[Entry], path: Path, note: str = "") -> Path:
