@@ -12,6 +12,8 @@ from torch import nn
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
 
 FORMAT = 2
 """1 was of the models up to revision 61a1c84."""
@@ -22,6 +24,7 @@ def save_weights(path: Path, model: JEPA, metadata: dict[str, Any]) -> None:
     content = {
         "format": FORMAT,
         "architecture": asdict(model.architecture),
+        "frame": asdict(model.frame),
         "state_dict": {name: value.detach().cpu() for name, value in model.state_dict().items()},
         "metadata": metadata,
     }
@@ -56,7 +59,8 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         raise UserError(
             f"{path} describes another architecture ({', '.join(sorted(set(settings) ^ known))}); train it again"
         )
-    model = JEPA(Architecture.from_settings(settings))
+    frame = Frame(**content["frame"]) if "frame" in content else DEFAULT.frame  # older files have none
+    model = JEPA(Architecture.from_settings(settings), frame)
     try:
         model.load_state_dict(content["state_dict"])
     except RuntimeError as error:

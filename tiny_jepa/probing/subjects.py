@@ -40,7 +40,7 @@ class DeadReckoning(nn.Module):
 
 def without_lift(model: JEPA) -> JEPA:
     """The same weights, read out at the bare agent code."""
-    bare = JEPA(replace(model.architecture, repr_dim=0))
+    bare = JEPA(replace(model.architecture, repr_dim=0), model.frame)
     bare.load_state_dict(model.state_dict())
     return bare.eval()
 
@@ -49,7 +49,7 @@ def untrained(model: JEPA, seed: int = 0) -> JEPA:
     """The same architecture with the parameters that training starts from."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return JEPA(model.architecture).eval()
+        return JEPA(model.architecture, model.frame).eval()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tiny_jepa.training.run import Run, command_line, essential, free_name, read
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import save_weights
+from tiny_jepa.worlds import find_world
 
 LOOK_EVERY = 50  # steps
 ROOT_WEIGHTS = Path("model_weights.pth")
@@ -45,11 +46,11 @@ def main(argv: list[str]) -> int:
         budget = resolve_budget(arguments)
         run = Run(root / free_name(root, arguments.name or f"{budget.name}-seed{budget.training.seed}"))
         command, data = command_line(), arguments.data
-    source = open_source(data)
+    source, world = open_source(data, budget.world), budget.world
     torch.manual_seed(budget.training.seed)
-    model = build(budget.architecture, budget.limit)
-    dataset, parameters = source.require("train"), parameter_count(budget.architecture)
-    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device))
+    model = build(budget.architecture, budget.limit, world.frame)
+    dataset, parameters = source.require("train"), parameter_count(budget.architecture, world.frame)
+    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device), world)
     print(f"budget {budget.name}: {parameters:,} of {budget.limit:,} trainable parameters")
     print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
     print(f"run: {run.folder}")
@@ -116,7 +117,7 @@ def budget_of(config: dict[str, Any]) -> Budget:
     """The budget that a run's config.json holds."""
     architecture = Architecture.from_settings(config["architecture"])
     training = TrainingConfig(**with_tuples(config["training"]))
-    return Budget(config["budget"], config["budget_limit"], architecture, training)
+    return Budget(config["budget"], config["budget_limit"], architecture, training, find_world(config["world"]))
 
 
 def describe_weights(

@@ -10,6 +10,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.models.size import solve
 from tiny_jepa.settings import TrainingConfig, flag, key_comments, overridden
+from tiny_jepa.worlds import DEFAULT, find_world
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -18,6 +19,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         prog="train.py", description="Trains a world model to a parameter budget, without labels.", allow_abbrev=False
     )
     parser.add_argument("--budget", default="2k", help="trainable parameters: 500, 2k, 1M; presets: budgets/ (2k)")
+    parser.add_argument("--world", default=DEFAULT.frame.world, help="two_rooms, tworoom, or package.module:NAME")
     parser.add_argument("--data", help="folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]")
     parser.add_argument("--name", help="of the run's folder in --runs (BUDGET-seedN)")
     parser.add_argument("--runs", default="runs", help="where run folders go (runs)")
@@ -49,12 +51,12 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
 
 def resolve_budget(arguments: argparse.Namespace) -> Budget:
     """The budget with all keys from the command line in place; its widths are solved for unless they are given."""
-    budget = find_budget(arguments.budget)
+    budget = find_budget(arguments.budget, find_world(arguments.world))
     training, model = (
         {field.name: text for field in fields(kind) if (text := getattr(arguments, field.name)) is not None}
         for kind in (TrainingConfig, Architecture)
     )
     architecture = overridden(budget.architecture, model, flag)
     if model and "gate_widths" not in model:
-        architecture = solve(budget.limit, architecture)
+        architecture = solve(budget.limit, architecture, budget.world.frame)
     return replace(budget, architecture=architecture, training=overridden(budget.training, training, flag))

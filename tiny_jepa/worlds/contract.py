@@ -57,18 +57,28 @@ def as_tensor(array: np.ndarray) -> Tensor:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a model is told of a world's frames [C, H, W], H = W."""
+    """What a model is told of a world's frames [C, H, W], H = W, or of their sums over rows and columns [C, 2, S]."""
 
     channels: int  # C
-    agent: int  # index of the channel of what moves
-    layout: int  # index of the channel of what stays; any, where there are no key points
-    key_points: int  # how many points (x, y) say where what stays is; 0: nothing differs between trajectories
+    agent: int | None  # index of the channel of what moves; None: to be found in a mix of all channels
+    layout: int | None  # the same of what stays; any, where there are no key points
+    key_points: int  # how many points (x, y) say where what stays is; 0: nothing can be said
     unit: float  # px that a code unit stands for
+    read: str = "xy"  # which coordinates of key points differ between frames; the others are learned once for all
+    gates: int = 1  # 1: a move is made or not; 2: along each axis on its own, in part or whole
+    window: float = 0.5  # code units: how far a gate sees about key points when training starts
+    beyond: float = 0.0  # px: how far the far edge lies from the centre of the last pixel
+    world: str = ""  # the world's name
+
+    @property
+    def layout_dim(self) -> int:
+        """Numbers of a layout code: the coordinates that are read off a frame."""
+        return len(self.read) * self.key_points
 
     @property
     def context_dim(self) -> int:
-        """Numbers of a context: the key points and the frame's far edge (x, y)."""
-        return 2 * self.key_points + 2
+        """Numbers of a context: the layout code and the frame's far edge (x, y)."""
+        return self.layout_dim + 2
 
 
 @dataclass(frozen=True)
@@ -101,5 +111,5 @@ class World:
     sizes: range  # image sides, px
     size: int  # px: the side where none is asked for
     groups: tuple[Group, ...]
-    simulate: Callable[[str, int, int, str], TrajectorySet]
+    simulate: Callable[[str, int, int, str], TrajectorySet] | None  # None: its data come from a folder alone
     vary: Callable[[Transitions], Variation] | None = None
