@@ -7,12 +7,14 @@ from pathlib import Path
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
 from tiny_jepa.models.size import build, solve
-from tiny_jepa.settings import TrainingConfig, overridden
+from tiny_jepa.options import read_settings
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.weights import read_weights
 
 _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
 """The presets and their trained weights: `budgets/` in a checkout, inside the package once installed."""
+MOST = 100_000_000
 SUFFIXES = {"k": 1_000, "m": 1_000_000}
 
 
@@ -44,8 +46,8 @@ def parse_count(text: str) -> int:
         count = round(float(digits) * factor)
     except (ValueError, OverflowError):
         count = 0
-    if count <= 0:
-        raise UserError(f"budget '{text}' is no count of parameters; write 500, 2k, 100k or 1M")
+    if not 0 < count <= MOST:
+        raise UserError(f"budget '{text}' is no count of parameters up to 100M; write 500, 2k, 100k or 1M")
     return count
 
 
@@ -67,16 +69,15 @@ def find_budget(text: str) -> Budget:
 
 def _read_preset(name: str) -> Budget:
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
-    parser.read(FOLDER / f"{name}.ini")
+    parser.read(FOLDER / f"{name}.ini", encoding="utf-8")
     model, training = (dict(parser[part]) if part in parser else {} for part in ("model", "training"))
 
-    def where(key: str) -> str:
-        return f"budgets/{name}.ini: {key}"
-
-    limit, architecture = parse_count(name), overridden(Architecture(), model, where)
+    limit, architecture = parse_count(name), read_settings(Architecture, model, f"budgets/{name}.ini", Architecture())
     if "gate_widths" not in model:
         architecture = solve(limit, architecture)
-    return Budget(name, limit, architecture, overridden(TrainingConfig(), training, where))
+    return Budget(
+        name, limit, architecture, read_settings(TrainingConfig, training, f"budgets/{name}.ini", TrainingConfig())
+    )
 
 
 def build_model(budget: str) -> JEPA:
