@@ -1,0 +1,141 @@
+"""Cost-to-go: how many steps it is to the goal, from everywhere, by the model's own one-step predictions.
+
+Nodes lie on a lattice over the range of the model's codes; from each, 16 moves lead to others. A move counts if the
+model predicts that it ends there. If the same move from a node beside would not, it is a bet on the last half pixel,
+and costs `RISK` times its length. Value iteration from the goal's code (Bellman 1957) gives each node its cost. Then
+every step takes the action whose predicted code costs least.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from tiny_jepa.planning.agents import Agent, Model, action_per_code
+from tiny_jepa.worlds.actions import Actions
+
+OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (1, 2) or abs(x) + abs(y) == 1]
+"""Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess."""
+RISK = 100.0
+"""More than any way round takes. What the model calls closed costs `RISK` times more still, and only at the goal."""
+NOWHERE = 1e6
+"""Steps: the cost where no way leads to the goal."""
+ARRIVED = 0.25
+"""Nodes: this near to where it should end, a move has ended there."""
+DIRECTIONS, SIZES = 36, 4
+"""Of the actions that each step compares."""
+MEMORY = 32
+"""Steps for which a move that did not happen is remembered."""
+
+
+@dataclass(frozen=True)
+class CostToGo:
+    """Steps to E goals from the nodes of a lattice."""
+
+    costs: Tensor  # [E, rows, columns], up to NOWHERE
+    goal: Tensor  # codes [E, 2]
+    low: float  # the first node's coordinates, in code units
+    spacing: float  # between nodes, in code units
+    to_action: Tensor  # [2, 2]: a free agent's move in code space, times this, is its action
+    actions: Actions
+
+    @classmethod
+    def solve(cls, model: Model, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> "CostToGo":
+        """frames [E, C, H, W]: only their form matters; context [E, K]; goal codes [E, 2]."""
+        low, high = model.code_range(frames)
+        sample = low + (high - low) * torch.rand(256, 2, generator=torch.Generator().manual_seed(0)).to(goal)
+        to_action = action_per_code(model, sample, context[:1], actions)
+        offsets = torch.tensor(OFFSETS).to(goal)
+        spacing = 1 / float(actions.size(offsets @ to_action).max())  # the longest move is one whole action
+        index = torch.arange(int((high - low) / spacing) + 2).to(goal)
+        nodes = low + spacing * torch.stack(torch.meshgrid(index, index, indexing="xy"), dim=-1)  # [rows, columns, 2]
+
+        def edges(moves: Tensor) -> tuple[Tensor, Tensor]:
+            """Moves from all nodes, [2] or [E, rows, columns, 2] -> their costs, and their steps if nothing stops
+            them, both [E, rows, columns]."""
+            by_episode = moves.expand(len(goal), *nodes.shape)
+            steps = actions.size(by_episode @ to_action)
+            ends = (model.step(nodes, m @ to_action, c) for m, c in zip(by_episode, context, strict=True))
+            missed = torch.stack(list(ends)) - nodes - by_episode
+            made = (missed.norm(dim=-1) < ARRIVED * spacing) & (steps < 1.001)
+            risk = torch.where(with_margin(made), 1.0, RISK)
+            return torch.where(made, risk * steps, torch.inf), steps
+
+        to_goal, steps = edges(goal[:, None, None] - nodes)
+        costs = torch.minimum(to_goal, torch.where(steps < 1, RISK**2 * steps, NOWHERE))
+        costs = sweep(costs, [edges(offset * spacing)[0] for offset in offsets])
+        return cls(costs, goal, low, spacing, to_action, actions)
+
+    def at(self, codes: Tensor) -> Tensor:
+        """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from; straight to the goal
+        where it is nearer than the next node."""
+        place = ((codes - self.low) / self.spacing).clamp(0, self.costs.shape[-1] - 1.001)
+        corner, columns = place.long(), self.costs.shape[-1]
+        share, first = place - corner, corner[..., 1] * columns + corner[..., 0]
+        total, weights = torch.zeros_like(share[..., 0]), torch.full_like(share[..., 0], 1e-9)
+        for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            cost = self.costs.flatten(1).gather(1, first + y * columns + x)
+            weight = (share[..., 0] - (1 - x)).abs() * (share[..., 1] - (1 - y)).abs() * (cost < NOWHERE)
+            total, weights = total + weight * cost, weights + weight
+        straight = self.goal[:, None] - codes
+        between = torch.where(weights > 1e-6, total / weights, NOWHERE)
+        near = straight.norm(dim=-1) < self.spacing
+        return torch.where(near, self.actions.size(straight @ self.to_action), between)
+
+
+def with_margin(made: Tensor) -> Tensor:
+    """made [E, rows, columns] bool -> where it holds at the four neighbours, too."""
+    around = pad(made, (1, 1, 1, 1))
+    return made & around[:, 1:-1, :-2] & around[:, 1:-1, 2:] & around[:, :-2, 1:-1] & around[:, 2:, 1:-1]
+
+
+def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
+    """Value iteration, until nothing changes: costs of going straight to the goal, and of the edges along `OFFSETS`,
+    all [E, rows, columns] -> costs of the best way."""
+    rows, columns = costs.shape[1:]
+    padded = pad(costs, (2, 2, 2, 2), value=NOWHERE)
+    inner = padded[:, 2:-2, 2:-2]
+    before = torch.zeros_like(inner)
+    while not torch.equal(before, inner):
+        before = inner.clone()
+        for (x, y), edge in zip(OFFSETS, edges, strict=True):
+            torch.minimum(inner, edge + padded[:, 2 + y : 2 + y + rows, 2 + x : 2 + x + columns], out=inner)
+    return inner.contiguous()
+
+
+class CostToGoAgent(Agent):
+    """Takes the action whose predicted code costs least.
+
+    A deterministic planner would repeat a move that does not happen for ever: the agent is where it was. So such moves
+    are remembered, by their beginning and expected end, and not chosen again.
+    """
+
+    def __init__(self, model: Model, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
+        super().__init__(model, frame, goal_frame, actions)
+        self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
+        self.candidates = actions.spread(DIRECTIONS, SIZES).to(self.goal)
+        self.failed = torch.full((len(self.goal), MEMORY, 4), torch.inf).to(self.goal)
+        self.expected: Tensor | None = None  # [E, 4]: the last codes, and those predicted to follow
+        self.steps = 0
+
+    def choose(self, code: Tensor) -> Tensor:
+        self.remember(code)
+        straight = self.actions.clip((self.goal - code) @ self.map.to_action)
+        tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
+        ends = self.model.step(code[:, None], tried, self.context[:, None])
+        moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
+        repeated = torch.cdist(moves, self.failed).amin(-1) < ARRIVED * self.map.spacing
+        best = (self.map.at(ends) + NOWHERE * repeated).argmin(dim=1)
+        each = torch.arange(len(code))
+        self.expected = moves[each, best]
+        return tried[each, best]
+
+    def remember(self, code: Tensor) -> None:
+        """Keeps the last move in mind if it did not lead to this code, by more than half its length."""
+        if self.expected is not None:
+            before, after = self.expected.chunk(2, dim=-1)
+            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + 1e-3
+            self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, torch.inf)
+            self.steps += 1
