@@ -1,38 +1,17 @@
 """What every planner shares: frames in, codes inside, actions out; and the agents that planning is measured against."""
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from tiny_jepa.worlds.actions import Actions
-
-
-class Model(Protocol):
-    """What planning asks of a model. `JEPA` has it all."""
-
-    def encode_agent(self, frames: np.ndarray) -> Tensor:
-        """frames [E, C, H, W] -> codes [E, D]."""
-        ...
-
-    def encode_context(self, frames: np.ndarray) -> Tensor:
-        """frames [E, C, H, W] -> what predictions depend on, and no action changes [E, K]."""
-        ...
-
-    def code_range(self, frames: np.ndarray) -> tuple[float, float]:
-        """The least and the largest coordinate that codes of such frames can have."""
-        ...
-
-    def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., D], action [..., 2], context [..., K], which broadcast -> next code [..., D]."""
-        ...
+from tiny_jepa.worlds.contract import WorldModel
 
 
 class Agent:
     """Takes one action a frame towards a goal frame, in one episode or in E at once. Subclasses `choose`."""
 
-    def __init__(self, model: Model, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
+    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
         """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones."""
         self.single, self.model, self.actions = frame.ndim == 3, model, actions
         self.frames = self.batch(frame)
@@ -51,7 +30,7 @@ class Agent:
         raise NotImplementedError
 
 
-def action_per_code(model: Model, codes: Tensor, context: Tensor, actions: Actions) -> Tensor:
+def action_per_code(model: WorldModel, codes: Tensor, context: Tensor, actions: Actions) -> Tensor:
     """The matrix [2, 2] that turns a free agent's move in code space [..., 2] into its action, `move @ matrix`.
 
     Read from the model's predictions of moves along both axes: their median over codes [N, 2], most of which have

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tiny_jepa.planning.agents import Agent, Model, action_per_code
+from tiny_jepa.planning.agents import Agent, action_per_code
 from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import WorldModel
 
 OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (1, 2) or abs(x) + abs(y) == 1]
 """Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess."""
@@ -42,7 +43,9 @@ class CostToGo:
     actions: Actions
 
     @classmethod
-    def solve(cls, model: Model, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> "CostToGo":
+    def solve(
+        cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
+    ) -> "CostToGo":
         """frames [E, C, H, W]: only their form matters; context [E, K]; goal codes [E, 2]."""
         low, high = model.code_range(frames)
         sample = low + (high - low) * torch.rand(256, 2, generator=torch.Generator().manual_seed(0)).to(goal)
@@ -112,7 +115,7 @@ class CostToGoAgent(Agent):
     are remembered, by their beginning and expected end, and not chosen again.
     """
 
-    def __init__(self, model: Model, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
+    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
         super().__init__(model, frame, goal_frame, actions)
         self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
         self.candidates = actions.spread(DIRECTIONS, SIZES).to(self.goal)
