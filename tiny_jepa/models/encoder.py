@@ -90,6 +90,6 @@ class LayoutEncoder(nn.Module):
 
 
 def with_edges(layout: Tensor, size: int, unit: float) -> Tensor:
-    """layout code [..., 2P] -> context [..., 2P + 2]: the key points, and the far edge (x, y) of a square frame of `size`
-    px."""
+    """layout code [..., 2P] -> context [..., 2P + 2]: the key points, and the far edge (x, y) of a square frame of
+    `size` px."""
     return pad(layout, (0, 2), value=(size - 1) / unit)

@@ -1,3 +1,49 @@
-"""Planning with a world model: reach what a goal frame shows, in representation space alone."""
+"""Planning with a world model: reach what a goal frame shows, in representation space alone.
 
+agent = plan(model, frame, goal_frame)
+action = agent.act(frame)  # the next one; and again, with the frame that follows
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.planning.agents import Agent, Random, Straight
 from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
+from tiny_jepa.planning.sampling import CEM, MPPI, Sampling
+from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import WorldModel
+
+PLANNERS: dict[str, type[Agent]] = {
+    "cost-to-go": CostToGoAgent,
+    "cem": CEM,
+    "mppi": MPPI,
+    "straight": Straight,
+    "random": Random,
+}
+
+
+def plan(
+    model: WorldModel,
+    frame: np.ndarray,
+    goal_frame: np.ndarray,
+    actions: Actions = Actions(1.8),
+    planner: str = "cost-to-go",
+    **settings: Any,
+) -> Agent:
+    """Plans from a frame to a goal frame -> an agent; `agent.act(frame)` gives the next action.
+
+    Args:
+        model: a trained `JEPA`, or anything else with the methods of `WorldModel`.
+        frame, goal_frame: [C, H, W], or [E, C, H, W] for E episodes at once.
+        actions: those the world allows; the default is that of the two rooms, up to 1.8 px.
+        planner: one of `PLANNERS`.
+        settings: of cem and mppi, the fields of `Sampling`.
+
+    Raises:
+        UserError: an unknown planner.
+    """
+    if planner not in PLANNERS:
+        raise UserError(f"no planner '{planner}'; there are {', '.join(PLANNERS)}")
+    return PLANNERS[planner](model, frame, goal_frame, actions, **settings)

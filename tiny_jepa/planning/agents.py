@@ -30,12 +30,37 @@ class Agent:
         raise NotImplementedError
 
 
-def action_per_code(model: WorldModel, codes: Tensor, context: Tensor, actions: Actions) -> Tensor:
-    """The matrix [2, 2] that turns a free agent's move in code space [..., 2] into its action, `move @ matrix`.
+def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, actions: Actions) -> Tensor:
+    """The matrix [D, 2] that turns a free agent's move in code space into its action: `move @ matrix`.
 
-    Read from the model's predictions of moves along both axes: their median over codes [N, 2], most of which have
-    nothing near them.
+    Read from what the model predicts of moves along both axes of actions: the median over codes drawn from their range
+    for `frames`, most of which have nothing near them.
     """
-    pushes = actions.limit * torch.eye(2).to(codes)
-    moves = model.step(codes[:, None], pushes, context) - codes[:, None]
-    return torch.linalg.pinv(moves.median(dim=0).values / actions.limit)
+    low, high = model.code_range(frames)
+    dims = model.encode_agent(frames[:1]).shape[-1]
+    codes = low + (high - low) * torch.rand(256, 1, dims, generator=torch.Generator().manual_seed(0)).to(context)
+    pushes = actions.limit * torch.eye(2).to(context)
+    moves = (model.step(codes, pushes, context[:1]) - codes).median(dim=0).values
+    return torch.linalg.pinv(moves / actions.limit)
+
+
+class Straight(Agent):
+    """Goes straight at the goal's code, whatever lies between."""
+
+    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
+        super().__init__(model, frame, goal_frame, actions)
+        self.to_action = action_per_code(model, self.frames, self.context, actions)
+
+    def choose(self, code: Tensor) -> Tensor:
+        return self.actions.clip((self.goal - code) @ self.to_action)
+
+
+class Random(Agent):
+    """Any action, of any size."""
+
+    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
+        super().__init__(model, frame, goal_frame, actions)
+        self.any, self.generator = actions.spread(36, 4).to(self.goal), torch.Generator().manual_seed(0)
+
+    def choose(self, code: Tensor) -> Tensor:
+        return self.any[torch.randint(len(self.any), (len(code),), generator=self.generator)]

@@ -48,8 +48,7 @@ class CostToGo:
     ) -> "CostToGo":
         """frames [E, C, H, W]: only their form matters; context [E, K]; goal codes [E, 2]."""
         low, high = model.code_range(frames)
-        sample = low + (high - low) * torch.rand(256, 2, generator=torch.Generator().manual_seed(0)).to(goal)
-        to_action = action_per_code(model, sample, context[:1], actions)
+        to_action = action_per_code(model, frames, context, actions)
         offsets = torch.tensor(OFFSETS).to(goal)
         spacing = 1 / float(actions.size(offsets @ to_action).max())  # the longest move is one whole action
         index = torch.arange(int((high - low) / spacing) + 2).to(goal)

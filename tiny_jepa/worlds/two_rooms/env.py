@@ -99,7 +99,8 @@ class TwoRooms(gymnasium.Env):
             move = np.clip(move, -1.8, 1.8)
         else:
             move = move * min(1.0, self.max_norm / max(float(np.linalg.norm(move)), 1e-9))
-        move = move + self.noise * self.np_random.normal(size=(1, 2))
+        if self.noise:
+            move = move + self.np_random.normal(0.0, self.noise, (1, 2))
         self.location, blocked = step(self.world, self.location, move, self.layout)
         there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
         return self._observe(), float(there), there, False, self._info(blocked=bool(blocked[0]))
