@@ -12,6 +12,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.planning.agents import Agent, Random, Straight
 from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
 from tiny_jepa.planning.sampling import CEM, MPPI, Sampling
+from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.contract import WorldModel
 
@@ -28,7 +29,7 @@ def plan(
     model: WorldModel,
     frame: np.ndarray,
     goal_frame: np.ndarray,
-    actions: Actions = Actions(1.8),
+    actions: Actions | None = None,
     planner: str = "cost-to-go",
     **settings: Any,
 ) -> Agent:
@@ -37,7 +38,7 @@ def plan(
     Args:
         model: a trained `JEPA`, or anything else with the methods of `WorldModel`.
         frame, goal_frame: [C, H, W], or [E, C, H, W] for E episodes at once.
-        actions: those the world allows; the default is that of the two rooms, up to 1.8 px.
+        actions: those the world allows; by default, those of the world of the budgets: up to 1.8 px in any direction.
         planner: one of `PLANNERS`.
         settings: of cem and mppi, the fields of `Sampling`.
 
@@ -46,4 +47,7 @@ def plan(
     """
     if planner not in PLANNERS:
         raise UserError(f"no planner '{planner}'; there are {', '.join(PLANNERS)}")
+    if actions is None:
+        assert DEFAULT.task
+        actions = DEFAULT.task.actions
     return PLANNERS[planner](model, frame, goal_frame, actions, **settings)

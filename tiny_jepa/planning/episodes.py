@@ -31,8 +31,8 @@ class Episodes:
 def run(
     task: Task, agent: Callable[[np.ndarray, np.ndarray], Agent], count: int, steps: int, options: dict[str, Any]
 ) -> Episodes:
-    """Runs `count` episodes of `steps` steps, none ending early; `agent(frames, goal_frames)` is asked for one agent for
-    all episodes of a batch. `options` are the environment's."""
+    """Runs `count` episodes of `steps` steps, none ending early. `agent(frames, goal_frames)` gives one agent for all
+    episodes of a batch; `options` are the environment's."""
     batches = [
         run_batch(task, agent, FIRST_SEED + first, min(AT_ONCE, count - first), steps, options)
         for first in range(0, count, AT_ONCE)
