@@ -80,8 +80,8 @@ class JEPA(nn.Module):
         """frames [..., C, H, W] -> what does not move [..., 2P + 2], for the predictor: layout code and far edge."""
         return with_edges(self.encode_layout(frames), frames.shape[-1], self.frame.unit)
 
-    def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, list[tuple[int, ...]]]:
-        """frames [..., C, H, W] -> the same on the model's device [N, C, H, W], and the shape before C."""
+    def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
+        """frames [..., C, H, W] -> the same on the model's device [N, C, H, W], and what `unpack` needs."""
         return pack([torch.as_tensor(frames, device=self.predictor.action.device)], "* c h w")
 
     def code_range(self, frames: Tensor | np.ndarray) -> tuple[float, float]:

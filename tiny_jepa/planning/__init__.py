@@ -47,6 +47,11 @@ def plan(
     """
     if planner not in PLANNERS:
         raise UserError(f"no planner '{planner}'; there are {', '.join(PLANNERS)}")
+    frame, goal_frame = np.asarray(frame), np.asarray(goal_frame)
+    if frame.ndim not in (3, 4) or frame.shape[:-2] != goal_frame.shape[:-2]:
+        raise UserError(
+            f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], not {frame.shape} and {goal_frame.shape}"
+        )
     if actions is None:
         assert DEFAULT.task
         actions = DEFAULT.task.actions

@@ -1,5 +1,7 @@
 """What every planner shares: frames in, codes inside, actions out; and the agents that planning is measured against."""
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,6 +30,16 @@ class Agent:
     def choose(self, code: Tensor) -> Tensor:
         """Codes [E, D] -> actions [E, 2]."""
         raise NotImplementedError
+
+    def imagine(self, frame: np.ndarray, steps: int) -> Tensor:
+        """What the agent expects of its next `steps` steps: codes [steps + 1, D], or [E, ...], the
+        frame's own first."""
+        dreamer = copy.deepcopy(self, {id(self.model): self.model})  # so that nothing imagined is remembered
+        codes = [self.model.encode_agent(self.batch(frame))]
+        for _ in range(steps):
+            codes.append(self.model.step(codes[-1], dreamer.choose(codes[-1]), self.context))
+        imagined = torch.stack(codes, dim=1)
+        return imagined[0] if self.single else imagined
 
 
 def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, actions: Actions) -> Tensor:

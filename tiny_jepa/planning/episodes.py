@@ -16,6 +16,8 @@ FIRST_SEED = 1_700_000_000
 """Of the environment's: nothing else draws from seeds this large."""
 AT_ONCE = 100
 Z95 = 1.959964
+MakeAgent = Callable[[np.ndarray, np.ndarray], Agent]
+"""(frames, goal frames) [E, C, H, W] -> the agent of E episodes."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,7 @@ class Episodes:
     cpu: tuple[float, float]  # seconds: planning ahead, and all actions
 
 
-def run(
-    task: Task, agent: Callable[[np.ndarray, np.ndarray], Agent], count: int, steps: int, options: dict[str, Any]
-) -> Episodes:
+def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str, Any]) -> Episodes:
     """Runs `count` episodes of `steps` steps, none ending early. `agent(frames, goal_frames)` gives one agent for all
     episodes of a batch; `options` are the environment's."""
     batches = [
@@ -45,15 +45,14 @@ def run(
 
 def run_batch(
     task: Task,
-    agent: Callable[[np.ndarray, np.ndarray], Agent],
+    agent: MakeAgent,
     seed: int,
     count: int,
     steps: int,
     options: dict[str, Any],
 ) -> Episodes:
     """Episodes of the seeds from `seed` on, all at once."""
-    make = gymnasium().make_vec
-    env = make(task.environment, num_envs=count, max_episode_steps=steps, max_norm=task.actions.limit, **options)
+    env = make("make_vec", task, num_envs=count, max_episode_steps=steps, **options)
     frames, info = env.reset(seed=seed, options={"radius": 0.0})
     shortest = task.shortest(info["location"], info["goal"], info["layout"], frames.shape[-1])
     goals, locations = info["goal"], [info["location"]]
@@ -70,12 +69,20 @@ def run_batch(
     return Episodes(np.stack(locations, axis=1), goals, shortest, (cpu[0], cpu[1]))
 
 
-def gymnasium() -> Any:
+def make(how: str, task: Task, **options: Any) -> Any:
+    """gymnasium's `make` or `make_vec` of the task's environment, its actions bounded as the task says.
+
+    Raises:
+        UserError: no gymnasium, or options that the environment refuses.
+    """
     try:
         import gymnasium
     except ImportError:
         raise UserError("episodes need gymnasium; install it with: pip install gymnasium") from None
-    return gymnasium
+    try:
+        return getattr(gymnasium, how)(task.environment, max_norm=task.actions.limit, **options)
+    except ValueError as error:
+        raise UserError(f"the environment refuses its options: {error}") from None
 
 
 def score(episodes: Episodes, radii: tuple[float, ...]) -> dict[str, Any]:

@@ -4,19 +4,19 @@ all. For comparison, and for codes that are not two numbers.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from einops import einsum, repeat
 from torch import Tensor
 
+from tiny_jepa.options import Checked, Count, Within
 from tiny_jepa.planning.agents import Agent
 from tiny_jepa.planning.costtogo import CostToGo
 from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.contract import WorldModel
 
-COSTS = ("last", "sum", "least", "cost-to-go")
 ELITE = 10
 """One in so many is kept."""
 TEMPERATURE = 0.1
@@ -26,14 +26,14 @@ NARROWEST = 0.05
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How sequences are drawn and judged."""
+class Sampling(Checked):
+    """How cem and mppi draw sequences, and judge them."""
 
-    cost: str = "cost-to-go"  # or the squared distance of codes: last, sum or least over the horizon
-    horizon: int = 15  # steps
-    hold: int = 1  # steps for which each drawn action is held
-    samples: int = 100  # sequences an iteration
-    iterations: int = 3  # a step
+    cost: Literal["cost-to-go", "last", "sum", "least"] = "cost-to-go"  # or squared distance of codes, over a horizon
+    horizon: Count = 15  # steps of a sequence
+    hold: Count = 1  # steps for which each drawn action is held
+    samples: Annotated[int, Within(10, 10**6)] = 100  # sequences of an iteration
+    iterations: Count = 3  # draws, one after the other, before each step
 
 
 class Sampler(Agent):
