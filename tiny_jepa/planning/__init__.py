@@ -7,6 +7,7 @@ action = agent.act(frame)  # the next one; and again, with the frame that follow
 from typing import Any
 
 import numpy as np
+import torch
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning.agents import Agent, Random, Straight
@@ -25,6 +26,7 @@ PLANNERS: dict[str, type[Agent]] = {
 }
 
 
+@torch.no_grad()
 def plan(
     model: WorldModel,
     frame: np.ndarray,

@@ -20,8 +20,9 @@ class Agent:
         self.context, self.goal = model.encode_context(self.frames), model.encode_agent(self.batch(goal_frame))
 
     def batch(self, frame: np.ndarray) -> np.ndarray:
-        return frame[None] if self.single else frame
+        return np.asarray(frame)[None] if self.single else np.asarray(frame)
 
+    @torch.no_grad()
     def act(self, frame: np.ndarray) -> np.ndarray:
         """The present frame, as the first one was given -> the next action [2] or [E, 2]."""
         action = self.choose(self.model.encode_agent(self.batch(frame))).cpu().numpy()
@@ -31,6 +32,7 @@ class Agent:
         """Codes [E, D] -> actions [E, 2]."""
         raise NotImplementedError
 
+    @torch.no_grad()
     def imagine(self, frame: np.ndarray, steps: int) -> Tensor:
         """What the agent expects of its next `steps` steps: codes [steps + 1, D], or [E, ...], the
         frame's own first."""

@@ -130,8 +130,9 @@ class CostToGoAgent(Agent):
     def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
         super().__init__(model, frame, goal_frame, actions)
         self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
+        self.tolerance = ARRIVED * self.map.spacing
         self.candidates = actions.spread(DIRECTIONS, SIZES).to(self.goal)
-        self.failed = torch.full((len(self.goal), MEMORY, 4), torch.inf).to(self.goal)
+        self.failed = torch.full((len(self.goal), MEMORY, 4), NOWHERE).to(self.goal)
         self.expected: Tensor | None = None  # [E, 4]: the last codes, and those predicted to follow
         self.steps = 0
 
@@ -141,16 +142,17 @@ class CostToGoAgent(Agent):
         tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
         moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
-        repeated = torch.cdist(moves, self.failed).amin(-1) < ARRIVED * self.map.spacing
+        apart = torch.cdist(moves, self.failed, compute_mode="donot_use_mm_for_euclid_dist")  # exact where it is small
+        repeated = apart.amin(-1) < self.tolerance
         best = (self.map.at(ends) + NOWHERE * repeated).argmin(dim=1)
         each = torch.arange(len(code))
         self.expected = moves[each, best]
         return tried[each, best]
 
     def remember(self, code: Tensor) -> None:
-        """Keeps the last move in mind if it did not lead to this code, by more than half its length."""
+        """Keeps the last move in mind if it ended more than half its length away from where it should."""
         if self.expected is not None:
             before, after = self.expected.chunk(2, dim=-1)
-            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + 1e-3
-            self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, torch.inf)
+            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + self.tolerance
+            self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
             self.steps += 1
