@@ -1,27 +1,37 @@
 """Counts a model's parameters and cost: python count_params.py [--budget 2k | --weights FILE | --all] [--json]"""
 
-import argparse
 import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 from tiny_jepa.budgets import build_model, find_budget, list_budgets
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.models.cost import cost_report, cost_table
-from tiny_jepa.weights import read_weights
+from tiny_jepa.options import Checked, Within, parse
+from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
+
+
+@dataclass(frozen=True)
+class Options(Checked):
+    """What is counted."""
+
+    budget: str | None = None  # a preset or any count: 500, 2k, 123456
+    weights: Path = ROOT_WEIGHTS  # a weights file
+    all: bool = False  # every preset
+    image_size: Annotated[int, Within(16, 4096)] = 64  # px, for the cost of encoding
+    json: bool = False  # print JSON
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Parameters, bytes and multiply-adds, and whether the budget holds.")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--budget", help="a preset or any count: 500, 2k, 123456")
-    which.add_argument("--weights", default="model_weights.pth", help="a weights file (model_weights.pth)")
-    which.add_argument("--all", action="store_true", help="every preset")
-    parser.add_argument("--image-size", type=int, default=64, help="px, for the cost of encoding (64)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
-    if arguments.image_size < 16:
-        raise UserError(f"--image-size must be at least 16, not {arguments.image_size}")
-    if arguments.all or arguments.budget:
-        names = list_budgets() if arguments.all else [arguments.budget]
+    says = "Parameters, bytes and multiply-adds, and whether the budget holds."
+    arguments = parse(Options, sys.argv[1:], "count_params.py", says)
+    chosen = [arguments.budget is not None, arguments.weights != ROOT_WEIGHTS, arguments.all]
+    if sum(chosen) > 1:
+        raise UserError("--budget, --weights and --all each choose what is counted; give one")
+    if arguments.all or arguments.budget is not None:
+        names = list_budgets() if arguments.all else [str(arguments.budget)]
         subjects = [(f"budget {name}", build_model(name), find_budget(name).limit) for name in names]
     else:
         model, metadata = read_weights(arguments.weights)

@@ -7,12 +7,12 @@
 The functions have the names of the course's main.py, for others to call.
 """
 
-import argparse
 import json
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.options import Checked, Within, parse
 from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, measure
 from tiny_jepa.probing.results import line, write_result
 from tiny_jepa.probing.subjects import choose_model, result_of
@@ -66,29 +67,27 @@ def evaluate_model(
     return losses
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Scores a model by the probing protocol.")
-    parser.add_argument("--data", help="folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]")
-    parser.add_argument("--prober-data", help="train the probers on this source instead (as --data)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--weights", type=Path, help="weights file (default: model_weights.pth)")
-    which.add_argument("--budget", help="the trained weights of a budget, such as 2k")
-    parser.add_argument("--model", choices=["trained", "untrained", "dead-reckoning"], default="trained")
-    parser.add_argument("--no-lift", action="store_true", help="read out the bare agent code")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="N runs: mean and spread")
-    parser.add_argument("--skip-long", action="store_true", help="only the course's four sets")
-    parser.add_argument("--device", help="cpu, cuda or mps (default: the best there is)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, the rest on stderr")
-    parser.add_argument("--store", type=Path, metavar="FILE", help="write the result as JSON")
-    parser.add_argument("--write-metrics", action="store_true", help="write metrics.txt from what was measured")
-    parser.add_argument("--label", action="store_true", help="write it into the metadata of the weights file, too")
-    return parser.parse_args()
+@dataclass(frozen=True)
+class Options(Checked):
+    """What is scored, on which data."""
+
+    data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
+    prober_data: str | None = None  # train the probers on this source instead, named like --data
+    weights: Path | None = None  # weights file; model_weights.pth unless given
+    budget: str | None = None  # the trained weights of this budget instead, such as 2k
+    model: Literal["trained", "untrained", "dead-reckoning"] = "trained"  # what to score
+    no_lift: bool = False  # read out the bare agent code
+    seeds: Annotated[int, Within(1, 1_000)] = 1  # probers trained; several give mean and spread
+    skip_long: bool = False  # only the course's four sets
+    device: str | None = None  # cpu, cuda or mps; the best there is unless given
+    json: bool = False  # one JSON object on stdout, the rest on stderr
+    store: Path | None = None  # write the result to this JSON file
+    write_metrics: bool = False  # write metrics.txt from what was measured
+    label: bool = False  # write the losses into the metadata of the weights file, too
 
 
 def main() -> int:
-    args = parse()
-    if args.seeds < 1:
-        raise UserError(f"--seeds must be at least 1, not {args.seeds}")
+    args = parse(Options, sys.argv[1:], "main.py", "Scores a model by the probing protocol.")
     out = sys.stderr if args.json else sys.stdout
 
     def say(text: str) -> None:
@@ -97,7 +96,7 @@ def main() -> int:
     seeds = list(range(args.seeds))
     device, source = get_device(args.device), open_source(args.data)
     prober_source = open_source(args.prober_data) if args.prober_data else source
-    subject = choose_model(args.weights or WEIGHTS, args.budget, args.model, lift=not args.no_lift)
+    subject = choose_model(args.weights, args.budget, args.model, lift=not args.no_lift)
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         option = "--write-metrics" if args.write_metrics else "--label"
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")

@@ -13,12 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from tiny_jepa.errors import UserError
 from tiny_jepa.objectives import (
     TargetEncoder,
     VICReg,
     barlow_twins_loss,
-    build_objective,
     byol_loss,
     concentration_loss,
     covariance_loss,
@@ -95,11 +93,6 @@ def test_concentration_is_the_maps_variance():
     two_places[0, [16, 48]] = 0.5
     assert concentration_loss(one_place, 16.0).item() == pytest.approx(0.0, abs=1e-6)
     assert concentration_loss(two_places, 16.0).item() == pytest.approx(1.0, rel=1e-5)
-
-
-def test_unknown_objective_is_one_sentence():
-    with pytest.raises(UserError, match=r"unknown objective 'mae'; there are vicreg, barlow, byol"):
-        build_objective("mae", nn.Identity(), nn.Identity(), 16.0)
 
 
 def test_decision_loss_is_the_weighted_logistic_loss():

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tiny_jepa"
 FLOORS = [
     {"errors"},
-    {"files", "device", "tables"},
+    {"files", "device", "tables", "options"},
     {"plotting"},
     {"worlds"},
     {"data", "models"},  # neither knows the other

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import benchmarks.study as study
-from main import parse
+from main import Options
 from tiny_jepa.errors import UserError
+from tiny_jepa.options import parse
 from tiny_jepa.probing.results import Result, write_result
-from tiny_jepa.training.options import parse_arguments, resolve_budget
+from tiny_jepa.training.cli import read_options
 
 GRIDS = sorted(path.stem for path in study.HERE.glob("*.ini"))
 ROOT = study.HERE.parent
@@ -29,9 +30,8 @@ def test_every_row_is_options_that_the_scripts_take(name, monkeypatch):
     for row in grid.rows:
         assert row.of in [other.name for other in grid.rows]
         if row.train is not None:
-            resolve_budget(parse_arguments(row.train))
-        monkeypatch.setattr("sys.argv", ["main.py", *row.score])
-        parse()
+            read_options(row.train)
+        parse(Options, row.score, "main.py", "")
 
 
 def small_grid(folder, monkeypatch):

@@ -3,7 +3,8 @@
 import importlib
 import sys
 
-from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.errors import run_cli
+from tiny_jepa.options import choose_verb
 
 VERBS = {
     "data": ("tiny_jepa.data.cli", "main", "generate, check and show data in the course's layout"),
@@ -14,20 +15,15 @@ VERBS = {
         "main",
         "where a model errs: over time, near the wall, over the room",
     ),
+    "plan": ("tiny_jepa.planning.command", "main", "reach goals with a model, and show what it thinks"),
     "submit": ("tiny_jepa.course.submit", "main", "build the course's zip and prove that it runs"),
 }
 
 
 def main() -> int | None:
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: python -m tiny_jepa VERB ...\n")
-        for verb, (_, _, says) in VERBS.items():
-            print(f"  {verb:<10} {says}")
-        return 0
-    if arguments[0] not in VERBS:
-        raise UserError(f"unknown verb '{arguments[0]}'; there are {', '.join(VERBS)}")
-    module, function, _ = VERBS[arguments[0]]
+    verb = choose_verb(arguments, "python -m tiny_jepa", {verb: says for verb, (_, _, says) in VERBS.items()})
+    module, function, _ = VERBS[verb]
     return getattr(importlib.import_module(module), function)(arguments[1:])
 
 

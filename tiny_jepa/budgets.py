@@ -7,7 +7,8 @@ from pathlib import Path
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
 from tiny_jepa.models.size import build, solve
-from tiny_jepa.settings import TrainingConfig, overridden
+from tiny_jepa.options import read_settings
+from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds import DEFAULT, find_world
 from tiny_jepa.worlds.contract import World
@@ -15,6 +16,7 @@ from tiny_jepa.worlds.contract import World
 _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
 """The presets and their trained weights: `budgets/` in a checkout, inside the package once installed."""
+MOST = 100_000_000
 SUFFIXES = {"k": 1_000, "m": 1_000_000}
 
 
@@ -52,8 +54,8 @@ def parse_count(text: str) -> int:
         count = round(float(digits) * factor)
     except (ValueError, OverflowError):
         count = 0
-    if count <= 0:
-        raise UserError(f"budget '{text}' is no count of parameters; write 500, 2k, 100k or 1M")
+    if not 0 < count <= MOST:
+        raise UserError(f"budget '{text}' is no count of parameters up to 100M; write 500, 2k, 100k or 1M")
     return count
 
 
@@ -77,16 +79,14 @@ def find_budget(text: str, world: World = DEFAULT) -> Budget:
 
 def _read_preset(name: str, world: World) -> Budget:
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
-    parser.read(presets(world) / f"{name}.ini")
+    parser.read(presets(world) / f"{name}.ini", encoding="utf-8")
     model, training = (dict(parser[part]) if part in parser else {} for part in ("model", "training"))
 
-    def where(key: str) -> str:
-        return f"budgets/{name}.ini: {key}"
-
-    limit, architecture = parse_count(name), overridden(Architecture(), model, where)
+    limit, architecture = parse_count(name), read_settings(Architecture, model, f"budgets/{name}.ini", Architecture())
     if "gate_widths" not in model:
         architecture = solve(limit, architecture, world.frame)
-    return Budget(name, limit, architecture, overridden(TrainingConfig(), training, where), world)
+    config = read_settings(TrainingConfig, training, f"budgets/{name}.ini", TrainingConfig())
+    return Budget(name, limit, architecture, config, world)
 
 
 def build_model(budget: str, world: World = DEFAULT) -> JEPA:

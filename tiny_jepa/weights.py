@@ -2,7 +2,7 @@
 
 import hashlib
 import pickle
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from torch import nn
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.options import read_settings
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
 
+ROOT_WEIGHTS = Path("model_weights.pth")
 FORMAT = 2
 """1 was of the models up to revision 61a1c84."""
 
@@ -53,14 +55,10 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         )
     if content["format"] != FORMAT:
         raise UserError(f"{path} has format {content['format']}, this version reads {FORMAT}; train it again")
-    known = {field.name for field in fields(Architecture)}
-    settings = content["architecture"]
-    if set(settings) != known:
-        raise UserError(
-            f"{path} describes another architecture ({', '.join(sorted(set(settings) ^ known))}); train it again"
-        )
+    if set(settings := content["architecture"]) != set(asdict(Architecture())):
+        raise UserError(f"{path} describes another architecture ({', '.join(sorted(settings))}); train it again")
     frame = Frame(**content["frame"]) if "frame" in content else DEFAULT.frame  # older files have none
-    model = JEPA(Architecture.from_settings(settings), frame)
+    model = JEPA(read_settings(Architecture, settings, f"{path}: its architecture", Architecture()), frame)
     try:
         model.load_state_dict(content["state_dict"])
     except RuntimeError as error:

@@ -1,8 +1,8 @@
 """`python -m tiny_jepa score` and `readme`: the ranking, and the README's table and picture, from stored results."""
 
-import argparse
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from tiny_jepa.course.pareto import draw
 from tiny_jepa.course.ranking import FULL_MARKS, PEERS, Entry, best_published, our_entries, points, ranks, read_peers
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
+from tiny_jepa.options import parse
 from tiny_jepa.probing.measure import COURSE_SETS, SETS
 from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, size
@@ -95,10 +96,15 @@ def replaced(text: str, inner: str, where: Path) -> str:
     return f"{before}{BEGIN}\n{inner}{END}{after}"
 
 
+@dataclass(frozen=True)
+class ReadmeOptions:
+    """Where the README is."""
+
+    root: Path = Path()  # folder of README.md, results/ and docs/
+
+
 def readme(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tiny_jepa readme")
-    parser.add_argument("--root", type=Path, default=Path(), help="folder of README.md, results/ and docs/")
-    root = parser.parse_args(argv).root
+    root = parse(ReadmeOptions, argv, "python -m tiny_jepa readme", "Writes the README's table and picture.").root
     records, page = root / RECORDS, root / "README.md"
     if not records.is_dir() or not page.is_file():
         raise UserError(f"{root.resolve()} has no {RECORDS}/ or no README.md; run this in the project's root")
@@ -109,11 +115,16 @@ def readme(argv: list[str]) -> None:
     print(f"wrote the results of {page}")
 
 
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What is ranked."""
+
+    results: Path = RECORDS  # folder of stored results
+    picture: Path | None = None  # draw parameters against error into this PNG
+
+
 def score(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tiny_jepa score")
-    parser.add_argument("--results", type=Path, default=RECORDS, help="folder of stored results")
-    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw parameters against error here")
-    args = parser.parse_args(argv)
+    args = parse(ScoreOptions, argv, "python -m tiny_jepa score", "Ranks stored results beside the published ones.")
     if not args.results.is_dir():
         raise UserError(f"no results folder {args.results}; write one with: python main.py --store FILE")
     ours, peers = our_entries(read_results(args.results)), read_peers()

@@ -1,29 +1,34 @@
 """`python -m tiny_jepa submit`: the course's zip, refused where a rule is broken and proven to run."""
 
-import argparse
 import os
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiny_jepa.course.proof import default_python, prove
 from tiny_jepa.course.submission import TOP, check, write_zip
 from tiny_jepa.files import write_atomically
+from tiny_jepa.options import parse
+
+
+@dataclass(frozen=True)
+class Options:
+    """Who hands in what."""
+
+    team: str  # the team's name
+    netids: tuple[str, ...] = ()  # its members' NetIDs
+    out: Path = Path(f"{TOP}.zip")  # where the zip goes
+    root: Path = Path()  # the project's root
+    data: str | None = None  # the data to grade on, as main.py takes it; what main.py finds unless given
+    allow_generated: bool = False  # accept weights not trained on the course's data
+    python: str = field(default_factory=default_python)  # interpreter that makes the virtual environment
+    no_install: bool = False  # prove with this interpreter, without a new environment
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tiny_jepa submit", description=__doc__)
-    option = parser.add_argument
-    option("--team", required=True, help="the team's name")
-    option("--netids", nargs="+", default=[], metavar="NETID", help="its members' NetIDs")
-    option("--out", type=Path, default=Path(f"{TOP}.zip"), help="where the zip goes")
-    option("--root", type=Path, default=Path(), help="the project's root")
-    option("--data", help="the data to grade on, as main.py takes it (default: what main.py finds)")
-    option("--allow-generated", action="store_true", help="accept weights not trained on the course's data")
-    option("--python", default=default_python(), help="interpreter that makes the virtual environment")
-    option("--no-install", action="store_true", help="prove with this interpreter, without a new environment")
-    args = parser.parse_args(argv)
+    args = parse(Options, argv, "python -m tiny_jepa submit", __doc__ or "")
     data = []
     if args.data:
         data = ["--data", str(Path(args.data).resolve()) if Path(args.data).is_dir() else args.data]

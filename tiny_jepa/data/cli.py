@@ -1,72 +1,82 @@
 """`python -m tiny_jepa data generate|check|show`."""
 
-import argparse
-import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import tyro
 
 from tiny_jepa.data import generate
 from tiny_jepa.data.check import check_folder
 from tiny_jepa.data.show import show
 from tiny_jepa.data.source import open_source
 from tiny_jepa.errors import UserError
+from tiny_jepa.options import Checked, Numbers, Seed, Within, choose_verb, parse
 from tiny_jepa.worlds.two_rooms import Geometry
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SIZES, SetRecipe
 
+Set = Literal[
+    "train",
+    "probe_normal/train",
+    "probe_normal/val",
+    "probe_wall/val",
+    "probe_wall_other/val",
+    "probe_expert/train",
+    "probe_expert/val",
+    "probe_long/train",
+    "probe_long/val",
+]
 
-def main(argv: list[str]) -> int | None:
+
+@dataclass(frozen=True)
+class Generate(Checked):
+    """What is written."""
+
+    out: Path  # the folder that will hold train/, probe_normal/, ...
+    set: tyro.conf.UseAppendAction[tuple[Set, ...]] = ()  # only this set (repeatable); all unless given
+    count: Annotated[int, Within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
+    steps: Annotated[int, Within(1, 10**4)] | None = None  # actions of each trajectory; the course's unless given
+    image_size: Annotated[int, Within(SIZES[0], SIZES[-1])] = COURSE.size  # px
+    dtype: Literal["uint8", "float32"] = "uint8"  # of the frames
+    seed: Seed = 0  # of the trajectories
+    door_rate: Annotated[float, Within(0, 1)] | None = None  # share of explorations built to pass the door
+    exclude_walls: Numbers = ()  # wall columns to leave out, such as 30,34-36
+    exclude_doors: Numbers = ()  # door rows to leave out, such as 10,20-25
+
+
+@dataclass(frozen=True)
+class Check(Checked):
+    """What is checked."""
+
+    folder: tyro.conf.Positional[Path]  # that holds train/, probe_normal/, ...
+    limit: Annotated[int, Within(0, 10**9)] = 2000  # trajectories read of each set; 0: all
+
+
+@dataclass(frozen=True)
+class Show(Checked):
+    """What is drawn."""
+
+    data: tyro.conf.Positional[str]  # a folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
+    set: Set = "probe_normal/val"  # the set
+    first: Annotated[int, Within(0, 10**9)] = 0  # the first trajectory shown
+    count: Annotated[int, Within(1, 200)] = 12  # trajectories shown
+    out: Path = Path(".")  # folder for trajectories.png and trajectories.gif
+
+
+def main(argv: list[str]) -> int:
     """Runs one command; 1 where `check` found faults, 130 where `generate` was interrupted.
 
     Raises:
         UserError: bad input of any kind.
     """
-    args = _parser().parse_args(argv)
-    return args.run(args)
+    verb = choose_verb(argv, "python -m tiny_jepa data", {verb: says for verb, (_, _, says) in VERBS.items()})
+    options, run, says = VERBS[verb]
+    return run(parse(options, argv[1:], f"python -m tiny_jepa data {verb}", says))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tiny_jepa data", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="{generate,check,show}")
-
-    command = commands.add_parser("generate", help="write sets in the course's folder layout")
-    command.set_defaults(run=_generate)
-    option = command.add_argument
-    option("--out", type=Path, required=True, help="the folder that will hold train/, probe_normal/, ...")
-    option("--set", action="append", choices=RECIPES, help="only this set (repeatable; default: all)")
-    option("--count", type=_positive, help="trajectories of each set (default: the course's)")
-    option("--steps", type=_positive, help="actions of each trajectory (default: the course's)")
-    sizes = f"{SIZES[0]} to {SIZES[-1]} px (default: {COURSE.size})"
-    option("--image-size", type=int, choices=SIZES, default=COURSE.size, metavar="PX", help=sizes)
-    option("--dtype", choices=("uint8", "float32"), default="uint8", help="of the frames")
-    option("--seed", type=int, default=0)
-    option("--door-rate", type=_share, help="share of explorations built to pass the door (default: 0.35)")
-    option("--exclude-walls", type=_numbers, default=(), metavar="30,34-36", help="wall columns to leave out")
-    option("--exclude-doors", type=_numbers, default=(), metavar="10,20-25", help="door rows to leave out")
-
-    command = commands.add_parser("check", help="look for faults in a folder; exit status 1 where there are any")
-    command.set_defaults(run=_check)
-    command.add_argument("folder", type=Path)
-    command.add_argument(
-        "--limit", type=int, default=2000, help="trajectories read of each set; 0: all (default: 2000)"
-    )
-
-    command = commands.add_parser("show", help="a contact sheet (PNG) and an animation (GIF) of a set's trajectories")
-    command.set_defaults(run=_show)
-    option = command.add_argument
-    option("data", help="a folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]")
-    option("--set", choices=RECIPES, default="probe_normal/val")
-    option("--first", type=int, default=0, help="the first trajectory shown (default: 0)")
-    option("--count", type=_positive, default=12, help="trajectories shown (default: 12)")
-    option("--out", type=Path, default=Path("."), help="folder for trajectories.png and trajectories.gif")
-    return parser
-
-
-def _generate(args: argparse.Namespace) -> int:
+def _generate(args: Generate) -> int:
     world = Geometry(size=args.image_size)
-    if args.seed < 0:
-        raise UserError(f"--seed must not be negative, not {args.seed}")
     recipes = {name: _changed(name, args, world) for name in args.set or RECIPES}
     try:
         for name, recipe in recipes.items():
@@ -78,7 +88,7 @@ def _generate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _changed(name: str, args: argparse.Namespace, world: Geometry) -> SetRecipe:
+def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
     recipe = RECIPES[name]
     if args.door_rate is not None and recipe.kind != "explore" and args.set:
         raise UserError(f"--door-rate is for explorations; {name} is drawn otherwise")
@@ -95,15 +105,13 @@ def _changed(name: str, args: argparse.Namespace, world: Geometry) -> SetRecipe:
     return recipe
 
 
-def _check(args: argparse.Namespace) -> int:
-    if args.limit < 0:
-        raise UserError(f"--limit must not be negative, not {args.limit}; 0 reads all")
+def _check(args: Check) -> int:
     return check_folder(args.folder, args.limit)
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: Show) -> int:
     dataset = open_source(args.data).require(args.set)
-    if not 0 <= args.first < len(dataset):
+    if args.first >= len(dataset):
         raise UserError(
             f"{args.set} has the trajectories 0 to {len(dataset) - 1}; --first {args.first} is none of them"
         )
@@ -112,27 +120,8 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not '{text}'")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        if 0 <= (value := float(text)) <= 1:
-            return value
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, not '{text}'")
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """ "30,34-36" -> (30, 34, 35, 36)"""
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
-        raise argparse.ArgumentTypeError(f"expected numbers and ranges such as 30,34-36, not '{text}'")
-    numbers: set[int] = set()
-    for part in text.split(","):
-        low, _, high = part.partition("-")
-        numbers |= set(range(int(low), int(high or low) + 1))
-    return tuple(sorted(numbers))
+VERBS: dict[str, tuple[Any, Any, str]] = {
+    "generate": (Generate, _generate, "write sets in the course's folder layout"),
+    "check": (Check, _check, "look for faults in a folder; exit status 1 where there are any"),
+    "show": (Show, _show, "a contact sheet (PNG) and an animation (GIF) of a set's trajectories"),
+}

@@ -1,6 +1,6 @@
 """`python -m tiny_jepa look`: where a model errs, as printed tables and as pictures."""
 
-import argparse
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,20 +10,26 @@ from tiny_jepa.data import open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.looks import pictures
 from tiny_jepa.looks.readout import ReadOut, binned, probe_encoders, read_out_all
+from tiny_jepa.options import parse
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown, number
 
 
+@dataclass(frozen=True)
+class Options:
+    """What is looked at."""
+
+    weights: Path | None = None  # weights file; model_weights.pth unless given
+    budget: str | None = None  # the trained weights of this budget instead, such as 2k
+    out: Path = Path("looks")  # folder of the pictures
+    data: str | None = None  # as main.py takes it
+    prober_data: str | None = None  # train the probers on this source instead
+    device: str | None = None  # cpu, cuda or mps; the best there is unless given
+
+
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tiny_jepa look", description=__doc__)
-    parser.add_argument("--weights", type=Path, default=Path("model_weights.pth"), help="weights file")
-    parser.add_argument("--budget", help="the trained weights of a budget instead, such as 2k")
-    parser.add_argument("--out", type=Path, default=Path("looks"), help="folder of the pictures")
-    parser.add_argument("--data", help="as main.py takes it")
-    parser.add_argument("--prober-data", help="train the probers on this source instead")
-    parser.add_argument("--device", help="cpu, cuda or mps")
-    args = parser.parse_args(argv)
+    args = parse(Options, argv, "python -m tiny_jepa look", __doc__ or "")
     pyplot()  # says at once where matplotlib is missing
     device, source = get_device(args.device), open_source(args.data)
     prober_source = open_source(args.prober_data) if args.prober_data else source

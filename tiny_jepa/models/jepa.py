@@ -2,39 +2,39 @@
 future frame out (LeCun 2022, "A path towards autonomous machine intelligence")."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from einops import pack, unpack
 from torch import Tensor, nn
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.models.encoder import AgentEncoder, LayoutEncoder, deviations, marginals, with_edges
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.options import Checked, Numbers, Within
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.codes import was_made
 from tiny_jepa.worlds.contract import Frame
 
-
-def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
-    """The plain values of a file, where a tuple may have become a list."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+Kernel = Annotated[int, Within(1, 63, step=2)]
+"""Taps, up to about a frame's side."""
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Checked):
     """What a weights file says of a model's form: enough to build it again."""
 
-    agent_kernel: int = 5  # taps of the agent encoder's filter, an odd number
-    layout_kernel: int = 9  # taps of the layout encoder's two, likewise
-    gate_widths: tuple[int, ...] = (16, 16)  # hidden widths of the predictor's gate
-    repr_dim: int = 512  # of the lifted representation; 0 leaves the lift off
+    agent_kernel: Kernel = 5  # taps of the agent encoder's filter, an odd number
+    layout_kernel: Kernel = 9  # taps of the layout encoder's two, likewise
+    gate_widths: Annotated[Numbers, Within(1, 10**5)] = (16, 16)  # hidden widths of the gate; solved for unless given
+    repr_dim: Annotated[int, Within(0, 10**5)] = 512  # of the lifted representation; 0 leaves the lift off
 
-    @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> "Architecture":
-        """From the plain values of a file."""
-        return cls(**with_tuples(settings))
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.repr_dim < 4:
+            raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {self.repr_dim}")
 
 
 class JEPA(nn.Module):
@@ -81,8 +81,8 @@ class JEPA(nn.Module):
         """frames [..., C, H, W] -> what does not move [..., L + 2], for the predictor: layout code and far edge."""
         return with_edges(self.encode_layout(frames), frames.shape[-1] + self.frame.beyond, self.frame.unit)
 
-    def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, list[tuple[int, ...]]]:
-        """frames [..., C, H, W] -> the same on the model's device [N, C, H, W], and the shape before C."""
+    def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
+        """frames [..., C, H, W] -> the same on the model's device [N, C, H, W], and what `unpack` needs."""
         return pack([torch.as_tensor(frames, device=self.predictor.action.device)], "* c h w")
 
     def code_range(self, frames: Tensor | np.ndarray) -> tuple[float, float]:

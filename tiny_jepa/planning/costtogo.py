@@ -1,9 +1,9 @@
 """Cost-to-go: how many steps it is to the goal, from everywhere, by the model's own one-step predictions.
 
 Nodes lie on a lattice over the range of the model's codes; from each, 16 moves lead to others. A move counts if the
-model predicts that it ends there. If the same move from a node beside would not, it is a bet on the last half pixel,
-and costs `RISK` times its length. Value iteration from the goal's code (Bellman 1957) gives each node its cost. Then
-every step takes the action whose predicted code costs least.
+model predicts that it ends there. It is a bet if the same move would fail from a node beside, or the move back would:
+then it costs `RISK` times its length. Value iteration from the goal's code (Bellman 1957) gives each node its cost.
+Every step takes the action whose predicted code costs least.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tiny_jepa.planning.agents import Agent, Model, action_per_code
+from tiny_jepa.errors import UserError
+from tiny_jepa.planning.agents import Agent, action_per_code
 from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import WorldModel
 
 OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (1, 2) or abs(x) + abs(y) == 1]
-"""Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess."""
-RISK = 100.0
+"""Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess. The last is the first one's
+way back, and so on."""
+RISK = 300.0
 """More than any way round takes. What the model calls closed costs `RISK` times more still, and only at the goal."""
 NOWHERE = 1e6
 """Steps: the cost where no way leads to the goal."""
@@ -42,30 +45,43 @@ class CostToGo:
     actions: Actions
 
     @classmethod
-    def solve(cls, model: Model, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> "CostToGo":
+    def solve(
+        cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
+    ) -> "CostToGo":
         """frames [E, C, H, W]: only their form matters; context [E, K]; goal codes [E, 2]."""
         low, high = model.code_range(frames)
-        sample = low + (high - low) * torch.rand(256, 2, generator=torch.Generator().manual_seed(0)).to(goal)
-        to_action = action_per_code(model, sample, context[:1], actions)
+        to_action = action_per_code(model, frames, context, actions)
         offsets = torch.tensor(OFFSETS).to(goal)
-        spacing = 1 / float(actions.size(offsets @ to_action).max())  # the longest move is one whole action
+        longest = float(actions.size(offsets @ to_action).max())
+        if not longest > 0:
+            raise UserError("the model predicts that no action moves anything; train it, or load trained weights")
+        spacing = 1 / longest  # so that the longest move is one whole action
         index = torch.arange(int((high - low) / spacing) + 2).to(goal)
         nodes = low + spacing * torch.stack(torch.meshgrid(index, index, indexing="xy"), dim=-1)  # [rows, columns, 2]
 
-        def edges(moves: Tensor) -> tuple[Tensor, Tensor]:
-            """Moves from all nodes, [2] or [E, rows, columns, 2] -> their costs, and their steps if nothing stops
-            them, both [E, rows, columns]."""
+        def try_all(moves: Tensor) -> tuple[Tensor, Tensor]:
+            """Moves from all nodes, [2] or [E, rows, columns, 2] -> whether each arrives, and its steps if it does,
+            both [E, rows, columns]."""
             by_episode = moves.expand(len(goal), *nodes.shape)
             steps = actions.size(by_episode @ to_action)
             ends = (model.step(nodes, m @ to_action, c) for m, c in zip(by_episode, context, strict=True))
             missed = torch.stack(list(ends)) - nodes - by_episode
-            made = (missed.norm(dim=-1) < ARRIVED * spacing) & (steps < 1.001)
-            risk = torch.where(with_margin(made), 1.0, RISK)
-            return torch.where(made, risk * steps, torch.inf), steps
+            return (missed.norm(dim=-1) < ARRIVED * spacing) & (steps < 1.001), steps
 
-        to_goal, steps = edges(goal[:, None, None] - nodes)
-        costs = torch.minimum(to_goal, torch.where(steps < 1, RISK**2 * steps, NOWHERE))
-        costs = sweep(costs, [edges(offset * spacing)[0] for offset in offsets])
+        def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
+            around = [seen_from(made, *offset) for offset in OFFSETS if 0 in offset]
+            safe = sure & torch.stack([made, *around]).all(0)
+            return torch.where(made, torch.where(safe, 1.0, RISK) * steps, torch.inf)
+
+        made, steps = try_all(goal[:, None, None] - nodes)
+        closed = torch.where(steps < 1, RISK**2 * steps, NOWHERE)
+        costs = torch.minimum(cost(made, steps, made), closed)
+        moves = [try_all(offset * spacing) for offset in offsets]
+        edges = [
+            cost(*there, sure=seen_from(back, *offset))
+            for offset, there, (back, _) in zip(OFFSETS, moves, reversed(moves), strict=True)
+        ]
+        costs = sweep(costs, edges)
         return cls(costs, goal, low, spacing, to_action, actions)
 
     def at(self, codes: Tensor) -> Tensor:
@@ -85,10 +101,9 @@ class CostToGo:
         return torch.where(near, self.actions.size(straight @ self.to_action), between)
 
 
-def with_margin(made: Tensor) -> Tensor:
-    """made [E, rows, columns] bool -> where it holds at the four neighbours, too."""
-    around = pad(made, (1, 1, 1, 1))
-    return made & around[:, 1:-1, :-2] & around[:, 1:-1, 2:] & around[:, :-2, 1:-1] & around[:, 2:, 1:-1]
+def seen_from(made: Tensor, x: int, y: int) -> Tensor:
+    """made [E, rows, columns] bool -> the same (x, y) nodes away; False beyond the lattice."""
+    return pad(made, (2, 2, 2, 2))[:, 2 + y : 2 + y + made.shape[1], 2 + x : 2 + x + made.shape[2]]
 
 
 def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
@@ -112,11 +127,12 @@ class CostToGoAgent(Agent):
     are remembered, by their beginning and expected end, and not chosen again.
     """
 
-    def __init__(self, model: Model, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
+    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
         super().__init__(model, frame, goal_frame, actions)
         self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
+        self.tolerance = ARRIVED * self.map.spacing
         self.candidates = actions.spread(DIRECTIONS, SIZES).to(self.goal)
-        self.failed = torch.full((len(self.goal), MEMORY, 4), torch.inf).to(self.goal)
+        self.failed = torch.full((len(self.goal), MEMORY, 4), NOWHERE).to(self.goal)
         self.expected: Tensor | None = None  # [E, 4]: the last codes, and those predicted to follow
         self.steps = 0
 
@@ -126,16 +142,17 @@ class CostToGoAgent(Agent):
         tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
         moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
-        repeated = torch.cdist(moves, self.failed).amin(-1) < ARRIVED * self.map.spacing
+        apart = torch.cdist(moves, self.failed, compute_mode="donot_use_mm_for_euclid_dist")  # exact where it is small
+        repeated = apart.amin(-1) < self.tolerance
         best = (self.map.at(ends) + NOWHERE * repeated).argmin(dim=1)
         each = torch.arange(len(code))
         self.expected = moves[each, best]
         return tried[each, best]
 
     def remember(self, code: Tensor) -> None:
-        """Keeps the last move in mind if it did not lead to this code, by more than half its length."""
+        """Keeps the last move in mind if it ended more than half its length away from where it should."""
         if self.expected is not None:
             before, after = self.expected.chunk(2, dim=-1)
-            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + 1e-3
-            self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, torch.inf)
+            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + self.tolerance
+            self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
             self.steps += 1

@@ -17,7 +17,7 @@ from tiny_jepa.models.lift import lift
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.probing.measure import GROUPS
 from tiny_jepa.probing.results import Result
-from tiny_jepa.weights import fingerprint, read_weights
+from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
 
@@ -80,8 +80,10 @@ class Subject:
         )
 
 
-def choose_model(weights: Path, budget: str | None = None, kind: str = "trained", lift: bool = True) -> Subject:
-    """The model of `weights`, or of a budget's own trained weights; or what it is compared with.
+def choose_model(
+    weights: Path | None = None, budget: str | None = None, kind: str = "trained", lift: bool = True
+) -> Subject:
+    """The model of `weights` (model_weights.pth), or of a budget's own trained weights; or what it is compared with.
 
     Args:
         kind: trained; untrained (the same architecture as training starts from); dead-reckoning (needs no weights).
@@ -89,8 +91,9 @@ def choose_model(weights: Path, budget: str | None = None, kind: str = "trained"
     """
     if kind == "dead-reckoning":
         return Subject(DeadReckoning(512 if lift else 0), "dead reckoning", kind, lift, None, {})
-    if budget is not None:
-        weights = find_weights(budget)
+    if budget is not None and weights is not None:
+        raise UserError("--weights and --budget both name a weights file; leave one out")
+    weights = find_weights(budget) if budget is not None else weights or ROOT_WEIGHTS
     model, metadata = read_weights(weights)
     name = str(metadata.get("budget", weights.stem))
     if kind == "untrained":

@@ -3,8 +3,9 @@
 import shutil
 import signal
 import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -12,49 +13,86 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tiny_jepa import __version__
-from tiny_jepa.budgets import Budget
+from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.data import Source, TrajectorySet, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
-from tiny_jepa.models.jepa import Architecture, with_tuples
-from tiny_jepa.models.size import build, count_parameters, parameter_count
+from tiny_jepa.models.jepa import Architecture
+from tiny_jepa.models.size import build, count_parameters, parameter_count, solve
+from tiny_jepa.options import Checked, Within, parse, read_settings
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.options import parse_arguments, resolve_budget
 from tiny_jepa.training.picture import draw_run
 from tiny_jepa.training.run import Run, command_line, essential, free_name, read_config
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
-from tiny_jepa.weights import save_weights
-from tiny_jepa.worlds import find_world
+from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
+from tiny_jepa.worlds import DEFAULT, find_world
 
 LOOK_EVERY = 50  # steps
-ROOT_WEIGHTS = Path("model_weights.pth")
+
+
+@dataclass(frozen=True)
+class Options(Checked):
+    """What to train, from what, and where it goes."""
+
+    budget: str = "2k"  # trainable parameters: 500, 2k, 1M; the presets are in budgets/
+    world: str = DEFAULT.frame.world  # two_rooms, tworoom, tworoom_doors, or package.module:NAME of your own
+    data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
+    name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
+    runs: Path = Path("runs")  # where run folders go
+    resume: str | None = None  # go on with the interrupted run of this name, its settings as they were
+    no_install: bool = False  # leave model_weights.pth alone
+    threads: Annotated[int, Within(1, 256)] = 1  # CPU threads; one is best below 100k parameters
+    device: str | None = None  # cpu, cuda or mps; the best there is unless given
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    architecture: Architecture = field(default_factory=Architecture)
+
+
+WITH_RESUME = {"--resume", "--runs", "--no-install", "--threads", "--device"}
+
+
+def read_options(argv: list[str]) -> tuple[Options, Budget]:
+    """The command line, and its budget with all keys in place; its widths are solved for unless they are given."""
+    says, given = "Trains a world model to a parameter budget, without labels.", {word.split("=")[0] for word in argv}
+    first = parse(Options, argv, "train.py", says)
+    preset = find_budget(first.budget, find_world(first.world))
+    default = Options(training=preset.training, architecture=preset.architecture)
+    options = parse(Options, argv, "train.py", says, default)
+    for option, name in (("--name", options.name), ("--resume", options.resume)):
+        if name is not None and (Path(name).name != name or name in ("", "..")):
+            raise UserError(f"{option} takes the name of a folder in --runs, not '{name}'")
+    if options.resume and (extra := sorted(word for word in given - WITH_RESUME if word.startswith("--"))):
+        raise UserError(f"--resume goes on with the run's own settings; leave out {extra[0]}")
+    architecture = options.architecture
+    if architecture != preset.architecture and "--gate-widths" not in given:
+        architecture = solve(preset.limit, architecture, preset.world.frame)
+    return options, replace(preset, architecture=architecture, training=options.training)
 
 
 def main(argv: list[str]) -> int:
-    arguments = parse_arguments(argv)
+    options, budget = read_options(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
-    root = Path(arguments.runs)
-    torch.set_num_threads(arguments.threads)
-    if arguments.resume:
-        run = Run(root / arguments.resume)
+    root = options.runs
+    torch.set_num_threads(options.threads)
+    if options.resume:
+        run = Run(root / options.resume)
         config = read_config(run.folder)
         budget = budget_of(config)
         command, data = config["command"], config["data"]
     else:
-        budget = resolve_budget(arguments)
-        run = Run(root / free_name(root, arguments.name or f"{budget.name}-seed{budget.training.seed}"))
-        command, data = command_line(), arguments.data
-    source, world = open_source(data, budget.world), budget.world
+        run = Run(root / free_name(root, options.name or f"{budget.name}-seed{budget.training.seed}"))
+        command, data = command_line(), options.data
+    world = budget.world
+    source = open_source(data, world)
     torch.manual_seed(budget.training.seed)
     model = build(budget.architecture, budget.limit, world.frame)
     dataset, parameters = source.require("train"), parameter_count(budget.architecture, world.frame)
-    trainer = Trainer(model, dataset, budget.training, get_device(arguments.device), world)
+    trainer = Trainer(model, dataset, budget.training, get_device(options.device), world)
     print(f"budget {budget.name}: {parameters:,} of {budget.limit:,} trainable parameters")
     print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
     print(f"run: {run.folder}")
-    if arguments.resume:
+    if options.resume:
         run.restore(trainer)
     else:
         run.describe(budget, command, source.spec, parameters)
@@ -77,7 +115,7 @@ def main(argv: list[str]) -> int:
         print(f"its course: {draw_run(run.folder)}")
     except UserError as error:
         print(f"no picture of the run: {error}")
-    if not arguments.no_install:
+    if not options.no_install:
         install(run)
     return 0
 
@@ -115,8 +153,8 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
 
 def budget_of(config: dict[str, Any]) -> Budget:
     """The budget that a run's config.json holds."""
-    architecture = Architecture.from_settings(config["architecture"])
-    training = TrainingConfig(**with_tuples(config["training"]))
+    architecture = read_settings(Architecture, config["architecture"], "config.json", Architecture())
+    training = read_settings(TrainingConfig, config["training"], "config.json", TrainingConfig())
     return Budget(config["budget"], config["budget_limit"], architecture, training, find_world(config["world"]))
 
 
