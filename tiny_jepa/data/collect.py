@@ -8,17 +8,20 @@ frame of 224 px. Locations are recorded for probing sets alone.
 import importlib
 import importlib.metadata
 import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import tyro
 
 from tiny_jepa.data.generate import write_arrays
 from tiny_jepa.errors import UserError
+from tiny_jepa.options import Checked, Count, Seed
+from tiny_jepa.worlds.pixels import SETS, sums_of
 
-SHARES = {"train": 1.0, "probe_normal/train": 0.2, "probe_normal/val": 0.1}
+SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))
 """The sets, and how many trajectories each has for one of the training set."""
 PLUGINS = {"swm": "stable_worldmodel"}
 """Namespaces of environments, and the package that registers them."""
@@ -31,18 +34,19 @@ actions."""
 
 
 @dataclass(frozen=True)
-class Collection:
-    """What is collected."""
+class Collection(Checked):
+    """What is collected, from an environment or from a recording."""
 
+    out: Path  # the folder that will hold train/ and probe_normal/
     env: str = ""  # gymnasium's name of the environment; package.module:NAME imports the module first
-    recording: str = ""  # or stable-worldmodel's recording (HDF5, Lance, folder) to read instead
-    episodes: int = 2_000  # trajectories of the training set
-    steps: int = 16  # actions of each; an environment's longer episode becomes several
-    policy: str = "random"  # random (smooth), expert, or mixed: every second episode is the expert's, disturbed
+    recording: str = ""  # of stable-worldmodel's (HDF5, Lance, ...): read instead of playing
+    episodes: Count = 2_000  # trajectories of the training set
+    steps: Count = 16  # actions of each; what an environment plays on end becomes several
+    policy: Literal["random", "expert", "mixed"] = "random"  # mixed: every second episode is the expert's, disturbed
     expert: str = ""  # package.module:CLASS of the expert
-    vary: tuple[str, ...] = ()  # what is drawn anew at every reset, by stable-worldmodel's names
-    location: str = "state"  # entry of `info` whose first two numbers are the location, for probing
-    seed: int = 0
+    vary: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # drawn anew at each reset, as door.position (repeatable)
+    location: str = "state"  # entry of `info` whose first two numbers are the location, for probing alone
+    seed: Seed = 0  # of episodes and actions
 
 
 class Frame(NamedTuple):
@@ -51,11 +55,6 @@ class Frame(NamedTuple):
     sums: np.ndarray
     location: np.ndarray
     action: np.ndarray | None
-
-
-def sums_of(frame: np.ndarray) -> np.ndarray:
-    """A square frame [S, S, C] uint8 -> its sums over rows and over columns [C, 2, S] uint16."""
-    return np.stack([np.einsum("hwc->cw", frame, dtype=np.uint16), np.einsum("hwc->ch", frame, dtype=np.uint16)], 1)
 
 
 def imported(path: str, option: str) -> Any:
@@ -137,25 +136,41 @@ def trajectories(episode: Iterator[Frame], steps: int) -> Iterator[dict[str, np.
             frames = frames[-1:]
 
 
-def collect(root: Path, what: Collection) -> list[Path]:
-    """Writes the three sets of `SHARES` under `root`, or what an interrupted run left of them -> their folders."""
-    env = make_env(what.env)
-    expert = None
+def read(recording: Any, what: Collection, rng: np.random.Generator) -> Iterator[Frame]:
+    """One episode of a recording, drawn at random; an action is NaN after the last frame."""
+    episode = recording.load_episode(int(rng.integers(len(recording.lengths))))
+    columns = (np.asarray(episode[name]) for name in ("pixels", what.location, "action"))
+    for pixels, location, action in zip(*columns, strict=True):
+        follows = action.astype(np.float32) if np.isfinite(action).all() else None
+        yield Frame(sums_of(pixels.transpose(1, 2, 0)), np.asarray(location, np.float32).ravel()[:2], follows)
+
+
+def open_episodes(what: Collection) -> tuple[Callable[[np.random.Generator], Iterator[Frame]], str]:
+    """What gives episodes, drawn with a generator, and the package it comes from."""
+    if bool(what.env) == bool(what.recording):
+        raise UserError("give --env or --recording, one of them")
+    if what.recording:
+        recording = imported("stable_worldmodel.data:load_dataset", "--recording")(what.recording)
+        return lambda rng: read(recording, what, rng), "stable_worldmodel"
+    env, expert = make_env(what.env), None
     if what.policy != "random":
         if not what.expert:
             raise UserError(f"--policy {what.policy} needs --expert package.module:CLASS")
         expert = imported(what.expert, "--expert")()
         expert.set_env(env)
-    side, channels = np.asarray(env.render()).shape[1:]
-    folders = []
+    return lambda rng: play(env, what, expert, rng), type(env.unwrapped).__module__.partition(".")[0]
+
+
+def collect(what: Collection) -> int:
+    """Writes the three sets of `SHARES` under `out`, or what an interrupted run left of them; 130 if interrupted."""
+    episodes, package = open_episodes(what)
+    first = next(trajectories(episodes(np.random.default_rng(what.seed)), 1))
+    versions = importlib.metadata.packages_distributions().get(package, [])
+    made_by = [f"{name} {importlib.metadata.version(name)}" for name in versions]
     for name, share in SHARES.items():
         count = max(1, round(share * what.episodes))
-        shape = (count, what.steps + 1)
-        arrays: dict[str, tuple[tuple[int, ...], np.dtype]] = {
-            "actions": ((count, what.steps, *env.action_space.shape), np.dtype("float32")),
-            "locations": ((*shape, 2), np.dtype("float32")),
-            "states": ((*shape, channels, 2, side), np.dtype("uint16")),
-        }
+        lengths = {"actions": what.steps, "locations": what.steps + 1, "states": what.steps + 1}
+        arrays = {key: ((count, length, *first[key].shape[1:]), first[key].dtype) for key, length in lengths.items()}
         if name == "train":
             del arrays["locations"]
 
@@ -163,21 +178,16 @@ def collect(root: Path, what: Collection) -> list[Path]:
             rng = np.random.default_rng([what.seed, zlib.crc32(name.encode()), number])
             wanted = min(BLOCK, count - number * BLOCK)
             while wanted:
-                for trajectory in trajectories(play(env, what, expert, rng), what.steps):
+                for trajectory in trajectories(episodes(rng), what.steps):
                     if wanted:
                         wanted -= 1
                         yield {key: rows[None] for key, rows in trajectory.items()}
 
-        settings = {**asdict(what), "set": name, "size": side, "package": package_of(env)}
-        write_arrays(root / name, settings, arrays, BLOCK, block)
-        folders.append(root / name)
-    return folders
-
-
-def package_of(env: Any) -> str:
-    """The package that an environment comes from, with its version, where it has one."""
-    package = type(env.unwrapped).__module__.partition(".")[0]
-    try:
-        return f"{package} {importlib.metadata.version(package)}"
-    except importlib.metadata.PackageNotFoundError:
-        return package
+        settings = {**asdict(replace(what, out=Path())), "out": "", "set": name, "made_by": made_by}
+        try:
+            new = write_arrays(what.out / name, settings, arrays, BLOCK, block)
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from here")
+            return 130
+        print(f"{what.out / name}: {count:,} trajectories{'' if new else ', complete before'}")
+    return 0

@@ -1,8 +1,8 @@
 """The predictor: one gated residual cell, shared by every step of the unroll.
 
 `z' = z + gate * s a`, with `s` a learned scale of the action that starts at zero, and a gate that starts open: it
-cannot drift. Where a blocked move leaves the agent in place, one gate for both coordinates is the true form; where the agent
-slides along a wall, one for each. Which moves are blocked, and where, the gate has to learn.
+cannot drift. Where a blocked move leaves the agent in place, one gate for both coordinates is the true form; where the
+agent slides along a wall, one for each. Which moves are blocked, and where, the gate has to learn.
 
 What the gate sees is mirror-symmetric: on each axis, distances along the direction of the move. A distance beyond a
 learned window looks like any other beyond it.

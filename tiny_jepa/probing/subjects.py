@@ -19,7 +19,7 @@ from tiny_jepa.probing.measure import GROUPS
 from tiny_jepa.probing.results import Result
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import Frame
+from tiny_jepa.worlds.contract import Frame, World
 
 
 class DeadReckoning(nn.Module):
@@ -81,7 +81,11 @@ class Subject:
 
 
 def choose_model(
-    weights: Path | None = None, budget: str | None = None, kind: str = "trained", lift: bool = True
+    weights: Path | None = None,
+    budget: str | None = None,
+    kind: str = "trained",
+    lift: bool = True,
+    world: World = DEFAULT,
 ) -> Subject:
     """The model of `weights` (model_weights.pth), or of a budget's own trained weights; or what it is compared with.
 
@@ -93,7 +97,7 @@ def choose_model(
         return Subject(DeadReckoning(512 if lift else 0), "dead reckoning", kind, lift, None, {})
     if budget is not None and weights is not None:
         raise UserError("--weights and --budget both name a weights file; leave one out")
-    weights = find_weights(budget) if budget is not None else weights or ROOT_WEIGHTS
+    weights = find_weights(budget, world) if budget is not None else weights or ROOT_WEIGHTS
     model, metadata = read_weights(weights)
     name = str(metadata.get("budget", weights.stem))
     if kind == "untrained":

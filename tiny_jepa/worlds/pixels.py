@@ -1,6 +1,8 @@
 """Worlds seen in pixels: an environment of anyone's, its frames in any colours, its data in a folder that
 `data collect` wrote."""
 
+import numpy as np
+
 from tiny_jepa.worlds.contract import Frame, Group, World
 
 SETS = ("train", "probe_normal/train", "probe_normal/val")
@@ -22,3 +24,8 @@ def pixel_world(size: int, *, read: str = "", gates: int = 2, channels: int = 3,
     middle, spread = (size / 2, size / 2), (size / 4, size / 4)
     groups = (Group("probe_normal/train", {"normal": "probe_normal/val"}),)
     return World(frame, 2, middle, spread, SETS, 1, range(size, size + 1), size, groups, None)
+
+
+def sums_of(frame: np.ndarray) -> np.ndarray:
+    """A square frame [S, S, C] uint8 -> its sums over rows and over columns [C, 2, S] uint16, up to 257 px exactly."""
+    return np.stack([np.einsum("hwc->cw", frame, dtype=np.uint16), np.einsum("hwc->ch", frame, dtype=np.uint16)], 1)
