@@ -27,6 +27,7 @@ from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, me
 from tiny_jepa.probing.results import line, write_result
 from tiny_jepa.probing.subjects import choose_model, result_of
 from tiny_jepa.weights import add_metrics, read_weights
+from tiny_jepa.worlds import DEFAULT, find_world
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
 
@@ -71,6 +72,7 @@ def evaluate_model(
 class Options(Checked):
     """What is scored, on which data."""
 
+    world: str = DEFAULT.frame.world  # two_rooms, tworoom, tworoom_doors, or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     prober_data: str | None = None  # train the probers on this source instead, named like --data
     weights: Path | None = None  # weights file; model_weights.pth unless given
@@ -94,9 +96,10 @@ def main() -> int:
         print(text, file=out, flush=True)
 
     seeds = list(range(args.seeds))
-    device, source = get_device(args.device), open_source(args.data)
-    prober_source = open_source(args.prober_data) if args.prober_data else source
-    subject = choose_model(args.weights, args.budget, args.model, lift=not args.no_lift)
+    world = find_world(args.world)
+    device, source = get_device(args.device), open_source(args.data, world)
+    prober_source = open_source(args.prober_data, world) if args.prober_data else source
+    subject = choose_model(args.weights, args.budget, args.model, lift=not args.no_lift, world=world)
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         option = "--write-metrics" if args.write_metrics else "--label"
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
@@ -111,7 +114,7 @@ def main() -> int:
         device,
         seeds=seeds,
         prober_source=prober_source,
-        groups=(SHORT, EXPERT) if args.skip_long else (SHORT, EXPERT, LONG),
+        groups=[group for group in world.groups if not (args.skip_long and group is LONG)],
         report=lambda name, values: say(line(name, values)),
     )
     result = result_of(subject, losses, seeds, source, prober_source, shlex.join(["python", "main.py", *sys.argv[1:]]))
@@ -125,7 +128,7 @@ def main() -> int:
     if args.write_metrics:
         write_metrics(METRICS, metrics_of(result))
         say(f"wrote {METRICS}")
-    elif subject.kind == "trained" and subject.lift and METRICS.is_file():
+    elif subject.kind == "trained" and subject.lift and args.world == DEFAULT.frame.world and METRICS.is_file():
         stated = read_metrics(METRICS)
         found = disagreements(stated, subject.parameters, result.trained_by) + differing_losses(
             stated, metrics_of(result)

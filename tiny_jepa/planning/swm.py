@@ -1,6 +1,7 @@
 """Planning inside stable-worldmodel's own harness: `World.evaluate` draws start and goal from recorded episodes, and
 counts an episode as a success once the agent was within its environment's radius of the goal."""
 
+import importlib
 import json
 import time
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ def record(swm: Any, args: Options) -> Path:
     path = args.recordings / f"{name}.h5"
     if path.is_file():
         return path
-    expert = swm.envs.two_room.ExpertPolicy(seed=0)
+    expert = importlib.import_module("stable_worldmodel.envs.two_room").ExpertPolicy(seed=0)
     long = args.protocol == "100/150"
     world = swm.World(
         ENV, 10, (224, 224), max_episode_steps=125 if long else 100, pre_wrappers=[endless] if long else []

@@ -15,7 +15,6 @@ from tiny_jepa.models import JEPA
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.probing.measure import GROUPS
 from tiny_jepa.probing.results import Result
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights
 from tiny_jepa.worlds import DEFAULT
@@ -23,18 +22,24 @@ from tiny_jepa.worlds.contract import Frame, World
 
 
 class DeadReckoning(nn.Module):
-    """The start read from the agent channel's pixels, all actions added up, every wall ignored. No parameter.
+    """The start read from the agent channel's pixels, all actions added up, every wall ignored. No parameter. Where the
+    agent has no channel of its own, a model's encoder reads the start.
 
     It marks what an entry knows that has localised the dot and does not know that walls exist.
     """
 
-    def __init__(self, repr_dim: int = 512, frame: Frame = DEFAULT.frame) -> None:
+    def __init__(self, repr_dim: int = 512, frame: Frame = DEFAULT.frame, model: JEPA | None = None) -> None:
         super().__init__()
-        self.lifted, self.repr_dim, self.frame = repr_dim > 0, repr_dim or 2, frame
+        self.lifted, self.repr_dim, self.frame, self.model = repr_dim > 0, repr_dim or 2, frame, model
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        start = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit)[:, None]  # [B, 1, 2]
-        codes = torch.cat([start, start + actions.float().cumsum(dim=1) / self.frame.unit], dim=1)
+        scale: Tensor | float
+        if self.model is None:
+            start, scale = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit), 1 / self.frame.unit
+        else:
+            start, scale = self.model.encode_agent(states[:, 0]), self.model.predictor.action
+        moved = scale * actions.float().cumsum(dim=1)
+        codes = torch.cat([start[:, None], start[:, None] + moved], dim=1)
         return lift(codes, self.repr_dim) if self.lifted else codes
 
 
@@ -93,13 +98,15 @@ def choose_model(
         kind: trained; untrained (the same architecture as training starts from); dead-reckoning (needs no weights).
         lift: False reads out the bare agent code.
     """
-    if kind == "dead-reckoning":
+    if kind == "dead-reckoning" and world.frame.agent is not None:
         return Subject(DeadReckoning(512 if lift else 0), "dead reckoning", kind, lift, None, {})
     if budget is not None and weights is not None:
         raise UserError("--weights and --budget both name a weights file; leave one out")
     weights = find_weights(budget, world) if budget is not None else weights or ROOT_WEIGHTS
     model, metadata = read_weights(weights)
     name = str(metadata.get("budget", weights.stem))
+    if kind == "dead-reckoning":
+        return Subject(DeadReckoning(512 if lift else 0, model.frame, model), "dead reckoning", kind, lift, None, {})
     if kind == "untrained":
         fresh = untrained(model)
         return Subject(fresh if lift else without_lift(fresh), f"untrained {name}", kind, lift, None, {})
@@ -108,7 +115,7 @@ def choose_model(
 
 def frames_of(source: Source) -> str:
     """What the frames of a source's scored sets are, such as "64 px uint8"."""
-    names = (name for group in GROUPS for name in group.scored.values())
+    names = (name for group in source.world.groups for name in group.scored.values())
     dataset = next((found for name in names if (found := source.find(name)) is not None), None)
     if dataset is None:
         raise UserError(f"{source.describe()}: no probing set to score")
