@@ -62,11 +62,11 @@ def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
     heights = [_height(entry, name) for entry in trained]
     for i, entry in enumerate(trained):  # a label stands where the line does not go
         left, right = heights[max(i - 1, 0)] - heights[i], heights[min(i + 1, len(heights) - 1)] - heights[i]
-        below = left >= 0 and right >= 0
-        ha = "center" if below or left * right >= 0 else "left" if left > 0 else "right"
-        style = {**LABEL, "ha": ha, "va": "top" if below else "bottom"}
+        under = left >= 0 and right >= 0
+        ha = "center" if under or left * right >= 0 else "left" if left > 0 else "right"
+        style = {**LABEL, "ha": ha, "va": "top" if under else "bottom"}
         axis.annotate(
-            entry.name.split()[-1], (entry.parameters or 0, heights[i]), xytext=(0, -8 if below else 8), **style
+            entry.name.split()[-1], (entry.parameters or 0, heights[i]), xytext=(0, -8 if under else 8), **style
         )
     for entry in known:
         if entry.mark == "reference" and entry.parameters:
