@@ -53,7 +53,7 @@ def _load(group: Group, source: Source) -> tuple[Loader, dict[str, Loader]]:
 
 
 def load_model(weights: Path = WEIGHTS) -> nn.Module:
-    return read_weights(weights)[0]
+    return read_weights(weights)[0].requires_grad_(True)  # so that others count its parameters
 
 
 def evaluate_model(

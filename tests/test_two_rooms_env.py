@@ -91,3 +91,28 @@ def test_the_world_does_without_gymnasium_which_the_environment_asks_for():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install gymnasium" in done.stdout
+
+
+def test_goal_frame_norm_radius_and_noise():
+    env = gymnasium.make("TwoRooms-v0", max_norm=1.0, goal_size=65)
+    scene = {"layout": (30, 32), "location": (25.0, 32.0), "goal": (36.0, 32.0), "radius": 0.0}
+    _, info = env.reset(seed=0, options=scene)
+    goal = render_states(Geometry(size=65), info["goal"][None, None], info["layout"][None])[0, 0]
+    np.testing.assert_array_equal(info["goal_frame"], goal)
+    for _ in range(11):
+        _, _, terminated, _, info = env.step(np.array([1.5, 0.0], np.float32))
+        assert not terminated  # a radius of 0 ends nothing
+    np.testing.assert_allclose(info["location"], scene["goal"])  # cut to 1 px a step
+    disturbed = gymnasium.make("TwoRooms-v0", noise=0.2)
+    disturbed.reset(seed=0, options={**scene, "location": (15.0, 32.0)})
+    moves = [disturbed.step(np.zeros(2, np.float32))[4]["location"] for _ in range(150)]
+    assert 0.15 < np.diff(moves, axis=0).std() < 0.25
+
+
+def test_episodes_may_start_in_the_door():
+    env = gymnasium.make("TwoRooms-v0", start="door")
+    for seed in range(20):
+        info = env.reset(seed=seed)[1]
+        assert (np.abs(info["location"] - info["layout"]) <= (1, 4)).all()
+    with pytest.raises(ValueError, match="room, door"):
+        tiny_jepa.worlds.two_rooms.env.TwoRooms(start="window")

@@ -15,6 +15,7 @@ VERBS = {
         "main",
         "where a model errs: over time, near the wall, over the room",
     ),
+    "plan": ("tiny_jepa.planning.command", "main", "reach goals with a model, and show what it thinks"),
     "submit": ("tiny_jepa.course.submit", "main", "build the course's zip and prove that it runs"),
 }
 

@@ -1,5 +1,6 @@
 """What every picture of the kit shares: the plotting library, imported late, one look, and how a file is written."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,12 @@ def save(figure: Any, path: Path, note: str = "") -> Path:
     return path
 
 
-def animate(figure: Any, lines: list[tuple[Any, np.ndarray]], path: Path, dpi: int = 70) -> Path:
-    """Writes a GIF of the figure in which each line grows along its points [T, 2], a point a frame."""
+Points = np.ndarray | list[np.ndarray]
+
+
+def animate(figure: Any, lines: Sequence[tuple[Any, Points]], path: Path, dpi: int = 70) -> Path:
+    """Writes a GIF of the figure in which each line grows along its points [T, 2], a point a frame; a list of T has all
+    points of each frame."""
     from matplotlib.animation import FuncAnimation, PillowWriter
 
     figure.canvas.draw()
@@ -50,7 +55,7 @@ def animate(figure: Any, lines: list[tuple[Any, np.ndarray]], path: Path, dpi: i
 
     def show(step: int) -> list[Any]:
         for line, points in lines:
-            line.set_data(*points[: step + 1].T)
+            line.set_data(*(points[min(step, len(points) - 1)] if isinstance(points, list) else points[: step + 1]).T)
         return []
 
     path.parent.mkdir(parents=True, exist_ok=True)

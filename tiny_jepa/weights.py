@@ -31,7 +31,7 @@ def save_weights(path: Path, model: JEPA, metadata: dict[str, Any]) -> None:
 
 
 def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[JEPA, dict[str, Any]]:
-    """Builds the model that a weights file holds, in eval mode -> (model, metadata).
+    """Builds the model that a weights file holds, in eval mode and without gradients -> (model, metadata).
 
     Raises:
         UserError: a missing, corrupt or foreign file, or one of a later format.
@@ -60,7 +60,7 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
     except RuntimeError as error:
         raise UserError(f"{path}: its tensors do not fit its architecture ({str(error).splitlines()[0]})") from None
     model.metadata = content["metadata"]
-    return model.to(device).eval(), model.metadata
+    return model.to(device).eval().requires_grad_(False), model.metadata
 
 
 def add_metrics(path: Path, frames: str, metrics: dict[str, float | None], command: str) -> None:

@@ -24,7 +24,7 @@ class _Call(nn.Module):
         self.model, self.method = model, method
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.model.predictor(*inputs) if self.method == "step" else getattr(self.model, self.method)(*inputs)
+        return getattr(self.model, self.method)(*inputs)
 
 
 def _elements(inputs: list[Any], outputs: list[Any]) -> int:

@@ -10,6 +10,7 @@ lies, not beside it.
 import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 
 def marginals(channel: Tensor) -> Tensor:
@@ -89,6 +90,6 @@ class LayoutEncoder(nn.Module):
 
 
 def with_edges(layout: Tensor, size: int, unit: float) -> Tensor:
-    """layout code [N, 2P] -> context [N, 2P + 2]: the key points, and the far edge (x, y) of a square frame of `size`
-    px."""
-    return torch.cat([layout, layout.new_full((len(layout), 2), (size - 1) / unit)], dim=-1)
+    """layout code [..., 2P] -> context [..., 2P + 2]: the key points, and the far edge (x, y) of a square frame of
+    `size` px."""
+    return pad(layout, (0, 2), value=(size - 1) / unit)

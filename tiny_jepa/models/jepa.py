@@ -4,7 +4,9 @@ future frame out (LeCun 2022, "A path towards autonomous machine intelligence").
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 import torch
+from einops import pack, unpack
 from torch import Tensor, nn
 
 from tiny_jepa.errors import UserError
@@ -13,6 +15,7 @@ from tiny_jepa.models.lift import lift
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.options import Checked, Numbers, Within
 from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.codes import was_made
 from tiny_jepa.worlds.contract import Frame
 
 Kernel = Annotated[int, Within(1, 63, step=2)]
@@ -63,25 +66,46 @@ class JEPA(nn.Module):
         """frames [N, C, H, W], uint8 or float -> what the layout encoder takes [N, 2, S]."""
         return marginals(frames[:, self.frame.layout])
 
-    def encode_agent(self, frames: Tensor) -> Tensor:
-        """frames [N, C, H, W], uint8 or float -> agent codes [N, 2] in code units."""
-        return self.agent_encoder(self.agent_profiles(frames))
+    def encode_agent(self, frames: Tensor | np.ndarray) -> Tensor:
+        """frames [..., C, H, W], uint8 or float: one, or any number of them -> agent codes [..., 2] in code units."""
+        flat, shape = self.as_frames(frames)
+        return unpack(self.agent_encoder(self.agent_profiles(flat)), shape, "* d")[0]
 
-    def encode_layout(self, frames: Tensor) -> Tensor:
-        """frames [N, C, H, W], uint8 or float -> layout codes [N, 2P] in code units."""
-        return self.layout_encoder(self.layout_profiles(frames))
+    def encode_layout(self, frames: Tensor | np.ndarray) -> Tensor:
+        """frames [..., C, H, W], uint8 or float -> layout codes [..., 2P] in code units."""
+        flat, shape = self.as_frames(frames)
+        return unpack(self.layout_encoder(self.layout_profiles(flat)), shape, "* d")[0]
 
-    def encode_context(self, frames: Tensor) -> Tensor:
-        """frames [N, C, H, W] -> what does not move [N, 2P + 2], for the predictor: layout code and far edge."""
+    def encode_context(self, frames: Tensor | np.ndarray) -> Tensor:
+        """frames [..., C, H, W] -> what does not move [..., 2P + 2], for the predictor: layout code and far edge."""
         return with_edges(self.encode_layout(frames), frames.shape[-1], self.frame.unit)
 
+    def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
+        """frames [..., C, H, W] -> the same on the model's device [N, C, H, W], and what `unpack` needs."""
+        return pack([torch.as_tensor(frames, device=self.predictor.action.device)], "* c h w")
+
+    def code_range(self, frames: Tensor | np.ndarray) -> tuple[float, float]:
+        """The least and the largest coordinate that the agent code of such frames can have, in code units."""
+        return 0.0, (frames.shape[-1] - 1) / self.frame.unit
+
+    def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
+        """code [..., 2], action [..., 2] px, context [..., 2P + 2] -> next code [..., 2]. What comes before the last
+        dimension broadcasts: many actions tried from one code, say."""
+        batch = torch.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context)))
+        return self.predictor(*(part.expand(*batch, -1) for part in (code, action, context)))
+
     def unroll(self, code: Tensor, actions: Tensor, context: Tensor) -> Tensor:
-        """Recurrent unroll: code [B, 2] of the first frame, actions [B, T-1, 2] px, context [B, 2P + 2]
-        -> predicted codes [B, T, 2]; the first is the given one."""
+        """Recurrent unroll: code [..., 2] of the first frame, actions [..., T-1, 2] px, context [..., 2P + 2], which
+        broadcast as those of `step` -> predicted codes [..., T, 2]; the first is the given one."""
         codes = [code]
-        for action in actions.unbind(1):
-            codes.append(self.predictor(codes[-1], action, context))
-        return torch.stack(codes, dim=1)
+        for action in actions.unbind(-2):
+            codes.append(self.step(codes[-1], action, context))
+        return torch.stack([code.expand_as(codes[-1]) for code in codes], dim=-2)
+
+    def was_made(self, before: Tensor, after: Tensor, action: Tensor) -> Tensor:
+        """Whether an action [..., 2] px took the agent along from code `before` to code `after` [..., 2], rather than
+        leaving it where it was -> [...] bool."""
+        return was_made(before, after, self.predictor.action * action)
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """states [B, >=1, C, H, W], of which only the first frame is used; actions [B, T-1, 2] px

@@ -20,8 +20,8 @@ SLACK = 4
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters of a module."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    """Parameters of a module. All are trained, though a loaded model records no gradient for them."""
+    return sum(p.numel() for p in model.parameters())
 
 
 def parameter_count(architecture: Architecture) -> int:

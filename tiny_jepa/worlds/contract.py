@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.codes import Transitions
 
 
@@ -87,10 +88,43 @@ class Variation(Protocol):
         ...
 
 
+class WorldModel(Protocol):
+    """What planning asks of a model, and what a world's own dynamics can be given as. `JEPA` has it all."""
+
+    def encode_agent(self, frames: np.ndarray) -> Tensor:
+        """frames [E, C, H, W] -> codes [E, D]."""
+        ...
+
+    def encode_context(self, frames: np.ndarray) -> Tensor:
+        """frames [E, C, H, W] -> what predictions depend on, and no action changes [E, K]."""
+        ...
+
+    def code_range(self, frames: np.ndarray) -> tuple[float, float]:
+        """The least and the largest coordinate that codes of such frames can have."""
+        ...
+
+    def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
+        """code [..., D], action [..., 2], context [..., K], which broadcast -> next code [..., D]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """What planning is measured by. The environment's `info` holds `goal_frame`; of what planners do not see, it holds
+    `location` and `goal` [2] px, and `layout`."""
+
+    environment: str  # gymnasium's name for it, with the module that registers it
+    actions: Actions
+    radii: tuple[float, ...]  # px: an agent this near to its goal has reached it
+    dynamics: WorldModel  # the world itself in a model's place
+    shortest: Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+    """(starts [E, 2], goals [E, 2], layouts [E, ...], image size) -> lengths [E] px of the shortest ways."""
+
+
 @dataclass(frozen=True)
 class World:
     """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `vary(transitions)` says how such
-    transitions may be varied."""
+    transitions may be varied, `task` how planning is measured."""
 
     frame: Frame
     action_dim: int  # numbers of an action, px
@@ -103,3 +137,4 @@ class World:
     groups: tuple[Group, ...]
     simulate: Callable[[str, int, int, str], TrajectorySet]
     vary: Callable[[Transitions], Variation] | None = None
+    task: Task | None = None

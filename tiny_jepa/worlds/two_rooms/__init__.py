@@ -1,12 +1,14 @@
 """Two rooms, a wall with a door, and a dot: geometry, dynamics, rendering, trajectories, sets. Nothing learns here."""
 
-from tiny_jepa.worlds.contract import Frame, World
+from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import Frame, Task, World
 from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, UNSEEN_WALLS, Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
 from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, simulate
-from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, rollout, run_into_wall
+from tiny_jepa.worlds.two_rooms.trajectories import NORM_MAX, Trajectories, expert, explore, rollout, run_into_wall
 from tiny_jepa.worlds.two_rooms.vary import Variation
+from tiny_jepa.worlds.two_rooms.yardstick import TrueDynamics, shortest_ways
 
 TWO_ROOMS = World(
     frame=Frame(channels=2, agent=0, layout=1, key_points=1, unit=UNIT),
@@ -20,4 +22,11 @@ TWO_ROOMS = World(
     groups=GROUPS,
     simulate=simulate,
     vary=Variation.within,
+    task=Task(
+        environment="tiny_jepa.worlds.two_rooms.env:TwoRooms-v0",
+        actions=Actions(NORM_MAX),
+        radii=(4.5, 1.5),
+        dynamics=TrueDynamics(),
+        shortest=shortest_ways,
+    ),
 )

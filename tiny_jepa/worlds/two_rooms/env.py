@@ -3,7 +3,7 @@
     import gymnasium, tiny_jepa.worlds.two_rooms.env
     env = gymnasium.make("TwoRooms-v0", image_size=65, layouts="unseen", render_mode="rgb_array")
 
-Start and goal lie in different rooms. Reward 1 and the episode's end within `GOAL_RADIUS` of the goal, else 0.
+Start and goal lie in different rooms. Reward 1 and the episode's end within `GOAL_RADIUS` px of the goal, else 0.
 Thousands of agents at once need no environment: that is `tiny_jepa.worlds.two_rooms.step`.
 """
 
@@ -24,28 +24,49 @@ from tiny_jepa.worlds.two_rooms.trajectories import room_points
 
 GOAL_RADIUS = 4.5  # px: this near is there
 MAX_STEPS = 200
+STARTS = ("room", "door")
 LAYOUTS: dict[str, dict[str, Any]] = {"all": {}, "seen": {"exclude": UNSEEN_WALLS}, "unseen": {"only": UNSEEN_WALLS}}
 
 
 class TwoRooms(gymnasium.Env):
     """Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px, up to 1.8 an axis.
 
-    `info` has the location, goal and layout (x, y) in px, and whether the last move was blocked. `reset` takes
-    the options `layout`, `location` and `goal` to set the scene by hand.
+    `info` has the goal as a frame, `goal_frame`; location, goal and layout (x, y) in px; and whether the last move was
+    blocked. `reset` takes the options `layout`, `location` and `goal` to set the scene by hand, and `radius`, px: how
+    near to the goal an episode ends (0: never).
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - gymnasium's own form
 
-    def __init__(self, image_size: int = 64, layouts: str = "seen", render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        image_size: int = 64,
+        layouts: str = "seen",
+        render_mode: str | None = None,
+        max_norm: float | None = None,
+        noise: float = 0.0,
+        goal_size: int | None = None,
+        start: str = "room",
+    ) -> None:
         """
+        Args:
+            max_norm: px; longer actions are cut to this norm, instead of 1.8 an axis.
+            noise: px; the standard deviation of what disturbs each move along each axis.
+            goal_size: px; the side of `goal_frame`, if it is not that of the frames.
+            start: where episodes begin: in a "room", or in the "door" between the wall's faces.
+
         Raises:
-            ValueError: an unknown layout set or render mode, or an image with no room for a wall.
+            ValueError: an unknown layout set, start or render mode, or an image with no room for a wall.
         """
         if layouts not in LAYOUTS:
             raise ValueError(f"layouts must be one of {', '.join(LAYOUTS)}, not '{layouts}'")
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not '{render_mode}'")
+        if start not in STARTS:
+            raise ValueError(f"start must be one of {', '.join(STARTS)}, not '{start}'")
         self.world, self.layouts, self.render_mode = Geometry(size=image_size), layouts, render_mode
+        self.max_norm, self.noise, self.start = max_norm, noise, start
+        self.goal_world = Geometry(size=goal_size or image_size)
         self.observation_space = gymnasium.spaces.Box(0, 255, (2, image_size, image_size), np.uint8)
         self.action_space = gymnasium.spaces.Box(-1.8, 1.8, (2,), np.float32)
 
@@ -59,18 +80,29 @@ class TwoRooms(gymnasium.Env):
         if "layout" in options:
             self.layout = np.asarray(options["layout"], np.int64).reshape(1, 2)
         self.location = room_points(self.world, self.layout, rng.choice([-1.0, 1.0], 1), rng)
+        if self.start == "door":
+            half = np.array([self.world.wall_half, self.world.door_half])
+            self.location = self.layout + rng.uniform(-half, half, (1, 2))
         if "location" in options:
             self.location = np.asarray(options["location"], np.float64).reshape(1, 2)
         side = np.sign(self.location[:, 0] - self.layout[:, 0])
         self.goal = room_points(self.world, self.layout, np.where(side > 0, -1.0, 1.0), rng)
         if "goal" in options:
             self.goal = np.asarray(options["goal"], np.float64).reshape(1, 2)
+        self.radius = float(options.get("radius", GOAL_RADIUS))
+        self.goal_frame = render_states(self.goal_world, self.goal[None], self.layout)[0, 0]
         return self._observe(), self._info(blocked=False)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        move = np.clip(np.asarray(action, np.float64), -1.8, 1.8).reshape(1, 2)
+        move = np.asarray(action, np.float64).reshape(1, 2)
+        if self.max_norm is None:
+            move = np.clip(move, -1.8, 1.8)
+        else:
+            move = move * min(1.0, self.max_norm / max(float(np.linalg.norm(move)), 1e-9))
+        if self.noise:
+            move = move + self.np_random.normal(0.0, self.noise, (1, 2))
         self.location, blocked = step(self.world, self.location, move, self.layout)
-        there = bool(np.linalg.norm(self.location - self.goal) < GOAL_RADIUS)
+        there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
         return self._observe(), float(there), there, False, self._info(blocked=bool(blocked[0]))
 
     def render(self) -> np.ndarray | None:
@@ -88,7 +120,8 @@ class TwoRooms(gymnasium.Env):
 
     def _info(self, blocked: bool) -> dict[str, Any]:
         location, goal, layout = self.location[0].copy(), self.goal[0].copy(), self.layout[0].copy()
-        return {"location": location, "goal": goal, "layout": layout, "blocked": blocked}
+        scene = {"location": location, "goal": goal, "layout": layout, "blocked": blocked}
+        return {**scene, "goal_frame": self.goal_frame.copy()}
 
 
 gymnasium.register("TwoRooms-v0", entry_point="tiny_jepa.worlds.two_rooms.env:TwoRooms", max_episode_steps=MAX_STEPS)

@@ -1,0 +1,60 @@
+"""Planning with a world model: reach what a goal frame shows, in representation space alone.
+
+agent = plan(model, frame, goal_frame)
+action = agent.act(frame)  # the next one; and again, with the frame that follows
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.planning.agents import Agent, Random, Straight
+from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
+from tiny_jepa.planning.sampling import CEM, MPPI, Sampling
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import WorldModel
+
+PLANNERS: dict[str, type[Agent]] = {
+    "cost-to-go": CostToGoAgent,
+    "cem": CEM,
+    "mppi": MPPI,
+    "straight": Straight,
+    "random": Random,
+}
+
+
+@torch.no_grad()
+def plan(
+    model: WorldModel,
+    frame: np.ndarray,
+    goal_frame: np.ndarray,
+    actions: Actions | None = None,
+    planner: str = "cost-to-go",
+    **settings: Any,
+) -> Agent:
+    """Plans from a frame to a goal frame -> an agent; `agent.act(frame)` gives the next action.
+
+    Args:
+        model: a trained `JEPA`, or anything else with the methods of `WorldModel`.
+        frame, goal_frame: [C, H, W], or [E, C, H, W] for E episodes at once.
+        actions: those the world allows; by default, those of the world of the budgets: up to 1.8 px in any direction.
+        planner: one of `PLANNERS`.
+        settings: of cem and mppi, the fields of `Sampling`.
+
+    Raises:
+        UserError: an unknown planner.
+    """
+    if planner not in PLANNERS:
+        raise UserError(f"no planner '{planner}'; there are {', '.join(PLANNERS)}")
+    frame, goal_frame = np.asarray(frame), np.asarray(goal_frame)
+    if frame.ndim not in (3, 4) or frame.shape[:-2] != goal_frame.shape[:-2]:
+        raise UserError(
+            f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], not {frame.shape} and {goal_frame.shape}"
+        )
+    if actions is None:
+        assert DEFAULT.task
+        actions = DEFAULT.task.actions
+    return PLANNERS[planner](model, frame, goal_frame, actions, **settings)

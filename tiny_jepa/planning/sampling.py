@@ -1,0 +1,103 @@
+"""Planning by sampling, as the field does it: action sequences are drawn, the model unrolls them, and the cheap ones
+say where to draw next. CEM (Rubinstein 1997) keeps the best tenth; MPPI (Williams et al. 2017, arXiv:1509.01149) weighs
+all. For comparison, and for codes that are not two numbers.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from einops import einsum, repeat
+from torch import Tensor
+
+from tiny_jepa.options import Checked, Count, Within
+from tiny_jepa.planning.agents import Agent
+from tiny_jepa.planning.costtogo import CostToGo
+from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import WorldModel
+
+ELITE = 10
+"""One in so many is kept."""
+TEMPERATURE = 0.1
+"""Of MPPI's weights, in standard deviations of the cost."""
+NARROWEST = 0.05
+"""CEM's least standard deviation, as a share of the largest action."""
+
+
+@dataclass(frozen=True)
+class Sampling(Checked):
+    """How cem and mppi draw sequences, and judge them."""
+
+    cost: Literal["cost-to-go", "last", "sum", "least"] = "cost-to-go"  # or squared distance of codes, over a horizon
+    horizon: Count = 15  # steps of a sequence
+    hold: Count = 1  # steps for which each drawn action is held
+    samples: Annotated[int, Within(10, 10**6)] = 100  # sequences of an iteration
+    iterations: Count = 3  # draws, one after the other, before each step
+
+
+class Sampler(Agent):
+    """Draws sequences about a mean that it carries from step to step (a warm start). Subclasses `update` it."""
+
+    def __init__(
+        self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions, **settings: Any
+    ) -> None:
+        """settings: fields of `Sampling`."""
+        super().__init__(model, frame, goal_frame, actions)
+        self.sampling = sampling = Sampling(**settings)
+        self.steps, self.generator = 0, torch.Generator().manual_seed(0)
+        self.mean = torch.zeros(len(self.goal), -(-sampling.horizon // sampling.hold), 2).to(self.goal)
+        if sampling.cost == "cost-to-go":
+            self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
+
+    def choose(self, code: Tensor) -> Tensor:
+        s = self.sampling
+        if self.steps and self.steps % s.hold == 0:
+            self.mean = torch.cat([self.mean[:, 1:], torch.zeros_like(self.mean[:, :1])], dim=1)
+        self.steps += 1
+        std = torch.full_like(self.mean, self.actions.limit / 2)
+        for _ in range(s.iterations):
+            noise = torch.randn(len(code), s.samples, *self.mean.shape[1:], generator=self.generator).to(code)
+            drawn = self.actions.clip(self.mean[:, None] + std[:, None] * noise)  # [E, S, T / hold, 2]
+            drawn[:, 0] = self.mean
+            held = repeat(drawn, "e s t a -> e s (t hold) a", hold=s.hold)[:, :, : s.horizon]
+            codes = self.unroll(code, held)
+            self.mean, std = self.update(drawn, self.cost(codes), std)
+        return self.mean[:, 0]
+
+    def unroll(self, code: Tensor, actions: Tensor) -> Tensor:
+        """code [E, D], actions [E, S, T, 2] -> the codes predicted to follow [E, S, T, D]."""
+        codes = [code[:, None]]
+        for action in actions.unbind(2):
+            codes.append(self.model.step(codes[-1], action, self.context[:, None]))
+        return torch.stack(codes[1:], dim=2)
+
+    def cost(self, codes: Tensor) -> Tensor:
+        """codes [E, S, T, D] -> [E, S]."""
+        if self.sampling.cost == "cost-to-go":
+            return self.map.at(codes.flatten(1, 2)).unflatten(1, codes.shape[1:3]).sum(-1)
+        distances = (codes - self.goal[:, None, None]).square().sum(-1)
+        ways = {"last": distances[..., -1], "sum": distances.sum(-1), "least": distances.amin(-1)}
+        return ways[self.sampling.cost]
+
+    def update(self, drawn: Tensor, cost: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """drawn [E, S, T, 2], cost [E, S], std [E, T, 2] -> the next mean and std [E, T, 2]."""
+        raise NotImplementedError
+
+
+class CEM(Sampler):
+    """The cross-entropy method: mean and spread of the best."""
+
+    def update(self, drawn: Tensor, cost: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        best = cost.topk(max(2, cost.shape[1] // ELITE), largest=False).indices  # [E, K]
+        elite = drawn[torch.arange(len(drawn))[:, None], best]
+        return elite.mean(1), elite.std(1).clamp_min(NARROWEST * self.actions.limit)
+
+
+class MPPI(Sampler):
+    """Model-predictive path integral control: the mean of all, cheap ones weighing more; the spread stays."""
+
+    def update(self, drawn: Tensor, cost: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        spread = cost.std(1, keepdim=True).clamp_min(1e-6)
+        weights = torch.softmax(-cost / (TEMPERATURE * spread), dim=1)
+        return einsum(weights, drawn, "e s, e s t a -> e t a"), std
