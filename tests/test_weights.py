@@ -172,7 +172,9 @@ def test_a_wrapped_models_weights_are_its_own(tmp_path, model):
     content = torch.load(tmp_path / "w.pth", weights_only=True)
     for prefix in ("_orig_mod.", "module.", "module._orig_mod."):  # a file that another program wrote
         state = {prefix + name: value for name, value in content["state_dict"].items()}
-        assert fingerprint(read_weights(changed(tmp_path / "w.pth", tmp_path / "o.pth", state_dict=state))[0]) == expected
+        assert (
+            fingerprint(read_weights(changed(tmp_path / "w.pth", tmp_path / "o.pth", state_dict=state))[0]) == expected
+        )
 
 
 def test_the_weights_that_ship_are_read():

@@ -4,6 +4,7 @@ more is dropped while the work goes on."""
 import codecs
 import contextlib
 import os
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 READABLE = {"²": "^2", "±": "+/-", "–": "-", "×": "x", "█": "#", "…": "...", "é": "e", "’": "'"}
@@ -23,7 +24,7 @@ class Console:
 
     def __init__(self, stream: TextIO | None) -> None:
         self.stream, self.error = stream, None if stream is not None else OSError("closed")
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="tiny_jepa.readable")
 
     def write(self, text: str) -> int:

@@ -40,7 +40,7 @@ def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None
         UserError: a weight is not finite, or the file cannot be written.
     """
     model = getattr(model, "_orig_mod", getattr(model, "module", model))
-    content = {
+    content: dict[str, Any] = {
         "format": FORMAT,
         "architecture": asdict(model.architecture),  # type: ignore[arg-type]
         "state_dict": plain_state(model),

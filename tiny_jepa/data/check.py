@@ -49,15 +49,17 @@ class Report:
 
 
 def check_folder(folder: Path, limit: int = 2000) -> int:
-    """Checks every set of a folder, or the one set that it is, up to `limit` trajectories of each (0: all), and prints a table; 1 where there
-    are faults, else 0.
+    """Checks every set of a folder, or the one that it is, up to `limit` trajectories of each (0: all), and prints a
+    table; 1 where there are faults, else 0.
 
     Raises:
         UserError: no such folder, or none with a set.
     """
     root, only = split_set(folder)
     open_source(str(root))
-    reports = [check_set(root / name, name, limit) for name in RECIPES if only in (None, name) and (root / name).is_dir()]
+    reports = [
+        check_set(root / name, name, limit) for name in RECIPES if only in (None, name) and (root / name).is_dir()
+    ]
     rows = []
     for r in reports:
         n, t, _, px, _ = r.shape or ("-",) * 5

@@ -1,5 +1,5 @@
-"""A cheap look at a folder's set before hours are spent on it: what is wrong with most of its trajectories is wrong with
-a few of them."""
+"""A cheap look at a folder's set before hours are spent on it: what is wrong with most trajectories is wrong with a few
+of them."""
 
 from tiny_jepa.data.check import Report, read_some
 from tiny_jepa.data.folder import CourseSet
