@@ -6,9 +6,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-PLAIN = "{desc}: {n_fmt} of {total_fmt} {unit}, {rate_fmt}, {remaining} left{postfix}"
+PLAIN = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
 SECONDS = 60.0
-"""Between lines, and before the first: short work leaves none."""
+"""Between lines."""
 
 
 class _Lines:
@@ -26,5 +26,5 @@ def bar(steps: Iterable | None = None, **options: Any) -> tqdm:
     """tqdm with its own options."""
     if sys.stderr.isatty():
         return tqdm(steps, **options)
-    plain = {"file": _Lines(), "bar_format": PLAIN, "mininterval": SECONDS, "maxinterval": SECONDS, "delay": SECONDS}
+    plain = {"file": _Lines(), "bar_format": PLAIN, "mininterval": SECONDS, "maxinterval": SECONDS}
     return tqdm(steps, **options | plain)
