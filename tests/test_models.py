@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import tiny_jepa
+from tiny_jepa.data import ProceduralSet, SetRecipe
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.encoder import centroid, marginals, with_edges
 from tiny_jepa.models.lift import CONSTANT, lift
@@ -233,3 +234,37 @@ def test_loaded_models_need_no_guard_against_gradients():
     actions.requires_grad_(True)
     model(states, actions).sum().backward()  # gradients of actions are there for who wants them
     assert actions.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_codes_and_positions_stay_in_float32_under_autocast(dtype):
+    model, (states, actions) = trained(), some_batch()
+    calls = {
+        "all": lambda: model(states, actions),
+        "agent": lambda: model.encode_agent(states[:, 0]),
+        "context": lambda: model.encode_context(states[:, 0]),
+        "step": lambda: model.predictor(torch.ones(4, 2), actions[:, 0], torch.ones(4, 4)),
+        "unroll": lambda: model.unroll(torch.ones(4, 2), actions.to(dtype), torch.ones(4, 4)),
+    }
+    for name, call in calls.items():
+        expected = call()
+        with torch.autocast("cpu", dtype=dtype):
+            found = call()
+        assert found.dtype == torch.float32 and torch.equal(found, expected), name
+
+
+def test_frames_of_any_scale_give_the_same_codes():
+    """As they are drawn, brighter, standardised as a whole or each by itself: black is what is below every pixel."""
+    model, (states, actions) = trained(), some_batch()
+    expected = model(states, actions)
+    for scaled in (1e4 * states, 1e-4 * states, (states - states.mean()) / states.std(), 2 * states - 1):
+        torch.testing.assert_close(model(scaled, actions), expected, atol=1e-3, rtol=0)
+
+
+def trained():
+    return tiny_jepa.load_model("2k").requires_grad_(False)
+
+
+def some_batch():
+    drawn = ProceduralSet("any", SetRecipe("explore", 4), Geometry(size=65), dtype="float32")
+    return drawn.frames(np.arange(4), 0, 1), drawn.actions(np.arange(4))

@@ -8,8 +8,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tiny_jepa"
 FLOORS = [
+    {"console"},
     {"errors"},
-    {"files", "device", "tables", "options"},
+    {"files", "device", "progress", "tables", "options"},
     {"plotting"},
     {"worlds"},
     {"data", "models"},  # neither knows the other

@@ -11,6 +11,7 @@ learned window looks like any other beyond it.
 import torch
 from torch import Tensor, nn
 
+from tiny_jepa.models.precision import in_float32
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
 
@@ -67,6 +68,7 @@ class GatedCell(nn.Module):
             distances += [(point - key) * ahead * zoom[2 * i + 1 : 2 * i + 3] for point in (end, start)]
         return SEEN * nn.functional.hardtanh(torch.cat(distances, dim=-1))
 
+    @in_float32
     def gate_logit(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
         """start, end [..., 2] of a move, context [..., 2P + 2] -> logit [..., 1]."""
         seen = self.view(start, end, context)

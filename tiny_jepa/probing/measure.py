@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from tiny_jepa.data import Loader, Source
+from tiny_jepa.data import Loader, Source, look_at
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingEvaluator
 from tiny_jepa.worlds import DEFAULT
@@ -56,8 +56,11 @@ def measure(
         UserError: the source has probe_normal sets to score but none to train a prober on.
     """
     results: dict[str, list[float] | None] = {}
-    for group in groups:
-        train, loaders = load_group(group, source, prober_source)
+    loaded = [(group, *load_group(group, source, prober_source)) for group in groups]
+    for _, train, loaders in loaded:  # before anything is fitted
+        for loader in [*loaders.values(), *([train] if train and loaders else [])]:
+            look_at(loader.dataset)
+    for group, train, loaders in loaded:
         if train is None and loaders and group is SHORT:
             raise UserError(
                 f"{(prober_source or source).root} has no set {group.train} to train the prober on; "
