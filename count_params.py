@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from tiny_jepa.errors import leave_quietly
+
+if __name__ == "__main__":
+    leave_quietly()
+
 from tiny_jepa.budgets import build_model, find_budget, list_budgets
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.models.cost import cost_report, cost_table
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import Checked, Within, parse
 from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
 
@@ -35,7 +41,8 @@ def main() -> int:
         subjects = [(f"budget {name}", build_model(name), find_budget(name).limit) for name in names]
     else:
         model, metadata = read_weights(arguments.weights)
-        subjects = [(f"{arguments.weights}, budget {metadata['budget']}", model, metadata["budget_limit"])]
+        name, limit = metadata.get("budget", "unknown"), metadata.get("budget_limit", 0)
+        subjects = [(f"{arguments.weights}, budget {name}", model, limit or count_parameters(model))]
     reports, broken = {}, 0
     for title, model, limit in subjects:
         report = cost_report(model, arguments.image_size)

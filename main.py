@@ -10,9 +10,15 @@ The functions have the names of the course's main.py, for others to call.
 import json
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
+
+from tiny_jepa.errors import leave_quietly
+
+if __name__ == "__main__":
+    leave_quietly()
 
 import torch
 from torch import nn
@@ -22,18 +28,17 @@ from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.files import require_writable
 from tiny_jepa.options import Checked, Within, parse
 from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, measure
-from tiny_jepa.probing.results import line, write_result
+from tiny_jepa.probing.results import Result, line, write_result
 from tiny_jepa.probing.subjects import choose_model, result_of
-from tiny_jepa.weights import add_metrics, read_weights
+from tiny_jepa.weights import ROOT_WEIGHTS, add_metrics, read_weights
 from tiny_jepa.worlds import DEFAULT, find_world
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
 
-ROOT = Path(__file__).resolve().parent
-WEIGHTS = ROOT / "model_weights.pth"
-METRICS = ROOT / "metrics.txt"
+METRICS = Path("metrics.txt")  # in the working folder, as model_weights.pth is
 
 
 def load_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
@@ -53,7 +58,7 @@ def _load(group: Group, source: Source) -> tuple[Loader, dict[str, Loader]]:
     return train, scored
 
 
-def load_model(weights: Path = WEIGHTS) -> nn.Module:
+def load_model(weights: Path = ROOT_WEIGHTS) -> nn.Module:
     return read_weights(weights)[0].requires_grad_(True)  # so that others count its parameters
 
 
@@ -103,6 +108,11 @@ def main() -> int:
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         option = "--write-metrics" if args.write_metrics else "--label"
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
+    for path in (args.store, METRICS if args.write_metrics else None):
+        if path is not None:
+            require_writable(path)
+    command = shlex.join(["python", "main.py", *sys.argv[1:]])
+    result = result_of(subject, {}, seeds, source, prober_source, command)
     say(subject.describe())
     say(f"Data: {source.describe()}")
     if prober_source != source:
@@ -117,11 +127,11 @@ def main() -> int:
         groups=[group for group in world.groups if not (args.skip_long and group is LONG)],
         report=lambda name, values: say(line(name, values)),
     )
-    result = result_of(subject, losses, seeds, source, prober_source, shlex.join(["python", "main.py", *sys.argv[1:]]))
-    if args.json:
-        print(json.dumps(result.to_json()))
-    if args.store:
+    result = replace(result, losses=losses)
+    if args.store:  # before anything else can fail
         write_result(args.store, result)
+    if args.json:
+        print(json.dumps(result.to_json(), allow_nan=False))
     if args.label and subject.weights:
         add_metrics(subject.weights, result.frames, {name: result.mean(name) for name in result.losses}, result.command)
         say(f"wrote the losses into {subject.weights}")
@@ -129,13 +139,19 @@ def main() -> int:
         write_metrics(METRICS, metrics_of(result))
         say(f"wrote {METRICS}")
     elif subject.kind == "trained" and subject.lift and args.world == DEFAULT.frame.world and METRICS.is_file():
-        stated = read_metrics(METRICS)
-        found = disagreements(stated, subject.parameters, result.trained_by) + differing_losses(
-            stated, metrics_of(result)
-        )
-        if found:
-            say(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}")
+        say_what_differs(result, say)
     return 0
+
+
+def say_what_differs(result: Result, say: Callable[[str], None]) -> None:
+    """Says where metrics.txt tells another story than what was measured."""
+    try:
+        stated = read_metrics(METRICS)
+    except UserError as error:
+        return say(f"Note: {error}")
+    found = disagreements(stated, result.parameters, result.trained_by) + differing_losses(stated, metrics_of(result))
+    if found:
+        say(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}")
 
 
 if __name__ == "__main__":

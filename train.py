@@ -3,7 +3,13 @@
 import sys
 
 from tiny_jepa.errors import run_cli
-from tiny_jepa.training.cli import main
+
+
+def main() -> int:
+    from tiny_jepa.training.cli import main  # late: Ctrl-C while torch is imported gets its word, too
+
+    return main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    run_cli(lambda: main(sys.argv[1:]))
+    run_cli(main)

@@ -106,7 +106,7 @@ def test_our_rows_do_not_push_each_other():
 def test_peers_have_sources_and_marks():
     peers = read_peers()
     assert len(peers) == 18 and all(peer.source for peer in peers)
-    assert {peer.mark for peer in peers} == {"fair", "unchecked", "one-step"}
+    assert {peer.mark for peer in peers} == {"fair", "unchecked", "one-step", "reference"}
     fair = [peer for peer in peers if peer.mark == "fair"]
     best = {name: min(v for peer in fair if (v := peer.losses[name]) is not None) for name in fair[0].losses}
     assert best == {"normal": 0.325, "wall": 0.742, "wall_other": 2.80, "expert": 1.23}

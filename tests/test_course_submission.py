@@ -30,9 +30,12 @@ for name, loss in (("normal", "0.0501"), ("wall", "0.2"), ("wall_other", "not av
     print(f"{name} loss: {loss}")
 """
 TRAIN = """
-import time
-for step in (0, 3):
-    print(f"  {step}/100 [00:00", flush=True)
+import pathlib, time
+folder = pathlib.Path("runs/a")
+folder.mkdir(parents=True)
+(folder / "log.csv").write_text("step,loss\\n")
+time.sleep(0.5)
+(folder / "log.csv").write_text("step,loss\\n3,0.5\\n4")
 time.sleep(60)
 """
 

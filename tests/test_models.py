@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+import tiny_jepa
+from tiny_jepa.data import ProceduralSet, SetRecipe
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.encoder import centroid, marginals, with_edges
 from tiny_jepa.models.lift import CONSTANT, lift
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_states, sample_layouts
 
 
@@ -194,3 +197,74 @@ def test_an_axis_without_a_move_is_mirrored_too(axis):
     image = torch.cat([torch.where(sign < 0, far - context[:, :2], context[:, :2]), far], dim=1)
     seen = cell.view(start, start + move, context)
     assert torch.allclose(seen, cell.view(mirrored, mirrored + sign * move, image), atol=1e-5)
+
+
+def test_many_actions_are_tried_from_one_code():
+    model = make_model()
+    states, _, _ = draw(count=1)
+    code, context = model.encode_agent(states[0, 0]), model.encode_context(states[0, 0])
+    assert code.shape == (2,) and context.shape == (4,)
+    actions = torch.randn(7, 5, 2, generator=torch.Generator().manual_seed(0))
+    futures = model.unroll(code, actions, context)
+    one_by_one = model.unroll(code.expand(7, 2), actions, context.expand(7, 4))
+    assert futures.shape == (7, 6, 2) and torch.allclose(futures, one_by_one, atol=1e-6)
+    grid = model.step(code, actions, context)
+    assert grid.shape == (7, 5, 2) and torch.allclose(grid[:, 0], futures[:, 1], atol=1e-6)
+
+
+def test_encoders_take_arrays_and_one_frame_or_many():
+    model = make_model()
+    states, _, _ = draw(count=3, steps=4)
+    codes = model.encode_agent(states)
+    assert codes.shape == (3, 5, 2) and model.encode_context(states).shape == (3, 5, 4)
+    assert torch.allclose(model.encode_agent(states[1, 2].numpy()), codes[1, 2], atol=1e-6)
+
+
+def test_whether_a_move_was_made_is_asked_of_the_model():
+    model = make_model()
+    before, action = torch.tensor([2.0, 2.0]), torch.tensor([[1.5, 0.0], [1.5, 0.0], [0.0, -0.3]])
+    after = before + torch.tensor([[1.5, 0.0], [0.0, 0.0], [0.0, -0.3]]) / UNIT
+    assert model.was_made(before, after, action).tolist() == [True, False, True]
+
+
+def test_loaded_models_need_no_guard_against_gradients():
+    model = tiny_jepa.load_model("50")
+    states, actions, _ = draw(count=2)
+    assert not model(states, actions).requires_grad and count_parameters(model) == 43
+    actions.requires_grad_(True)
+    model(states, actions).sum().backward()  # gradients of actions are there for who wants them
+    assert actions.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_codes_and_positions_stay_in_float32_under_autocast(dtype):
+    model, (states, actions) = trained(), some_batch()
+    calls = {
+        "all": lambda: model(states, actions),
+        "agent": lambda: model.encode_agent(states[:, 0]),
+        "context": lambda: model.encode_context(states[:, 0]),
+        "step": lambda: model.predictor(torch.ones(4, 2), actions[:, 0], torch.ones(4, 4)),
+        "unroll": lambda: model.unroll(torch.ones(4, 2), actions.to(dtype), torch.ones(4, 4)),
+    }
+    for name, call in calls.items():
+        expected = call()
+        with torch.autocast("cpu", dtype=dtype):
+            found = call()
+        assert found.dtype == torch.float32 and torch.equal(found, expected), name
+
+
+def test_frames_of_any_scale_give_the_same_codes():
+    """As they are drawn, brighter, standardised as a whole or each by itself: black is what is below every pixel."""
+    model, (states, actions) = trained(), some_batch()
+    expected = model(states, actions)
+    for scaled in (1e4 * states, 1e-4 * states, (states - states.mean()) / states.std(), 2 * states - 1):
+        torch.testing.assert_close(model(scaled, actions), expected, atol=1e-3, rtol=0)
+
+
+def trained():
+    return tiny_jepa.load_model("2k").requires_grad_(False)
+
+
+def some_batch():
+    drawn = ProceduralSet("any", SetRecipe("explore", 4), Geometry(size=65), dtype="float32")
+    return drawn.frames(np.arange(4), 0, 1), drawn.actions(np.arange(4))

@@ -91,3 +91,83 @@ def test_the_world_does_without_gymnasium_which_the_environment_asks_for():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install gymnasium" in done.stdout
+
+
+def test_goal_frame_norm_radius_and_noise():
+    env = gymnasium.make("TwoRooms-v0", max_norm=1.0, goal_size=65)
+    scene = {"layout": (30, 32), "location": (25.0, 32.0), "goal": (36.0, 32.0), "radius": 0.0}
+    _, info = env.reset(seed=0, options=scene)
+    goal = render_states(Geometry(size=65), info["goal"][None, None], info["layout"][None])[0, 0]
+    np.testing.assert_array_equal(info["goal_frame"], goal)
+    for _ in range(11):
+        _, _, terminated, _, info = env.step(np.array([1.5, 0.0], np.float32))
+        assert not terminated  # a radius of 0 ends nothing
+    np.testing.assert_allclose(info["location"], scene["goal"])  # cut to 1 px a step
+    disturbed = gymnasium.make("TwoRooms-v0", noise=0.2)
+    disturbed.reset(seed=0, options={**scene, "location": (15.0, 32.0)})
+    moves = [disturbed.step(np.zeros(2, np.float32))[4]["location"] for _ in range(150)]
+    assert 0.15 < np.diff(moves, axis=0).std() < 0.25
+
+
+def test_episodes_may_start_in_the_door():
+    env = gymnasium.make("TwoRooms-v0", start="door")
+    for seed in range(20):
+        info = env.reset(seed=seed)[1]
+        assert (np.abs(info["location"] - info["layout"]) <= (1, 4)).all()
+    with pytest.raises(ValueError, match="room, door"):
+        tiny_jepa.worlds.two_rooms.env.TwoRooms(start="window")
+
+
+SCENES = [
+    ({"layout": (3, 32)}, "layout must be .* 3 is no whole column from 20 to 43"),
+    ({"layout": (-5, 30)}, "-5 is no whole column"),
+    ({"layout": (30, 60)}, "60 is no whole row from 10 to 53"),
+    ({"layout": (32.7, 30)}, "32.7 is no whole column"),
+    ({"layout": "wall"}, "layout must be two finite numbers"),
+    ({"layout": (30, 32, 1)}, "layout must be two finite numbers"),
+    ({"layout": None}, "layout must be two finite numbers"),
+    ({"location": (30, 20)}, "is inside the wall of layout"),
+    ({"location": (4, 20)}, "must be between the borders, 4 and 59 px"),
+    ({"location": (500, 500)}, "must be between the borders"),
+    ({"location": (float("nan"), 20)}, "location must be two finite numbers"),
+    ({"location": {"x": 1}}, "location must be two finite numbers"),
+    ({"goal": (500, 500)}, "goal must be between the borders"),
+    ({"goal": (31, 50)}, "is inside the wall"),
+    ({"goal": (10, float("inf"))}, "goal must be two finite numbers"),
+    ({"gaol": (10, 10)}, "no option gaol; there are layout, location, goal"),
+    ({3: 1}, "no option 3"),
+    ([("layout", (30, 32))], "options must be a dictionary"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), SCENES)
+def test_a_scene_that_cannot_be_is_refused(options, message):
+    env = tiny_jepa.worlds.two_rooms.env.TwoRooms()
+    if isinstance(options, dict) and set(options) & {"location", "goal"}:
+        options = {"layout": (30, 32)} | options
+    with pytest.raises(ValueError, match=message):
+        env.reset(seed=0, options=options)
+
+
+def test_places_in_the_door_are_places():
+    env = tiny_jepa.worlds.two_rooms.env.TwoRooms()
+    scene = {"layout": np.array([30, 32]), "location": [30, 36.0], "goal": np.array([[29.5, 28.5]])}
+    np.testing.assert_array_equal(env.reset(options=scene)[1]["location"], [30, 36])
+
+
+@pytest.mark.parametrize("size", [100_000, 61, 73, 64.0, "64", True, None])
+def test_a_frame_has_room_for_every_wall(size):
+    with pytest.raises(ValueError, match="image_size must be a whole number from 62 to 72"):
+        tiny_jepa.worlds.two_rooms.env.TwoRooms(image_size=size)
+
+
+def test_an_action_is_two_finite_numbers_after_a_reset():
+    env = tiny_jepa.worlds.two_rooms.env.TwoRooms(render_mode="rgb_array")
+    for call in (lambda: env.step(np.zeros(2)), env.render):
+        with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
+            call()
+    _, info = env.reset(seed=0)
+    for action in ([float("nan"), 0], [float("inf"), 0], [1, 2, 3], "north", None, [[1], [2, 3]]):
+        with pytest.raises(ValueError, match="an action must be two finite numbers"):
+            env.step(action)
+    np.testing.assert_array_equal(env.step(np.zeros(2))[-1]["location"], info["location"])

@@ -1,11 +1,27 @@
-"""Weights files: what they hold, that they load safely, and what is said of broken ones."""
+"""Weights files: what they hold, that they load safely, and what is said of broken ones.
+
+1. A file says which model it holds, and proves that it is whole.
+2. A flipped byte is found, or harmless; nothing is ever a traceback.
+3. A file is compared with what it claims before anything is built from it: each lie gets its sentence, at once.
+4. Weights that are not finite are neither written nor read.
+5. A compiled or parallel model's weights are the model's.
+"""
+
+import copy
+import random
+import time
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.weights import fingerprint, read_weights, save_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+METADATA = {"budget": "99", "budget_limit": 99, "seed": 3, "metrics": {"64 px uint8": {"normal": 0.25, "wall": None}}}
 
 
 @pytest.fixture
@@ -14,48 +30,156 @@ def model():
     return JEPA(Architecture(gate_widths=(4, 3)))
 
 
+@pytest.fixture
+def good(tmp_path, model):
+    save_weights(tmp_path / "good.pth", model, METADATA)
+    return tmp_path / "good.pth"
+
+
+def refused(path, pattern="."):
+    with pytest.raises(UserError, match=pattern) as raised:
+        read_weights(path)
+    assert "\n" not in str(raised.value) and str(path) in str(raised.value)
+
+
+def changed(good, to, **parts):
+    """A copy of a file with other parts, without the digest that would tell."""
+    content = torch.load(good, weights_only=True)
+    content.pop("digest", None)
+    torch.save(content | parts, to)
+    return to
+
+
 def test_a_file_says_what_model_it_holds(tmp_path, model):
     path = tmp_path / "deep" / "w.pth"
-    save_weights(path, model, {"budget": "99", "seed": 3})
+    save_weights(path, model, METADATA)
     loaded, metadata = read_weights(path)
-    assert metadata == {"budget": "99", "seed": 3} == loaded.metadata
+    assert metadata == METADATA == loaded.metadata
     assert loaded.architecture == model.architecture and not loaded.training
     states, actions = torch.rand(3, 1, 2, 64, 64), torch.randn(3, 5, 2)
     assert torch.equal(loaded(states, actions), model(states, actions))
     content = torch.load(path, weights_only=True)
-    assert content["format"] == 2 and set(content) == {"format", "architecture", "state_dict", "metadata"}
+    assert content["format"] == 2 and set(content) == {"format", "architecture", "state_dict", "metadata", "digest"}
     assert len(fingerprint(model)) == 12 and fingerprint(model) == fingerprint(loaded)
     next(loaded.parameters()).data[0] += 1
     assert fingerprint(model) != fingerprint(loaded)
     assert [p.name for p in path.parent.iterdir()] == ["w.pth"]
 
 
-def test_each_broken_file_gets_its_sentence(tmp_path, model):
-    good = tmp_path / "good.pth"
-    save_weights(good, model, {})
+@pytest.mark.parametrize("count", [60, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("whose", ["with a digest", "of before"])
+def test_a_flipped_byte_is_found_or_harmless(tmp_path, good, count, whose):
+    if whose == "of before":
+        changed(good, good)
+    model, metadata = read_weights(good)
+    content, path, rng = good.read_bytes(), tmp_path / "flipped.pth", random.Random(0)
+    refusals = 0
+    for _ in range(count):
+        flipped = bytearray(content)
+        flipped[rng.randrange(len(flipped))] ^= rng.randrange(1, 256)
+        path.write_bytes(flipped)
+        try:
+            found, says = read_weights(path)
+            assert fingerprint(found) == fingerprint(model) and says == metadata
+        except UserError:
+            refusals += 1
+    assert refusals > count / 3
+
+
+def test_each_broken_file_gets_its_sentence(tmp_path, good):
     broken = tmp_path / "broken.pth"
-
-    def says(pattern):
-        with pytest.raises(UserError, match=pattern) as raised:
-            read_weights(broken)
-        assert "\n" not in str(raised.value) and str(broken) in str(raised.value)
-
-    says("no weights file")
-    broken.write_bytes(good.read_bytes()[:1000])
-    says("is not a readable weights file")
-    broken.write_text("hello")
-    says("is not a readable weights file")
+    refused(broken, "no weights file")
+    refused(tmp_path, "no weights file")
+    for content in (good.read_bytes()[:1000], b"hello", b"", b"PK\x05\x06" + bytes(18)):
+        broken.write_bytes(content)
+        refused(broken, "is not a readable weights file")
+    torch.save(torch.load(good, weights_only=True), broken, _use_new_zipfile_serialization=False)
+    refused(broken, "is not a readable weights file")
+    torch.save([1, 2], broken)
+    refused(broken, "holds a list")
     torch.save({"weight": torch.ones(2)}, broken)
-    says("is no tiny_jepa weights file")
-    content = torch.load(good, weights_only=True)
+    refused(broken, "is no tiny_jepa weights file")
     torch.save({"architecture": {}}, broken)
-    says("lacks format, metadata, state_dict")
-    torch.save(content | {"format": 99}, broken)
-    says("has format 99")
-    torch.save(content | {"architecture": content["architecture"] | {"wings": 2}}, broken)
-    says("another architecture .*wings")
-    torch.save(content | {"architecture": content["architecture"] | {"gate_widths": (5, 3)}}, broken)
-    says("do not fit its architecture")
+    refused(broken, "lacks format, metadata, state_dict")
+    refused(changed(good, broken, format=99), "has format 99")
+    content = torch.load(good, weights_only=True)
+    for metadata in (METADATA | {"seed": 4}, {}):
+        torch.save(content | {"metadata": metadata}, broken)
+        refused(broken, "its digest is of other contents")
+
+
+LIES = {
+    "architecture": [None, [], "deep", {1: 2}],
+    "metadata": [None, [], {1: 2}, {"budget_limit": "99"}, {"budget_limit": True}, {"minutes": float("nan")},
+                 {"command": 3}, {"metrics": []}, {"note": torch.ones(2)}, {"note": {1: 0, "a": 0}}],
+    "state_dict": [None, [], {}, {"a": 1}, {"a": torch.ones(2)}, {1: torch.ones(2)}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "lie"), [(part, lie) for part, lies in LIES.items() for lie in lies])
+def test_parts_of_another_type_get_a_sentence(good, part, lie):
+    refused(changed(good, good, **{part: lie}))
+
+
+SETTINGS = [("gate_widths", value) for value in (10**9, (), (10**9,), (4, -3), "4,3", (4.5, 3), (1,) * 10**6, None)]
+SETTINGS += [("agent_kernel", value) for value in ("x", 4, 0, -5, 10**9, True, 5.0, float("nan"))]
+SETTINGS += [("repr_dim", value) for value in (-3, 2, 10**15, float("nan"), float("inf"), None, "512")]
+SETTINGS += [("wings", 2)]
+
+
+@pytest.mark.parametrize(("name", "value"), SETTINGS)
+def test_settings_are_compared_with_the_tensors_before_anything_is_built(good, name, value):
+    architecture = torch.load(good, weights_only=True)["architecture"]
+    changed(good, good, architecture=architecture | {name: value})
+    started = time.monotonic()
+    refused(good)
+    assert time.monotonic() - started < 5
+
+
+TENSORS = {
+    "not finite": lambda t: torch.full_like(t, float("nan")),
+    "infinite": lambda t: torch.full_like(t, float("inf")),
+    "of another shape": lambda t: torch.ones(7, 7),
+    "larger than the file": lambda t: torch.ones(1).expand(10**7, 10**7),
+    "whole numbers": lambda t: t.int(),
+    "complex": lambda t: t.cfloat(),
+    "sparse": lambda t: torch.ones(3, 3).to_sparse(),
+    "nowhere": lambda t: t.to("meta"),
+}
+
+
+@pytest.mark.parametrize("kind", TENSORS)
+def test_tensors_are_looked_at_before_they_are_used(good, kind):
+    state = torch.load(good, weights_only=True)["state_dict"]
+    for name in state:
+        refused(changed(good, good, state_dict=state | {name: TENSORS[kind](state[name])}))
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path, model):
+    model.predictor.out.bias.data.fill_(float("inf"))
+    with pytest.raises(UserError, match=r"predictor\.out\.bias is not finite"):
+        save_weights(tmp_path / "w.pth", model, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrapped_models_weights_are_its_own(tmp_path, model):
+    expected = fingerprint(model)
+    inside = copy.deepcopy(model)
+    inside.agent_encoder = torch.compile(inside.agent_encoder, backend="eager")
+    for each in (torch.compile(model, backend="eager"), nn.DataParallel(model), inside):
+        save_weights(tmp_path / "w.pth", each, METADATA)
+        assert fingerprint(read_weights(tmp_path / "w.pth")[0]) == expected
+    content = torch.load(tmp_path / "w.pth", weights_only=True)
+    for prefix in ("_orig_mod.", "module.", "module._orig_mod."):  # a file that another program wrote
+        state = {prefix + name: value for name, value in content["state_dict"].items()}
+        assert (
+            fingerprint(read_weights(changed(tmp_path / "w.pth", tmp_path / "o.pth", state_dict=state))[0]) == expected
+        )
+
+
+def test_the_weights_that_ship_are_read():
+    for path in [ROOT / "model_weights.pth", *(ROOT / "budgets").glob("*.pth")]:
+        assert read_weights(path)[1]["budget_limit"] > 0
 
 
 def test_a_pickled_object_is_not_run(tmp_path):
@@ -74,3 +198,12 @@ def test_an_unwritable_folder_is_said_and_nothing_is_left(tmp_path, model):
     with pytest.raises(UserError, match="cannot write"):
         save_weights(tmp_path / "file" / "w.pth", model, {})
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_full_disk_is_said(tmp_path, model, monkeypatch):
+    real = torch.save
+    monkeypatch.setattr(torch, "save", lambda content, path: real(content, "/dev/full"))
+    with pytest.raises(UserError, match="cannot write"):
+        save_weights(tmp_path / "w.pth", model, {})
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,6 @@ import importlib
 import sys
 
 from tiny_jepa.errors import run_cli
-from tiny_jepa.options import choose_verb
 
 VERBS = {
     "data": ("tiny_jepa.data.cli", "main", "generate, check and show data in the course's layout"),
@@ -22,6 +21,8 @@ VERBS = {
 
 
 def main() -> int | None:
+    from tiny_jepa.options import choose_verb  # late: Ctrl-C during the imports gets its word, too
+
     arguments = sys.argv[1:]
     verb = choose_verb(arguments, "python -m tiny_jepa", {verb: says for verb, (_, _, says) in VERBS.items()})
     module, function, _ = VERBS[verb]

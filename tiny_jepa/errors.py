@@ -1,22 +1,58 @@
 """The one exception that reaches a user: a sentence that says what was wrong, where, and what to do."""
 
+import contextlib
+import signal
 import sys
 from collections.abc import Callable
+
+from tiny_jepa.console import Console
 
 
 class UserError(Exception):
     """Bad input. Scripts print its message on stderr and exit with status 2."""
 
 
+def leave_quietly() -> None:
+    """Lets Ctrl-C end the program without a word until `run_cli` takes over: for the seconds of a script's imports."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Runs a script's `main`; a `UserError` becomes one sentence and exit status 2."""
+    """Runs a script's `main`; whatever a user or a machine did wrong becomes one sentence and exit status 2.
+
+    A reader who leaves (`| head -1`) does not end the work; a full device loses output, which is said.
+    """
+    out, err = Console(sys.stdout), Console(sys.stderr)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):  # type: ignore[type-var]
+        status = _status_of(main)
+        out.flush()
+        if out.error and out.stream and not isinstance(out.error, BrokenPipeError):
+            print(f"error: what was printed is lost ({out.error.strerror or out.error}); its work is done", file=err)
+            status = status or 2
+        err.flush()
+    sys.exit(status)
+
+
+def _status_of(main: Callable[[], int | None]) -> int:
     try:
-        sys.exit(main() or 0)
+        return main() or 0
+    except SystemExit as end:
+        if not isinstance(end.code, str):
+            return int(end.code or 0)
+        reason = end.code
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        reason = " ".join(str(error).split())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
+        return 130
+    except OSError as error:
+        reason = f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or "memory" in str(error)):
+            raise
+        reason = "out of memory; ask for less at a time, or for another --device"
+    print(f"error: {reason}", file=sys.stderr)
+    return 2

@@ -1,30 +1,106 @@
-"""Files that are whole, or not there at all."""
+"""Files that are whole, or not there at all; and text, which is UTF-8."""
 
 import contextlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tiny_jepa.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """Calls `write(temporary path)` and moves the result into place: whole, or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.parent / f".{path.name}.{os.getpid()}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
-        ) from None
+    except (OSError, RuntimeError) as error:  # torch.save has a RuntimeError for a full disk
+        raise cannot_write(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
 
 
+def cannot_write(path: Path, error: Exception) -> UserError:
+    """The sentence for a file that cannot be written."""
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return UserError(f"cannot write {path}: {reason}; free some space or choose another folder")
+
+
+def require_writable(path: Path) -> None:
+    """Says now, not after hours of work, that a file cannot be written to `path`."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the name of a file in it")
+    write_atomically(path.parent / f"{path.name}.try", lambda temporary: temporary.touch())
+    (path.parent / f"{path.name}.try").unlink()
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole, or not at all."""
-    write_atomically(path, lambda temporary: temporary.write_text(text))
+    content = text.encode("utf-8", "backslashreplace")  # a name of a file need not be text
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def read_text(path: Path, advice: str) -> str:
+    """A text file, with or without a byte order mark.
+
+    Raises:
+        UserError: it is missing, no file, or no UTF-8; `advice` says what to do then.
+    """
+    try:
+        if not path.is_file():
+            raise UserError(f"{path} is {'no file' if path.exists() else 'missing'}; {advice}")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8; {advice}") from None
+
+
+def read_json(path: Path, advice: str) -> dict[str, Any]:
+    """A JSON object of finite numbers; a `UserError` for anything else."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        content = json.loads(read_text(path, advice), parse_constant=refuse)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; {advice}")
+    return content
+
+
+@contextlib.contextmanager
+def locked(path: Path, taken: str) -> Iterator[IO[bytes]]:
+    """Holds the file `path` for this process alone, until the block or the process ends.
+
+    Raises:
+        UserError: another process holds it; `taken` is the sentence.
+    """
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    with file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except (BlockingIOError, PermissionError):
+            raise UserError(taken) from None
+        except OSError:
+            pass  # a file system without locks
+        yield file

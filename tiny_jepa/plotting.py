@@ -1,7 +1,9 @@
 """What every picture of the kit shares: the plotting library, imported late, one look, and how a file is written."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,24 +22,41 @@ STYLE: dict[Any, Any] = {
 
 
 def pyplot() -> Any:
-    """matplotlib.pyplot without a display and in this kit's style; a `UserError` where it is not installed."""
+    """What pictures need of matplotlib, in this kit's style: `subplots` and `Line2D`. They know neither a display nor a
+    notebook; `MPLBACKEND` is not asked.
+
+    Raises:
+        UserError: matplotlib or pillow is not installed, or does not work.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)  # a bad one ends the import
     try:
         import matplotlib
         import PIL.Image  # noqa: F401 - of animations; a missing one is said before any work
-    except ImportError as error:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.lines import Line2D
+    except ModuleNotFoundError as error:
         raise UserError(f"pictures need {error.name}; install it with: pip install matplotlib pillow") from None
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    except Exception as error:  # an installation that is broken raises whatever it likes
+        raise UserError(f"matplotlib or pillow is broken ({type(error).__name__}: {error}); install it anew") from None
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    matplotlib.rcParams.update(STYLE)
 
-    plt.rcParams.update(STYLE)
-    return plt
+    def subplots(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
+        of_figure = {key: options.pop(key) for key in ("figsize", "layout") if key in options}
+        figure = Figure(**of_figure)
+        FigureCanvasAgg(figure)
+        return figure, figure.subplots(rows, columns, **options)
+
+    return SimpleNamespace(subplots=subplots, Line2D=Line2D)
 
 
 def save(figure: Any, path: Path, note: str = "") -> Path:
-    """Writes a PNG, with `note` as its description, and closes the figure."""
+    """Writes a PNG, with `note` as its description."""
     metadata = {"Description": note, "Software": None}
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", metadata=metadata))
-    pyplot().close(figure)
     return path
 
 

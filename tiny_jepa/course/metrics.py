@@ -1,14 +1,17 @@
 """`metrics.txt`: four losses, the number of trainable parameters and the training command, one a line."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_text
+from tiny_jepa.files import read_text, write_text
 from tiny_jepa.probing.measure import COURSE_SETS
 from tiny_jepa.probing.results import Result
 
 NOT_AVAILABLE = "not available"
+NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+COUNT = re.compile(r"[0-9]{1,3}(,?[0-9]{3}){0,4}|[0-9]{1,15}")
 TOLERANCE = 0.15
 """Two measurements of the same weights on the same sets differ by less than this share (seeds, machines)."""
 
@@ -30,27 +33,27 @@ class Metrics:
 
 
 def write_metrics(path: Path, metrics: Metrics) -> None:
+    """Raises a `UserError` where the file would not be read again as it is meant."""
+    if len(metrics.text().splitlines()) != len(COURSE_SETS) + 2:
+        raise UserError(f"the training command has a line break, which {path} has no place for; train it again")
     write_text(path, metrics.text())
 
 
 def read_metrics(path: Path) -> Metrics:
     """Raises a `UserError` that says which line is not as expected."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing; write it with: python main.py --write-metrics")
-    lines = path.read_text().splitlines()
+    lines = read_text(path, "write it with: python main.py --write-metrics").removesuffix("\n").split("\n")
     if len(lines) != len(COURSE_SETS) + 2:
         raise UserError(f"{path} has {len(lines)} lines instead of 6; write it with: python main.py --write-metrics")
     losses: dict[str, float | None] = {}
     for name, text in zip(COURSE_SETS, lines, strict=False):
         label, _, value = text.partition(": ")
-        try:
-            losses[name] = None if value == NOT_AVAILABLE else float(value)
-        except ValueError:
-            label = ""
-        if label != f"probe_{name} val loss":
-            raise UserError(f"{path}: '{text}' should read 'probe_{name} val loss: X'; write it with --write-metrics")
-    if not lines[4].replace(",", "").isdigit():
-        raise UserError(f"{path}: line 5 should be the number of trainable parameters, not '{lines[4]}'")
+        losses[name] = float(value) if NUMBER.fullmatch(value) else None
+        if label != f"probe_{name} val loss" or (losses[name] is None and value != NOT_AVAILABLE):
+            raise UserError(
+                f"{path}: '{text[:80]}' should read 'probe_{name} val loss: X'; write it with --write-metrics"
+            )
+    if not COUNT.fullmatch(lines[4]):
+        raise UserError(f"{path}: line 5 should be the number of trainable parameters, not '{lines[4][:40]}'")
     return Metrics(losses, int(lines[4].replace(",", "")), lines[5])
 
 

@@ -14,6 +14,7 @@ TITLES = {
     "wall_other": "wall_other: unseen wall columns",
     "expert": "expert: long horizon (procedural: an easier set)",
 }
+LABEL: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": OURS, "fontsize": 9}
 FLOOR = 1e-5
 """px²: what is below is drawn here."""
 
@@ -38,7 +39,7 @@ def draw(ours: Sequence[Entry], peers: Sequence[Entry], path: Path, note: str = 
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     data = ", ".join(sorted({entry.source for entry in ours})) or "no"
-    figure.suptitle(f"Error against size: lower left is better (ours on {data} data, the others on the course's)")
+    figure.suptitle(f"Error against size: lower left is better\nours on {data}, published models on the course's data")
     return save(figure, path, note)
 
 
@@ -51,16 +52,21 @@ def _published(axis: Any, peers: Sequence[Entry], name: str) -> None:
     best = min(fair, key=lambda peer: peer.losses[name] or 0)
     smallest = min(fair, key=lambda peer: peer.parameters or 0)
     _label(axis, best, name, "best published", (0, -8), THEIRS, va="top")
-    _label(axis, smallest, name, "smallest published", (-2, 8), THEIRS)
+    _label(axis, smallest, name, "smallest published", (-7, 5), THEIRS, ha="right")
 
 
 def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
     known = sorted((e for e in ours if e.losses[name] is not None), key=lambda e: e.parameters or 0)
     trained = [entry for entry in known if entry.mark == "ours"]
     axis.plot([e.parameters for e in trained], [_height(e, name) for e in trained], "o-", ms=8, color=OURS)
-    for i, entry in enumerate(trained):  # above and below in turn: neighbours would write over each other
-        _label(
-            axis, entry, name, entry.name.split()[-1], (0, -7 if i % 2 else 7), OURS, va="top" if i % 2 else "bottom"
+    heights = [_height(entry, name) for entry in trained]
+    for i, entry in enumerate(trained):  # a label stands where the line does not go
+        left, right = heights[max(i - 1, 0)] - heights[i], heights[min(i + 1, len(heights) - 1)] - heights[i]
+        under = left >= 0 and right >= 0
+        ha = "center" if under or left * right >= 0 else "left" if left > 0 else "right"
+        style = {**LABEL, "ha": ha, "va": "top" if under else "bottom"}
+        axis.annotate(
+            entry.name.split()[-1], (entry.parameters or 0, heights[i]), xytext=(0, -8 if under else 8), **style
         )
     for entry in known:
         if entry.mark == "reference" and entry.parameters:
@@ -69,8 +75,10 @@ def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
         elif entry.mark == "reference":
             axis.axhline(_height(entry, name), ls="--", color=MISSED, zorder=0)
             below = "" if (entry.losses[name] or 0) >= FLOOR else f", below {FLOOR:g}"
-            text, place = f"{entry.name}: {entry.losses[name]:.2g}{below}", (0.01, _height(entry, name))
-            axis.annotate(text, place, xycoords=("axes fraction", "data"), va="bottom", color=THEIRS, fontsize=9)
+            text = f"{entry.name}: {entry.losses[name]:.2g}{below}"
+            across, ha = (0.01, "left") if _height(entry, name) > 1 else (0.99, "right")  # where nothing else is
+            place = (across, _height(entry, name))
+            axis.annotate(text, place, xycoords=("axes fraction", "data"), va="bottom", ha=ha, color=THEIRS, fontsize=9)
     axis.margins(x=0.07, y=0.18)
 
 
@@ -78,8 +86,7 @@ def _height(entry: Entry, name: str) -> float:
     return max(entry.losses[name] or 0, FLOOR)
 
 
-def _label(
-    axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int], color: str, va: str = "bottom"
-) -> None:
+def _label(axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int], color: str, **where: str) -> None:
     place, text = (entry.parameters, _height(entry, name)), f"{text}\n{entry.losses[name]:.2g}"
-    axis.annotate(text, place, xytext=offset, textcoords="offset points", va=va, ha="center", color=color, fontsize=9)
+    style = {**LABEL, "color": color, "va": "bottom", **where}
+    axis.annotate(text, place, xytext=offset, **style)

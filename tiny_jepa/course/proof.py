@@ -3,7 +3,6 @@ instructions, and its training command started and seen to make progress."""
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from tiny_jepa.course.metrics import Metrics, differing_losses, read_metrics
 from tiny_jepa.course.submission import TOP
+from tiny_jepa.data.source import ENVIRONMENT
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing.measure import COURSE_SETS
+from tiny_jepa.training.run import split_command
 
-STEP = re.compile(r"(\d+)/\d+ \[")
-"""A progress bar's counter."""
 TRAINING_WAIT = 600.0
 """Seconds in which training has to show its first steps."""
 
@@ -64,25 +63,24 @@ def new_environment(python: str, place: Path, top: Path, tested: Path) -> str:
 def grade(python: str, top: Path, data: Sequence[str]) -> dict[str, float | None]:
     """Runs main.py -> the loss of each of the course's sets in px², None where it was not available."""
     output = run([python, "main.py", *data], top, "python main.py")
-    found = dict(re.findall(r"^(\w+) loss: ([\d.]+|nan)", output, re.MULTILINE))
+    found = dict(re.findall(r"^(\w+) loss: ([0-9.]+)", output, re.MULTILINE))
     if "normal" not in found:
         raise UserError("refused: python main.py prints no 'normal loss: X'")
     return {name: float(found[name]) if name in found else None for name in COURSE_SETS}
 
 
 def start_training(python: str, top: Path, command: str) -> int:
-    """Starts the training command, waits for its bar to move, ends it -> the step it reached."""
-    log = top.parent / "training.log"
+    """Starts the training command, waits for its first row in a run's log.csv, ends it -> the step it reached."""
+    words, log = with_absolute_data(split_command(command)), top.parent / "training.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [python, *shlex.split(command)[1:]], cwd=top, env=_environment(), stdout=out, stderr=subprocess.STDOUT
+            [python, *words[1:]], cwd=top, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
         try:
             start = time.monotonic()
             while time.monotonic() - start < TRAINING_WAIT:
                 ended = process.poll() is not None
-                text = log.read_text(errors="replace")
-                if step := max((int(count) for count in STEP.findall(text)), default=0):
+                if step := max((last_step(path) for path in top.glob("runs/*/log.csv")), default=0):
                     return step
                 if ended:
                     break
@@ -90,13 +88,41 @@ def start_training(python: str, top: Path, command: str) -> int:
         finally:
             process.kill()
             process.wait()
-    raise UserError(f"refused: the training command '{command}' made no progress: {_last_line(text)}")
+    said = log.read_text(encoding="utf-8", errors="replace")
+    raise UserError(f"refused: the training command '{command}' made no progress: {_last_line(said)}")
+
+
+def last_step(log: Path) -> int:
+    """The step of the last whole row of a log.csv; 0 before there is one."""
+    rows = log.read_bytes().split(b"\n")[:-1]
+    at = rows[-1].partition(b",")[0] if rows else b""
+    return int(at) if at.isdigit() and len(at) < 19 else 0
+
+
+def with_absolute_data(words: Sequence[str]) -> list[str]:
+    """A training command whose data folder is found from any other folder, too."""
+    found = list(words)
+    for i, word in enumerate(found):
+        option, equals, value = word.partition("=")
+        at = i if equals else i + 1
+        if option == "--data" and at < len(found) and Path(value if equals else found[at]).is_dir():
+            found[at] = f"--data={Path(value).resolve()}" if equals else str(Path(found[at]).resolve())
+    return found
 
 
 def run(command: list[str], folder: Path, what: str) -> str:
     """Runs a command in `folder` -> its stdout; the user's environment passes through, but for Python paths."""
     try:
-        done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
     except OSError as error:
         raise UserError(
             f"refused: {what} cannot start ({command[0]}: {error.strerror}); choose another --python"
@@ -107,7 +133,11 @@ def run(command: list[str], folder: Path, what: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    """The user's, without what belongs to this interpreter; a data folder is found from any other folder, too."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    if Path(kept.get(ENVIRONMENT, "")).is_dir() and kept.get(ENVIRONMENT):
+        kept[ENVIRONMENT] = str(Path(kept[ENVIRONMENT]).resolve())
+    return kept | {"PYTHONUTF8": "1"}
 
 
 def _last_line(text: str) -> str:

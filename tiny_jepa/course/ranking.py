@@ -26,7 +26,7 @@ class Entry:
     name: str
     parameters: int | None
     losses: dict[str, float | None]
-    mark: str  # ours; reference (ours, but no entry); fair, unchecked or one-step
+    mark: str  # ours; reference (no entry: dead reckoning, an untrained model); fair, unchecked or one-step
     source: str = ""  # where a published figure stands
 
     def criterion(self, name: str) -> float | None:
@@ -35,7 +35,7 @@ class Entry:
 
 def read_peers(path: Path = PEERS) -> list[Entry]:
     """The published teams, with their sources and their marks."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [
             Entry(
                 name=row["name"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from tiny_jepa.course.pareto import draw
 from tiny_jepa.course.ranking import FULL_MARKS, PEERS, Entry, best_published, our_entries, points, ranks, read_peers
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_text
+from tiny_jepa.files import read_text, write_text
 from tiny_jepa.options import parse
 from tiny_jepa.probing.measure import COURSE_SETS, SETS
 from tiny_jepa.probing.results import Result, read_results
@@ -20,8 +20,8 @@ PICTURE, RECORDS = Path("docs/images/pareto.png"), Path("results/records")
 HOW_SCORED = f"""\
 Errors are MSEs in px². In each criterion an entry of rank r among n gets (n - r) / (n - 1) points, none where it has
 no figure; the four errors have weight 1, the parameter count 0.25, so {FULL_MARKS:g} is full marks. Each of our rows is
-ranked alone against the published rows marked `fair`; ties go to fewer parameters. `unchecked` (nobody ran it) and
-`one-step` (sees every true frame) rows are not ranked; `reference` rows are ours too, but no entries."""
+ranked alone against the published rows marked `fair`; ties go to fewer parameters. `unchecked` (nobody ran it),
+`one-step` (sees every true frame) and `reference` rows are no entries; our own `reference` rows have points."""
 OTHER_DATA = """\
 Published figures were measured on the course's own data, ours on data from a simulator that follows the public
 generator's rules. One published model's own weights, graded on data of that kind, score 2.65 to 2.78 / 8.83 to 8.89 /
@@ -108,7 +108,7 @@ def readme(argv: list[str]) -> None:
     records, page = root / RECORDS, root / "README.md"
     if not records.is_dir() or not page.is_file():
         raise UserError(f"{root.resolve()} has no {RECORDS}/ or no README.md; run this in the project's root")
-    text = replaced(page.read_text(), section(records), page)
+    text = replaced(read_text(page, "run this in the project's root"), section(records), page)
     ours = our_entries(read_results(records))
     print(f"wrote {draw(ours, read_peers(), root / PICTURE, digest(records))}")
     write_text(page, text)

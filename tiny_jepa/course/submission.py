@@ -1,7 +1,6 @@
 """What goes into a submission, and the rules that it must keep: read from files, nothing is run here."""
 
 import re
-import shlex
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 from tiny_jepa.budgets import parse_count
 from tiny_jepa.course.metrics import NOT_AVAILABLE, disagreements, read_metrics
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_atomically
+from tiny_jepa.files import read_text, write_atomically
 from tiny_jepa.models.size import count_parameters
+from tiny_jepa.training.run import split_command
 from tiny_jepa.weights import read_weights
 
 TOP = "DL_Final_Proj"
@@ -42,6 +42,7 @@ def check_team(team: str, netids: Sequence[str]) -> None:
     """Refuses a placeholder for a name, and NetIDs that are none."""
     placeholder = re.sub(r"[\W_]+", " ", team).strip().lower() in PLACEHOLDERS
     refuse(placeholder, f"the team name '{team}' is a placeholder; give yours with --team \"NAME\"")
+    refuse(not team.isprintable(), f"the team name {team!r} has a line break or another sign that does not print")
     refuse(not netids, "no member is named; give all NetIDs with --netids ab123 cd4567")
     for netid in netids:
         is_one = NETID.fullmatch(netid) is not None
@@ -57,7 +58,12 @@ def check_files(root: Path) -> None:
     for name in ("tiny_jepa", "budgets"):
         there = (root / name).is_dir() and any((root / name).iterdir())
         refuse(not there, f"the folder {name}/ is missing or empty in {root.resolve()}")
-    names_torch = re.search(r"^torch\b", (root / "requirements.txt").read_text(), re.MULTILINE) is not None
+    names_torch = (
+        re.search(
+            r"^torch\b", read_text(root / "requirements.txt", "write the packages that it takes to run"), re.MULTILINE
+        )
+        is not None
+    )
     refuse(not names_torch, "requirements.txt does not name torch, so nothing would run after installing it")
 
 
@@ -88,7 +94,7 @@ def check_agreement(root: Path, parameters: int, metadata: dict[str, Any]) -> No
     refuse(bool(found), f"metrics.txt belongs to other weights: {found}; {again}")
     missing = metrics.losses["normal"] is None
     refuse(missing, f"metrics.txt says '{NOT_AVAILABLE}' for probe_normal; measure it where that set is")
-    words = shlex.split(metrics.command)
+    words = split_command(metrics.command)
     starts = words[:2] == ["python", "train.py"]
     refuse(not starts, f"the training command '{metrics.command}' does not start with python train.py")
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--budget"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from einops import reduce
-from tqdm import tqdm
 
 from tiny_jepa.data.folder import CourseSet
-from tiny_jepa.data.source import open_source
+from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
+from tiny_jepa.progress import bar
 from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, step
 from tiny_jepa.worlds.two_rooms.scene import read_agents, read_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES
@@ -49,14 +49,17 @@ class Report:
 
 
 def check_folder(folder: Path, limit: int = 2000) -> int:
-    """Checks every set of a folder, up to `limit` trajectories of each (0: all), and prints a table; 1 where there
-    are faults, else 0.
+    """Checks every set of a folder, or the one that it is, up to `limit` trajectories of each (0: all), and prints a
+    table; 1 where there are faults, else 0.
 
     Raises:
         UserError: no such folder, or none with a set.
     """
-    open_source(str(folder))
-    reports = [check_set(folder / name, name, limit) for name in RECIPES if (folder / name).is_dir()]
+    root, only = split_set(folder)
+    open_source(str(root))
+    reports = [
+        check_set(root / name, name, limit) for name in RECIPES if only in (None, name) and (root / name).is_dir()
+    ]
     rows = []
     for r in reports:
         n, t, _, px, _ = r.shape or ("-",) * 5
@@ -83,18 +86,26 @@ def check_set(folder: Path, name: str, limit: int) -> Report:
     try:
         dataset = CourseSet(folder, name, labelled=name != "train")
         report.shape, report.dtype = dataset.states_file.shape, str(dataset.states_file.dtype)
-        world = Geometry(size=dataset.image_size)
-        count = min(limit or len(dataset), len(dataset))
-        chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)  # the last one too: files end badly
-        size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
-        for i in tqdm(range(0, count, size), desc=name, unit="batch", leave=False):
-            indices = chosen[i : i + size]
-            states, actions = dataset.frames(indices).numpy(), dataset.actions(indices).numpy()
-            locations = dataset.locations(indices).numpy() if dataset.locations_file else None
-            _check_batch(report, world, states, actions, locations)
-    except (UserError, ValueError) as error:
+        read_some(report, dataset, limit or len(dataset))
+    except UserError as error:
         report.error = str(error)
     return report
+
+
+def read_some(report: Report, dataset: CourseSet, limit: int) -> None:
+    """Checks up to `limit` trajectories from first to last: files end badly."""
+    try:
+        world = Geometry(size=dataset.image_size)
+    except ValueError as error:
+        raise UserError(f"{dataset.folder}: {error}") from None
+    count = min(limit, len(dataset))
+    chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)
+    size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
+    for i in bar(range(0, count, size), desc=report.name, unit="batch", leave=False):
+        indices = chosen[i : i + size]
+        states, actions = dataset.frames(indices).numpy(), dataset.actions(indices).numpy()
+        locations = dataset.locations(indices).numpy() if dataset.locations_file else None
+        _check_batch(report, world, states, actions, locations)
 
 
 def _check_batch(

@@ -1,16 +1,21 @@
 """Reader of the course's folder layout: `states.npy`, `actions.npy` and, in probing sets, `locations.npy`."""
 
-import json
+import math
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import read_json
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import World, as_tensor
 
+FLOAT_MAX = float(np.finfo(np.float32).max)
+NOISE = 1e-3
+"""Share of the largest value, by which frames may be below black."""
 METADATA = "metadata.json"
 """What `data generate` records beside the arrays."""
 
@@ -35,20 +40,28 @@ class CourseSet:
         return len(self.states_file)
 
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
-        return _finite(self.states_file, as_tensor(self.states_file.read(indices, start, stop)))
+        states = as_tensor(self.states_file.read(indices, start, stop))
+        return states if states.dtype == torch.uint8 else _within(self.states_file, states, 0.0, FLOAT_MAX)
 
     def actions(self, indices: np.ndarray) -> Tensor:
-        return _finite(self.actions_file, as_tensor(self.actions_file.read(indices)))
+        side = float(self.image_size)
+        return _within(self.actions_file, as_tensor(self.actions_file.read(indices)), -side, side)
 
     def locations(self, indices: np.ndarray) -> Tensor:
         if self.locations_file is None:
             raise UserError(f"{self.folder} was opened without locations.npy: it has nothing to probe with")
-        return _finite(self.locations_file, as_tensor(self.locations_file.read(indices)))
+        side = float(self.image_size)
+        return _within(self.locations_file, as_tensor(self.locations_file.read(indices)), 0.0, side)
 
 
-def _finite(file: NpyFile, values: Tensor) -> Tensor:
-    if values.is_floating_point() and not bool(values.sum().isfinite()):
+def _within(file: NpyFile, values: Tensor, lowest: float, highest: float) -> Tensor:
+    """`values`, if each is a number from `lowest` to `highest`, but for noise."""
+    low, high = (float(end) for end in values.aminmax()) if values.numel() else (lowest, highest)
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise UserError(f"{file.path} holds NaN or infinite values; write the file again")
+    if low < lowest - NOISE * max(high, 0.0) or high > highest:
+        says = "at least 0, black being 0" if highest == FLOAT_MAX else f"from {lowest:g} to {highest:g} px"
+        raise UserError(f"{file.path} holds values from {low:.3g} to {high:.3g}, which must be {says}; write it again")
     return values
 
 
@@ -65,8 +78,8 @@ def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None, w
     sums = world.frame.agent is None and states.shape[3] == 2  # over rows and columns: what `data collect` writes
     if states.shape[3] != states.shape[4] and not sums:
         fail(states, "square images")
-    if 0 in states.shape:
-        fail(states, "at least one trajectory of one frame")
+    if 0 in states.shape or states.shape[1] < 2:
+        fail(states, "at least one trajectory of two frames")
     if states.dtype != (np.uint16 if sums else np.uint8) and not np.issubdtype(states.dtype, np.floating):
         fail(states, "uint8 or float values")
     for file, steps, dim in ((actions, states.shape[1] - 1, world.action_dim), (locations, states.shape[1], 2)):
@@ -80,6 +93,7 @@ def recorded_version(folder: Path) -> int | None:
     """The version of the procedural sets that `data generate` recorded in `folder` (version 1 without saying so); None
     where it wrote nothing."""
     try:
-        return int(json.loads((folder / METADATA).read_text())["settings"].get("sets_version", 1))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        version = read_json(folder / METADATA, "")["settings"].get("sets_version", 1)
+    except (UserError, KeyError, TypeError, AttributeError):
         return None
+    return version if type(version) is int else None

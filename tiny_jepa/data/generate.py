@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from tqdm import tqdm
 
 from tiny_jepa import __version__
 from tiny_jepa.data.folder import METADATA, recorded_version
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_text
+from tiny_jepa.files import read_json, write_text
+from tiny_jepa.progress import bar
 from tiny_jepa.worlds.two_rooms import Geometry, render_states
 from tiny_jepa.worlds.two_rooms.sets import BLOCK, RECIPES, SETS_VERSION, SetRecipe, generate_block
 
@@ -81,12 +81,12 @@ def write_arrays(
             files = {}
             for key, (shape, dtype) in arrays.items():
                 files[key] = stack.enter_context(_open_partial(folder / f"{key}.npy", shape, dtype, done))
-            bar = stack.enter_context(tqdm(total=count, initial=done, desc=folder.name, unit="traj"))
+            shown = stack.enter_context(bar(total=count, initial=done, desc=folder.name, unit="traj"))
             for number in range(done // block_size, -(-count // block_size)):
                 for rows in block(number):
                     for key, file in files.items():
                         file.write(np.ascontiguousarray(rows[key], arrays[key][1]).data)
-                    bar.update(len(rows["states"]))
+                    shown.update(len(rows["states"]))
                 for file in files.values():
                     file.flush()
                     os.fsync(file.fileno())
@@ -119,16 +119,18 @@ def _written_so_far(folder: Path, settings: dict, count: int) -> int | None:
             raise UserError(f"{folder} already holds a set that was not written by this command; give another --out")
         return 0
     try:
-        record = json.loads(here.read_text())
-        written, earlier = int(record["written"]), record["settings"]
-    except (ValueError, KeyError, TypeError):
+        record = read_json(here, "")
+        written, earlier = record["written"], record["settings"]
+        if type(written) is not int:
+            raise KeyError(written)
+    except (UserError, KeyError):
         raise UserError(
             f"{here} is not a record of `data generate` or `data collect`; remove {folder} or give another --out"
         ) from None
     if earlier != settings:
         raise UserError(f"{folder} was begun with other settings (see {here}); remove it or give another --out")
     complete = written == count and (folder / "states.npy").exists()
-    return None if complete else written
+    return None if complete else min(max(written, 0), count)
 
 
 def _require_one_version(root: Path) -> None:

@@ -1,19 +1,25 @@
 """Random access to rows of a .npy file by plain reads: resident memory is what is asked for, never the file.
 
-A memory map would do the same work, but its pages count as resident until the kernel wants them back: after an
-epoch over 84 GB of states, as much as the machine has.
+A memory map would do the same work, but its pages count as resident until the kernel wants them back (after an epoch
+over 84 GB of states, as much as the machine has), and a disk that fails kills the process.
 """
 
-import os
+import math
 from pathlib import Path
 
 import numpy as np
 
 from tiny_jepa.errors import UserError
 
+OBJECTS = (
+    "an array of Python objects; save numbers: np.save(path, np.array(array.tolist(), dtype)), with dtype 'uint8' for "
+    "frames of 0 to 255, else 'float32'"
+)
+FORTRAN = "in Fortran order; save it again with np.save(path, np.ascontiguousarray(array))"
+
 
 class NpyFile:
-    """A .npy array on disk, read a few rows at a time."""
+    """A .npy array on disk, read a few rows at a time. No file stays open."""
 
     def __init__(self, path: Path) -> None:
         """Reads the header only.
@@ -23,24 +29,30 @@ class NpyFile:
         """
         self.path = path
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - open as long as the set is
-            version = np.lib.format.read_magic(self._file)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            self.shape, fortran, self.dtype = reader(self._file)
+            if path.exists() and not path.is_file():  # a FIFO would block
+                raise ValueError("it is no file")
+            with path.open("rb") as file:
+                version = np.lib.format.read_magic(file)
+                formats = np.lib.format
+                read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
+                self.shape, fortran, self.dtype = read(file)
+                self.offset, there = file.tell(), path.stat().st_size
         except FileNotFoundError:
             why = ": a set needs states.npy and actions.npy, a probing set locations.npy too"
             if path.with_name(path.name + ".partial").exists():
                 why = ": its generation was interrupted; run the same `data generate` again to finish it"
             raise UserError(f"{path} is missing{why}") from None
-        except (ValueError, OSError, EOFError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise UserError(f"{path} is not a readable .npy array ({reason}); copy or generate it again") from None
+        except Exception as error:  # a header of arbitrary bytes is parsed as Python
+            reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"{path} is not a readable .npy array ({reason.rstrip('.')}); copy or generate it again"
+            ) from None
         if fortran or self.dtype.hasobject:
-            what = "in Fortran order" if fortran else "an array of Python objects"
-            raise UserError(f"{path} is {what}; save it again with np.save(path, np.ascontiguousarray(array))")
-        self.offset = self._file.tell()
-        self.row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
-        needed, there = self.offset + self.row_bytes * (self.shape[0] if self.shape else 1), path.stat().st_size
+            raise UserError(f"{path} is {OBJECTS if self.dtype.hasobject else FORTRAN}")
+        if any(size < 0 for size in self.shape):
+            raise UserError(f"{path} claims the impossible shape {self.shape}; copy or generate it again")
+        self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        needed = self.offset + self.row_bytes * (self.shape[0] if self.shape else 1)
         if there < needed:
             raise UserError(f"{path} is cut short: {there:,} bytes of {needed:,}; copy or generate it again")
 
@@ -56,16 +68,25 @@ class NpyFile:
 
         Raises:
             IndexError: an index beyond the file's rows.
+            UserError: the file cannot be read any more.
         """
         indices = np.arange(len(self))[np.asarray(indices)]  # negative ones count from the end
         start, stop, _ = slice(start, stop).indices(self.shape[1])
         rows = np.empty((len(indices), max(stop - start, 0), *self.shape[2:]), self.dtype)
-        if rows.size:
-            skip = start * (self.row_bytes // self.shape[1])
-            for row, index in zip(rows, indices.tolist(), strict=True):
-                buffer, offset = memoryview(row).cast("B"), self.offset + index * self.row_bytes + skip
-                while buffer:
-                    if not (count := os.preadv(self._file.fileno(), [buffer], offset)):
-                        raise UserError(f"{self.path} became shorter while it was read; copy or generate it again")
-                    buffer, offset = buffer[count:], offset + count
+        try:
+            if rows.size:
+                self._fill(rows, self.offset + indices * self.row_bytes + start * (self.row_bytes // self.shape[1]))
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror or error}") from None
         return rows.astype(self.dtype.newbyteorder("="), copy=False)
+
+    def _fill(self, rows: np.ndarray, offsets: np.ndarray) -> None:
+        """Reads each row from its place in the file."""
+        with open(self.path, "rb", buffering=0) as file:
+            for row, offset in zip(rows, offsets.tolist(), strict=True):
+                file.seek(offset)
+                buffer = memoryview(row).cast("B")
+                while buffer:
+                    if not (count := file.readinto(buffer)):
+                        raise UserError(f"{self.path} became shorter while it was read; copy or generate it again")
+                    buffer = buffer[count:]

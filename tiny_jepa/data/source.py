@@ -1,6 +1,7 @@
 """Where data comes from: `--data`, else the environment, else the course's folder, else procedural."""
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ class Source:
 _OPTIONS = {"seed": "seed", "size": "image_size", "dtype": "dtype"}
 
 
+def split_set(folder: Path, world: World = DEFAULT) -> tuple[Path, str | None]:
+    """The root and the name of the set that a folder is; the folder itself and None where it is none."""
+    here = folder.absolute()
+    for name in world.sets:
+        depth = len(Path(name).parts)
+        if here.parts[-depth:] == Path(name).parts and (here / "states.npy").exists():
+            return here.parents[depth - 1], name
+    return folder, None
+
+
 def open_source(data: str | None = None, world: World = DEFAULT) -> Source:
     """Resolves `--data` (a folder, or `procedural[:seed=1,size=65,dtype=float32]`).
 
@@ -87,6 +98,9 @@ def open_source(data: str | None = None, world: World = DEFAULT) -> Source:
     if data == PROCEDURAL or data.startswith(PROCEDURAL + ":"):
         return replace(_parse_procedural(data), chosen_by=chosen_by)
     root = Path(data)
+    parent, one = split_set(root, world)
+    if one is not None:
+        raise UserError(f"{root} (from {chosen_by}) is the one set {one}; give the folder of all sets, {parent}")
     if not root.is_dir():
         raise UserError(
             f"no such data folder: {root} (from {chosen_by}); "
@@ -108,7 +122,7 @@ def _parse_procedural(data: str) -> Source:
         sizes = DEFAULT.sizes
         if key == "dtype" and value not in ("uint8", "float32"):
             raise UserError(f"dtype in --data {data} must be uint8 or float32, not '{value}'")
-        if key != "dtype" and (not value.isdigit() or (key == "size" and int(value) not in sizes)):
+        if key != "dtype" and (not re.fullmatch(r"[0-9]{1,18}", value) or (key == "size" and int(value) not in sizes)):
             within = f" from {sizes[0]} to {sizes[-1]}" if key == "size" else ""
             raise UserError(f"{key} in --data {data} must be a whole number{within}, not '{value}'")
         chosen: dict[str, Any] = {_OPTIONS[key]: value if key == "dtype" else int(value)}

@@ -11,7 +11,7 @@ from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.worlds import DEFAULT
 
-ARITHMETIC = ("sum", "amax", "mul", "mul_", "div", "add", "sub", "square", "pow", "clamp_min")
+ARITHMETIC = ("sum", "amax", "amin", "mul", "mul_", "div", "add", "sub", "square", "pow", "clamp_min")
 BY_HAND = (*ARITHMETIC, "softmax", "log1p", "relu", "sigmoid", "exp")
 """Operators that fvcore does not count; each is counted as one operation an element of its larger side."""
 

@@ -12,6 +12,7 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from tiny_jepa.models.precision import in_float32
 from tiny_jepa.worlds.contract import Frame
 
 
@@ -19,15 +20,20 @@ def marginals(channel: Tensor) -> Tensor:
     """Axis pooling without parameters.
 
     Args:
-        channel: [N, H, W], uint8 or float of any scale; it is normalised by each frame's own maximum.
+        channel: [N, S, S], uint8 or float of any scale; each frame is normalised by its own maximum, and its minimum
+            where it is float.
 
     Returns:
         [N, 2, S] float32: the sums over rows (a profile along x) and over columns (along y).
     """
-    channel = channel.float()
-    peak = channel.amax(dim=(1, 2)).clamp_min(1e-12)
+    may_be_negative, channel = channel.is_floating_point(), channel.float()
+    peak = channel.amax(dim=(1, 2))
     along_x, along_y = reduce(channel, "n h w -> n w", "sum"), reduce(channel, "n h w -> n h", "sum")
-    return torch.stack([along_x, along_y], dim=1) / peak[:, None, None]
+    profiles = torch.stack([along_x, along_y], dim=1)
+    if may_be_negative:  # standardised, say: what is below every pixel is black
+        black = channel.amin(dim=(1, 2))
+        profiles, peak = profiles - channel.shape[-1] * black[:, None, None], peak - black
+    return profiles / peak.clamp_min(1e-12)[:, None, None]
 
 
 def deviations(frames: Tensor) -> Tensor:
@@ -65,6 +71,7 @@ class SymmetricConv(nn.Module):
         self.taps = nn.Parameter(torch.empty(kernel // 2 + 1))  # from the middle outwards
         nn.init.uniform_(self.taps, -(kernel**-0.5), kernel**-0.5)
 
+    @in_float32
     def forward(self, profile: Tensor) -> Tensor:
         palindrome = torch.cat([self.taps.flip(0), self.taps[1:]])
         weight = rearrange(palindrome, "k -> 1 1 k")
@@ -79,6 +86,7 @@ class Mix(nn.Module):
         super().__init__()
         self.weights = nn.Parameter(torch.empty(channels).uniform_(-1, 1))
 
+    @in_float32
     def forward(self, profiles: Tensor) -> Tensor:
         return torch.einsum("c, n c k s -> n k s", self.weights, profiles)
 

@@ -37,6 +37,11 @@ class Architecture(Checked):
             raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {self.repr_dim}")
 
 
+def expanded(part: Tensor, batch: torch.Size) -> Tensor:
+    """part [..., D] -> [*batch, D]; itself where it is so already, so that its gradient takes no way round."""
+    return part if part.shape[:-1] == batch else part.expand(*batch, -1)
+
+
 class JEPA(nn.Module):
     """`model(states, actions) -> [B, T, D]`; `repr_dim` is D. `frame` says what its frames hold."""
 
@@ -93,7 +98,7 @@ class JEPA(nn.Module):
         """code [..., 2], action [..., 2] px, context [..., L + 2] -> next code [..., 2]. What comes before the last
         dimension broadcasts: many actions tried from one code, say."""
         batch = torch.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context)))
-        return self.predictor(*(part.expand(*batch, -1) for part in (code, action, context)))
+        return self.predictor(*(expanded(part, batch) for part in (code, action, context)))
 
     def unroll(self, code: Tensor, actions: Tensor, context: Tensor) -> Tensor:
         """Recurrent unroll: code [..., 2] of the first frame, actions [..., T-1, 2] px, context [..., L + 2], which
@@ -101,7 +106,7 @@ class JEPA(nn.Module):
         codes = [code]
         for action in actions.unbind(-2):
             codes.append(self.step(codes[-1], action, context))
-        return torch.stack([code.expand_as(codes[-1]) for code in codes], dim=-2)
+        return torch.stack([expanded(each, codes[-1].shape[:-1]) for each in codes], dim=-2)
 
     def was_made(self, before: Tensor, after: Tensor, action: Tensor) -> Tensor:
         """Whether an action [..., 2] px took the agent along from code `before` to code `after` [..., 2], rather than

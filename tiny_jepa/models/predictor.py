@@ -13,6 +13,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
+from tiny_jepa.models.precision import in_float32
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
 
@@ -79,6 +80,7 @@ class GatedCell(nn.Module):
             distances += [(point - key) * ahead * zoom[2 * i + 1 : 2 * i + 3] for point in (end, start)]
         return SEEN * nn.functional.hardtanh(torch.cat(distances, dim=-1))
 
+    @in_float32
     def gate_logit(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
         """start, end [..., 2] of a move, context [..., L + 2] -> logits [..., gates]."""
         seen = self.view(start, end, context)

@@ -50,10 +50,9 @@ class VICReg(nn.Module):
         prediction, variance, covariance = self.weights
         # the time steps together weigh as much as the layout
         steps, share = target.unbind(1), 1 / target.shape[1]
-        still = [layout] if layout.shape[1] else []
-        spread = [variance_loss(z, self.target_std) * share for z in steps]
-        joint = [covariance_loss(z) * share for z in steps] + [covariance_loss(z) for z in still]
-        spread += [variance_loss(z, self.target_std) for z in still]
+        parts = [(z, share) for z in steps] + ([(layout, 1.0)] if layout.shape[1] else [])
+        spread = [variance_loss(z, self.target_std) * weight for z, weight in parts]
+        joint = [covariance_loss(z) * weight for z, weight in parts]
         return {
             "prediction": prediction * invariance_loss(predicted, target),
             "variance": variance * torch.stack(spread).sum(),

@@ -29,8 +29,10 @@ ARRIVED = 0.25
 """Nodes: this near to where it should end, a move has ended there."""
 DIRECTIONS, SIZES = 36, 4
 """Of the actions that each step compares."""
-MEMORY = 32
+MEMORY = 64
 """Steps for which a move that did not happen is remembered."""
+EXACT = "donot_use_mm_for_euclid_dist"
+"""How distances are measured: small ones, far from the origin, would be lost in a matrix product."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +126,14 @@ class CostToGoAgent(Agent):
     """Takes the action whose predicted code costs least.
 
     A deterministic planner would repeat a move that does not happen for ever: the agent is where it was. So such moves
-    are remembered, by their beginning and expected end, and not chosen again.
+    are remembered, and none is chosen that begins within a node of one and should end within half a node of it.
     """
 
     def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
         super().__init__(model, frame, goal_frame, actions)
         self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
-        self.tolerance = ARRIVED * self.map.spacing
         self.candidates = actions.spread(DIRECTIONS, SIZES).to(self.goal)
+        self.nodes = self.map.spacing * torch.tensor([1, 1, 0.5, 0.5]).to(self.goal)
         self.failed = torch.full((len(self.goal), MEMORY, 4), NOWHERE).to(self.goal)
         self.expected: Tensor | None = None  # [E, 4]: the last codes, and those predicted to follow
         self.steps = 0
@@ -142,8 +144,7 @@ class CostToGoAgent(Agent):
         tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
         moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
-        apart = torch.cdist(moves, self.failed, compute_mode="donot_use_mm_for_euclid_dist")  # exact where it is small
-        repeated = apart.amin(-1) < self.tolerance
+        repeated = torch.cdist(moves / self.nodes, self.failed / self.nodes, compute_mode=EXACT).amin(-1) < 1
         best = (self.map.at(ends) + NOWHERE * repeated).argmin(dim=1)
         each = torch.arange(len(code))
         self.expected = moves[each, best]
@@ -153,6 +154,7 @@ class CostToGoAgent(Agent):
         """Keeps the last move in mind if it ended more than half its length away from where it should."""
         if self.expected is not None:
             before, after = self.expected.chunk(2, dim=-1)
-            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + self.tolerance
+            slack = ARRIVED * self.map.spacing  # so that noise is no failure
+            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
             self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
             self.steps += 1

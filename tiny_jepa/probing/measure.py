@@ -6,13 +6,15 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from tiny_jepa.data import Loader, Source
+from tiny_jepa.data import Loader, Source, look_at
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingConfig, ProbingEvaluator
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import Group
+from tiny_jepa.worlds.contract import Group, World
 
 BATCH = 64
+STEPS = 3_120
+"""Of the protocol, on the course's 10,000 trajectories."""
 
 
 SHORT, EXPERT, LONG = GROUPS = DEFAULT.groups
@@ -38,6 +40,12 @@ def train_prober(evaluator: ProbingEvaluator, seed: int) -> Prober:
     return evaluator.train_pred_prober()
 
 
+def epochs_for(world: World, train: Loader) -> int:
+    """Those of the protocol; of a collected set, which may have any size, as many as make the protocol's steps."""
+    epochs = ProbingConfig().epochs
+    return epochs if world.simulate else max(epochs, -(-STEPS // len(train)))
+
+
 def measure(
     model: nn.Module,
     source: Source,
@@ -56,8 +64,11 @@ def measure(
         UserError: the source has probe_normal sets to score but none to train a prober on.
     """
     results: dict[str, list[float] | None] = {}
-    for group in groups:
-        train, loaders = load_group(group, source, prober_source)
+    loaded = [(group, *load_group(group, source, prober_source)) for group in groups]
+    for _, train, loaders in loaded:  # before anything is fitted
+        for loader in [*loaders.values(), *([train] if train and loaders else [])]:
+            look_at(loader.dataset)
+    for group, train, loaders in loaded:
         if train is None and loaders and group is SHORT:
             raise UserError(
                 f"{(prober_source or source).root} has no set {group.train} to train the prober on; "
@@ -65,7 +76,7 @@ def measure(
             )
         per_seed: list[dict[str, float]] = []
         if train is not None and loaders:
-            config = ProbingConfig(mean=source.world.mean, std=source.world.std)
+            config = ProbingConfig(mean=source.world.mean, std=source.world.std, epochs=epochs_for(source.world, train))
             evaluator = ProbingEvaluator(device, model, train, loaders, config)
             per_seed = [evaluator.evaluate_all(train_prober(evaluator, seed)) for seed in seeds]
         for name in group.scored:

@@ -6,9 +6,11 @@ and the actions only. It is frozen, so its representations are computed once and
 are used here and nowhere else: nothing flows back into the model.
 """
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +18,11 @@ import torch
 from einops import reduce
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
-from tqdm import tqdm
 
 from tiny_jepa.data import Batch, Loader
+from tiny_jepa.errors import UserError
 from tiny_jepa.probing.columns import DistinctColumns, TiedTraining
+from tiny_jepa.progress import bar
 from tiny_jepa.worlds import DEFAULT
 
 
@@ -81,6 +84,9 @@ class ProbingEvaluator:
         probe_train_ds: loader of batches with `.states`, `.locations`, `.actions`, and with `.batch_size`.
         probe_val_ds: name -> loader.
         quick_debug: three steps of training, to see that everything runs.
+
+    Raises:
+        UserError: model or loader are not of this form, which is said before anything is fitted.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class ProbingEvaluator:
         config: ProbingConfig = ProbingConfig(),
         quick_debug: bool = False,
     ) -> None:
+        check_model(model)
         self.device, self.model = torch.device(device), model.to(device).eval()
         self.ds, self.val_ds = probe_train_ds, dict(probe_val_ds)
         self.config, self.quick_debug = config, quick_debug
@@ -102,6 +109,10 @@ class ProbingEvaluator:
     def train_pred_prober(self) -> Prober:
         """A prober trained on `probe_train_ds`, by the protocol's recipe."""
         config, loader = self.config, self.ds
+        check_loader(loader)
+        for scored in self.val_ds.values():
+            if is_indexed(scored):  # a model that fails on it fails now; what it says is kept
+                self.represent(scored)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             prober = Prober(int(self.model.repr_dim), config.hidden).to(self.device)  # type: ignore[arg-type]
@@ -112,8 +123,8 @@ class ProbingEvaluator:
         epochs = 1 if self.quick_debug else config.epochs
         max_steps, base = epochs * len(loader), config.lr * loader.batch_size / 256
         batches = (batch for _ in range(epochs) for batch in self._batches(loader))
-        bar = tqdm(batches, "prober", max_steps, unit="step", mininterval=1, leave=False)
-        for step, (columns, locations) in enumerate(bar):
+        steps = bar(batches, desc="prober", total=max_steps, unit="step", mininterval=1, leave=False)
+        for step, (columns, locations) in enumerate(steps):
             if columns.shape[1] > config.sample_timesteps:
                 columns, locations = sample_steps(columns, locations, config.sample_timesteps, rng)
             loss = (tied(columns) - (locations - self.mean) / self.std).square().mean()
@@ -134,7 +145,9 @@ class ProbingEvaluator:
         losses = {}
         for name, loader in self.val_ds.items():
             batches = [reduce((p - t).square(), "b t k -> t k", "mean") for p, t in self.read_out(prober, loader)]
+            require(bool(batches), f"{name} has no batch to score")
             losses[name] = float(torch.stack(batches).mean(0).mean())
+            require(math.isfinite(losses[name]), f"the loss of {name} is {losses[name]}: its locations are not finite")
         return losses
 
     @torch.no_grad()
@@ -149,7 +162,7 @@ class ProbingEvaluator:
         key = id(loader.dataset)
         if key not in self._represented:
             distinct, locations = DistinctColumns(int(self.model.repr_dim)), []  # type: ignore[arg-type]
-            for batch in tqdm(in_order(loader), "representations", unit="batch", mininterval=1, leave=False):
+            for batch in bar(in_order(loader), desc="representations", unit="batch", mininterval=1, leave=False):
                 representations, where = self._forward(batch)
                 distinct.add(representations)
                 locations.append(where)
@@ -170,7 +183,61 @@ class ProbingEvaluator:
     @torch.no_grad()
     def _forward(self, batch: Any) -> tuple[Tensor, Tensor]:
         states, actions = batch.states[:, :1].to(self.device), batch.actions.to(self.device)
-        return self.model(states=states, actions=actions).float(), batch.locations.to(self.device).float()
+        representations, locations = self.model(states=states, actions=actions), batch.locations.to(self.device).float()
+        check_returned(representations, (*locations.shape[:2], int(self.model.repr_dim)))  # type: ignore[arg-type]
+        frames = (len(actions), actions.shape[1] + 1, 2)
+        require(locations.shape == frames, f"a batch has locations of shape {tuple(locations.shape)}, not {frames}")
+        return representations.float(), locations
+
+
+def require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise UserError(sentence)
+
+
+def is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
+
+
+def check_model(model: Any) -> None:
+    """Raises a `UserError` that says what a world model lacks to be probed."""
+    called = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
+    name = f"the model ({type(model).__name__})"
+    require(isinstance(model, nn.Module), f"{name} is no torch.nn.Module")
+    width = getattr(model, "repr_dim", None)
+    require(is_count(width), f"{name} has repr_dim = {width!r}; it has to be the width D of what {called} returns")
+    try:
+        form = inspect.signature(model.forward if type(model).__call__ is nn.Module.__call__ else model)
+    except ValueError:  # compiled: it does not tell
+        return
+    try:
+        form.bind(states=None, actions=None)
+    except TypeError as error:
+        raise UserError(f"{name} is called as {called}, which its forward does not take ({error})") from None
+
+
+def check_loader(loader: Any) -> None:
+    """Raises a `UserError` that says what the loader that trains a prober lacks."""
+    name, size = "probe_train_ds", getattr(loader, "batch_size", None)
+    require(is_count(size), f"{name} has batch_size = {size!r}; it has to be a whole number, for the schedule")
+    try:
+        count = len(loader)
+    except TypeError:
+        raise UserError(f"{name} has no length: the schedule needs the number of batches") from None
+    require(count > 0, f"{name} has no batch: give it more trajectories than batch_size, or drop_last=False")
+
+
+def check_returned(representations: Any, expected: tuple[int, int, int]) -> None:
+    """Raises a `UserError` where a model did not return finite representations of the shape [B, T, D] `expected`."""
+    tensor = isinstance(representations, Tensor)
+    require(tensor, f"the model returns a {type(representations).__name__}, not one tensor [B, T, D]")
+    shape = tuple(representations.shape)
+    says = f"the model returns shape {shape}, not [B, T, D] = {expected}, with D its repr_dim"
+    require(shape == expected, f"{says} and T one more than the actions it is given")
+    real = representations.is_floating_point()
+    require(real, f"the model returns {representations.dtype}, not floating-point representations")
+    finite = bool(representations.isfinite().all())
+    require(finite, "the model returns representations that are not finite; a prober cannot read them")
 
 
 def is_indexed(loader: Any) -> bool:

@@ -1,6 +1,7 @@
 """Stored results: one JSON file an evaluation, which says what was measured, on what, and how to do it again."""
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_text
+from tiny_jepa.files import read_json, write_text
 from tiny_jepa.probing.measure import COURSE_SETS
 
 FORMAT = 2
@@ -56,7 +57,7 @@ class Result:
 
 
 def write_result(path: Path, result: Result) -> None:
-    text = json.dumps(result.to_json(), indent=2) + "\n"
+    text = json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"
     write_text(path, text)
 
 
@@ -66,18 +67,24 @@ def read_result(path: Path) -> Result:
     Raises:
         UserError: a file that is missing, no JSON, or of another form.
     """
+    again = f"write it again with: python main.py --store {path}"
+    if not path.exists():
+        raise UserError(f"no result file {path}; write one with: python main.py --store {path}")
+    content = read_json(path, again)
+    if content.pop("format", FORMAT) != FORMAT:
+        raise UserError(f"{path} has another format than this version's {FORMAT}; measure it again")
     try:
-        content = json.loads(path.read_text())
-        if content.pop("format") != FORMAT:
-            raise UserError(f"{path} has another format than this version's {FORMAT}; measure it again")
         content["losses"] = {name: stored and stored["seeds"] for name, stored in content["losses"].items()}
-        return Result(**content)
-    except FileNotFoundError:
-        raise UserError(f"no result file {path}; write one with: python main.py --store {path}") from None
+        result = Result(**content)
+        for losses in result.losses.values():
+            if losses is not None and not all(type(loss) in (int, float) and math.isfinite(loss) for loss in losses):
+                raise ValueError("a loss is no finite number")
+        for name, kind in (("parameters", int), ("model", str), ("kind", str), ("data", str), ("seeds", list)):
+            if type(getattr(result, name)) is not kind:
+                raise ValueError(f"{name} is {getattr(result, name)!r}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is not a stored result ({error}); write it again with: python main.py --store {path}"
-        ) from None
+        raise UserError(f"{path} is not a stored result ({error}); {again}") from None
+    return result
 
 
 def read_results(folder: Path) -> list[Result]:

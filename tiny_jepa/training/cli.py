@@ -4,26 +4,27 @@ import shutil
 import signal
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget, find_budget
-from tiny_jepa.data import Source, TrajectorySet, open_source
+from tiny_jepa.data import Source, TrajectorySet, look_at, open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_atomically
+from tiny_jepa.files import require_writable, write_atomically
 from tiny_jepa.models.jepa import Architecture
-from tiny_jepa.models.size import build, count_parameters, parameter_count, solve
+from tiny_jepa.models.size import build, parameter_count, solve
 from tiny_jepa.options import Checked, Within, parse, read_settings
+from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.picture import draw_run
-from tiny_jepa.training.run import Run, command_line, essential, free_name, read_config
+from tiny_jepa.training.run import Run, command_line, essential, read_config
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
@@ -76,47 +77,50 @@ def main(argv: list[str]) -> int:
     root = options.runs
     torch.set_num_threads(options.threads)
     if options.resume:
-        run = Run(root / options.resume)
-        config = read_config(run.folder)
+        config = read_config(root / options.resume)
         budget = budget_of(config)
         command, data = config["command"], config["data"]
     else:
-        run = Run(root / free_name(root, options.name or f"{budget.name}-seed{budget.training.seed}"))
         command, data = command_line(), options.data
-    world = budget.world
-    source = open_source(data, world)
-    torch.manual_seed(budget.training.seed)
-    model = build(budget.architecture, budget.limit, world.frame)
-    dataset, parameters = source.require("train"), parameter_count(budget.architecture, world.frame)
-    trainer = Trainer(model, dataset, budget.training, get_device(options.device), world)
-    print(f"budget {budget.name}: {parameters:,} of {budget.limit:,} trainable parameters")
-    print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
-    print(f"run: {run.folder}")
-    if options.resume:
-        run.restore(trainer)
-    else:
-        run.describe(budget, command, source.spec, parameters)
-        run.save(trainer)  # a folder that cannot be written to is found now, not hours later
-    run.open_board(trainer.step)
-    try:
-        figures = train(trainer, run)
-    except KeyboardInterrupt:
-        if trainer.whole:
-            run.save(trainer)
-        print(f"\nstopped at step {run.saved_step}; go on with: python train.py --resume {run.folder.name}")
-        return 130
-    metadata = describe_weights(budget, run, trainer, command, source, dataset)
-    save_weights(run.weights, model, metadata)
-    run.checkpoint.unlink(missing_ok=True)
-    if figures and (says := plateau(figures)):
-        print(f"warning: {says}")
-    print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
-    try:
-        print(f"its course: {draw_run(run.folder)}")
-    except UserError as error:
-        print(f"no picture of the run: {error}")
     if not options.no_install:
-        install(run)
+        require_writable(ROOT_WEIGHTS)
+    source = open_source(data, budget.world)
+    torch.manual_seed(budget.training.seed)
+    model = build(budget.architecture, budget.limit, budget.world.frame)
+    dataset = source.require("train")
+    if budget.world.frame.world == DEFAULT.frame.world:
+        look_at(dataset)
+    trainer = Trainer(model, dataset, budget.training, get_device(options.device), budget.world)
+    name = options.name or f"{budget.name}-seed{budget.training.seed}"
+    with Run(root / options.resume) if options.resume else Run.new(root, name) as run:
+        metadata = describe_weights(budget, run, trainer, command, source, dataset)
+        print(f"budget {budget.name}: {metadata['parameters']:,} of {budget.limit:,} trainable parameters")
+        print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
+        print(f"run: {run.folder}")
+        if options.resume:
+            run.restore(trainer)
+        else:
+            run.describe(budget, command, source.spec, metadata["parameters"])
+            run.save(trainer)  # a folder that cannot be written to is found now, not hours later
+        run.open_board(trainer.step)
+        try:
+            figures = train(trainer, run)
+        except KeyboardInterrupt:
+            if trainer.whole:
+                run.save(trainer)
+            print(f"\nstopped at step {run.saved_step}; go on with: python train.py --resume {run.folder.name}")
+            return 130
+        save_weights(run.weights, model, metadata | {"minutes": round(run.seconds / 60, 2)})
+        print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
+        if not options.no_install:
+            install(run)
+        run.checkpoint.unlink(missing_ok=True)
+        if figures and (says := plateau(figures)):
+            print(f"warning: {says}")
+        try:
+            print(f"its course: {draw_run(run.folder)}")
+        except Exception as error:  # the work is done, whatever a library of pictures raises
+            print(f"no picture of the run: {' '.join(str(error).split())}")
     return 0
 
 
@@ -124,26 +128,27 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
     """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
     watch, figures = Watch(), dict[str, float]()
     started, frames = time.monotonic(), 0
-    with tqdm(
-        total=trainer.total_steps, initial=trainer.step, unit="step", desc=trainer.phase.name, mininterval=0.5
-    ) as bar:
+    shown = bar(total=trainer.total_steps, initial=trainer.step, unit="step", desc=trainer.phase.name, mininterval=0.5)
+    with shown:
 
         def after_step(losses: dict[str, Tensor], seen: Seen) -> None:
             nonlocal frames
             frames += seen.size
-            bar.update()
+            shown.update()
             if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
                 figures.update(watch.look(trainer.model, seen))
                 rate = frames / (time.monotonic() - started)
                 phase = trainer.at(trainer.step - 1)[0].name
                 lr = trainer.optimizer.param_groups[0]["lr"]
-                run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": float(losses["loss"]), **figures})
-                watch.check(figures, trainer.step)
-                bar.set_description(phase, refresh=False)
+                loss = float(losses["loss"])
+                watch.check(figures | {"loss": loss}, trainer.step)
+                run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": loss, **figures})
+                shown.set_description(phase, refresh=False)
                 std = "/".join(f"{value:.2f}" for name, value in figures.items() if name.startswith("std"))
-                bar.set_postfix_str(
-                    f"loss {float(losses['loss']):.4f}, one-step {figures['one_step']:.4f} px² (reckoned "
-                    f"{figures['reckoned']:.3f}), std {std}, {rate:,.0f} frames/s"
+                shown.set_postfix_str(
+                    f"loss {loss:.4f}, one-step {figures['one_step']:.4f} px² (reckoned "
+                    f"{figures['reckoned']:.3f}), std {std}, {rate:,.0f} frames/s",
+                    refresh=False,
                 )
             run.save_sometimes(trainer)
 
@@ -167,7 +172,7 @@ def describe_weights(
     return {
         "budget": budget.name,
         "budget_limit": budget.limit,
-        "parameters": count_parameters(trainer.model.requires_grad_(True)),
+        "parameters": parameter_count(budget.architecture),
         "command": essential(command),
         "seed": config.seed,
         "steps": trainer.total_steps,
@@ -182,14 +187,17 @@ def describe_weights(
         "sets_read": ["train"],
         "run": run.folder.name,
         "version": __version__,
-        "minutes": round(run.seconds / 60, 2),
         "metrics": {},
     }
 
 
 def install(run: Run) -> None:
     """Puts a run's weights in place as model_weights.pth; the earlier file is kept beside the run."""
-    if ROOT_WEIGHTS.is_file():
-        shutil.copy2(ROOT_WEIGHTS, run.folder / "previous_model_weights.pth")
-    write_atomically(ROOT_WEIGHTS, lambda temporary: shutil.copy2(run.weights, temporary))
+    pairs = [(ROOT_WEIGHTS, run.folder / "previous_model_weights.pth"), (run.weights, ROOT_WEIGHTS)]
+    try:
+        for source, target in pairs:
+            if source.is_file():
+                write_atomically(target, partial(shutil.copyfile, source))
+    except UserError as error:
+        raise UserError(f"{error}; the trained weights are {run.weights}") from None
     print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")

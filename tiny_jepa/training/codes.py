@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 from einops import rearrange
-from tqdm import tqdm
 
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.progress import bar
 from tiny_jepa.worlds.codes import Codes
 
 CHUNK = 64  # trajectories encoded at once: small enough to stay in the cache
@@ -21,7 +21,7 @@ def encode_trajectories(model: JEPA, dataset: TrajectorySet, indices: np.ndarray
         actions=torch.empty(count, steps - 1, 2, device=device),
         contexts=torch.empty(count, model.frame.context_dim, device=device),
     )  # filled in place: small tensors kept between large ones that come and go would split the heap
-    bar = tqdm(total=count, desc="encoding trajectories", unit="traj", leave=False, mininterval=0.5)
+    shown = bar(total=count, desc="encoding trajectories", unit="traj", leave=False, mininterval=0.5)
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
         chunk = np.sort(indices[part])  # the kindest order for a memory-mapped file
@@ -30,6 +30,6 @@ def encode_trajectories(model: JEPA, dataset: TrajectorySet, indices: np.ndarray
         codes.agent[part] = rearrange(agent, "(b t) d -> b t d", b=len(chunk))
         codes.actions[part] = dataset.actions(chunk).to(device)
         codes.contexts[part] = model.encode_context(states[:, 0])
-        bar.update(len(chunk))
-    bar.close()
+        shown.update(len(chunk))
+    shown.close()
     return codes

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
@@ -72,8 +72,11 @@ class Predict(Phase):
         return {"undecided": self.strata.undecided if self.strata else None}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        if state["undecided"] is not None:
-            self.strata = Strata(state["undecided"], self.config.predict_batch)
+        if (known := state["undecided"]) is not None:
+            count = min(self.config.cached, len(self.dataset)) * (self.dataset.length - 1)
+            if known.dtype != torch.bool or known.shape != (count,):
+                raise ValueError("its transitions are of other data")
+            self.strata = Strata(known, self.config.predict_batch)
 
 
 def best_gate(model: JEPA, transitions: Transitions, config: TrainingConfig) -> dict[str, Tensor]:
@@ -83,8 +86,8 @@ def best_gate(model: JEPA, transitions: Transitions, config: TrainingConfig) -> 
     action = model.predictor.action
     judged = Transitions(*(part[:JUDGED] for part in transitions))
     best, least = model.predictor.state_dict(), math.inf
-    bar = tqdm(range(config.auditions), desc="auditions", leave=False)
-    for number in bar:
+    shown = bar(total=config.auditions * config.audition_steps, desc="auditions", unit="step", leave=False)
+    for number in range(config.auditions):
         cell = model.fresh_predictor(seed=config.seed * 1_000 + number).to(action.device)
         cell.action.data.copy_(action.data)
         learned = cell.gate_parameters()
@@ -98,8 +101,10 @@ def best_gate(model: JEPA, transitions: Transitions, config: TrainingConfig) -> 
             torch.stack(list(terms.values())).sum().backward()
             nn.utils.clip_grad_norm_(learned, config.clip)
             optimizer.step()
+            shown.update()
         error = one_step_error(cell, judged)
         if error < least:
             best, least = cell.state_dict(), error
-        bar.set_postfix_str(f"least one-step error {least:.4f} px²")
+        shown.set_postfix_str(f"least one-step error {least:.4f} px²", refresh=False)
+    shown.close()
     return best

@@ -88,10 +88,24 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
+        """Goes on where `state()` was asked for.
+
+        Raises:
+            ValueError: it was a state of another training; other exceptions where it was none at all.
+        """
         self.step = state["step"]
+        if type(self.step) is not int or not 0 <= self.step <= self.total_steps:
+            raise ValueError(f"step {self.step} of {self.total_steps}")
+        if (state["optimizer"] is None) != (self.at(self.step)[1] == 0):
+            raise ValueError("its optimizer is of another step")
         self.model.load_state_dict(state["model"])
         self.optimizer = self._new_optimizer()
         if state["optimizer"] is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
+            settings = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": settings})
+            for parameter in self.phase.parameters():
+                moments = self.optimizer.state[parameter]
+                if any(moments[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")):
+                    raise ValueError("its optimizer is of other parameters")
         for phase in self.phases:
             phase.load_state(state["phases"][phase.name])

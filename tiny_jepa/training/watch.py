@@ -59,11 +59,17 @@ class Watch:
         return dict(zip(names, std.tolist(), strict=True)) | {"rank": effective_rank(agent)} | errors
 
     def check(self, figures: dict[str, float], step: int) -> None:
-        """Raises a `UserError` that names a collapse which stays."""
+        """Raises a `UserError` at once where a figure is no number, and where a collapse stays."""
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"the run stopped: {name} is {value} at step {step}, and nothing is learned from that; "
+                    "try smaller rates and weights, or look for faults in --data"
+                )
         spreads = {name: value for name, value in figures.items() if name.startswith("std")}
-        name = min(spreads, key=lambda name: -math.inf if math.isnan(spreads[name]) else spreads[name])
+        name = min(spreads, key=lambda name: spreads[name])
         lowest = spreads[name]
-        collapsed = step > GRACE_STEPS and not lowest > COLLAPSED_STD  # NaN is a collapse too
+        collapsed = step > GRACE_STEPS and lowest <= COLLAPSED_STD
         self.found_collapsed = self.found_collapsed + 1 if collapsed else 0
         if self.found_collapsed >= PATIENCE:
             raise UserError(

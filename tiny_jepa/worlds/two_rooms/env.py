@@ -7,6 +7,7 @@ Start and goal lie in different rooms. Reward 1 and the episode's end within `GO
 Thousands of agents at once need no environment: that is `tiny_jepa.worlds.two_rooms.step`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ except ImportError:
 from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.render import render_states
+from tiny_jepa.worlds.two_rooms.requests import read_layout, read_length, read_options, read_pair, read_place, read_side
 from tiny_jepa.worlds.two_rooms.scene import COLOURS, paint
 from tiny_jepa.worlds.two_rooms.trajectories import room_points
 
@@ -56,7 +58,7 @@ class TwoRooms(gymnasium.Env):
             start: where episodes begin: in a "room", or in the "door" between the wall's faces.
 
         Raises:
-            ValueError: an unknown layout set, start or render mode, or an image with no room for a wall.
+            ValueError: an unknown layout set, start or render mode, or an image in which a wall has no place.
         """
         if layouts not in LAYOUTS:
             raise ValueError(f"layouts must be one of {', '.join(LAYOUTS)}, not '{layouts}'")
@@ -64,37 +66,43 @@ class TwoRooms(gymnasium.Env):
             raise ValueError(f"render_mode must be None or 'rgb_array', not '{render_mode}'")
         if start not in STARTS:
             raise ValueError(f"start must be one of {', '.join(STARTS)}, not '{start}'")
-        self.world, self.layouts, self.render_mode = Geometry(size=image_size), layouts, render_mode
-        self.max_norm, self.noise, self.start = max_norm, noise, start
-        self.goal_world = Geometry(size=goal_size or image_size)
+        self.world, self.layouts, self.render_mode = Geometry(read_side("image_size", image_size)), layouts, render_mode
+        self.max_norm = None if max_norm is None else read_length("max_norm", max_norm)
+        self.noise, self.start = read_length("noise", noise), start
+        self.goal_world = Geometry(image_size if goal_size is None else read_side("goal_size", goal_size))
         self.observation_space = gymnasium.spaces.Box(0, 255, (2, image_size, image_size), np.uint8)
         self.action_space = gymnasium.spaces.Box(-1.8, 1.8, (2,), np.float32)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
+        """
+        Raises:
+            ValueError: an unknown option, or a scene that cannot be.
+        """
         super().reset(seed=seed)
-        options = options or {}
+        options = read_options(options)
         rng = self.np_random
         self.layout = sample_layouts(self.world, 1, rng, **LAYOUTS[self.layouts])
         if "layout" in options:
-            self.layout = np.asarray(options["layout"], np.int64).reshape(1, 2)
+            self.layout = read_layout(self.world, options["layout"])
         self.location = room_points(self.world, self.layout, rng.choice([-1.0, 1.0], 1), rng)
         if self.start == "door":
             half = np.array([self.world.wall_half, self.world.door_half])
             self.location = self.layout + rng.uniform(-half, half, (1, 2))
         if "location" in options:
-            self.location = np.asarray(options["location"], np.float64).reshape(1, 2)
+            self.location = read_place(self.world, self.layout, "location", options["location"])
         side = np.sign(self.location[:, 0] - self.layout[:, 0])
         self.goal = room_points(self.world, self.layout, np.where(side > 0, -1.0, 1.0), rng)
         if "goal" in options:
-            self.goal = np.asarray(options["goal"], np.float64).reshape(1, 2)
-        self.radius = float(options.get("radius", GOAL_RADIUS))
+            self.goal = read_place(self.world, self.layout, "goal", options["goal"])
+        self.radius = read_length("radius", options.get("radius", GOAL_RADIUS))
         self.goal_frame = render_states(self.goal_world, self.goal[None], self.layout)[0, 0]
         return self._observe(), self._info(blocked=False)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        move = np.asarray(action, np.float64).reshape(1, 2)
+        self._require_reset()
+        move = read_pair("an action", action)
         if self.max_norm is None:
             move = np.clip(move, -1.8, 1.8)
         else:
@@ -109,11 +117,16 @@ class TwoRooms(gymnasium.Env):
         """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
         if self.render_mode is None:
             return None
+        self._require_reset()
         picture = paint(self._observe()[1]).astype(np.float64)
         for name, where in (("goal", self.goal), ("agent", self.location)):
             weight = render_states(self.world, where[None], self.layout)[0, 0, 0][..., None] / 255
             picture += weight * (np.asarray(COLOURS[name]) - picture)
         return np.rint(picture).astype(np.uint8)
+
+    def _require_reset(self) -> None:
+        if not hasattr(self, "goal"):
+            raise gymnasium.error.ResetNeeded("call reset() before step() and render()")
 
     def _observe(self) -> np.ndarray:
         return render_states(self.world, self.location[None], self.layout)[0, 0]

@@ -1,0 +1,295 @@
+"""Planning: it reaches goals behind walls, near borders and in worlds that slide or lie; it sees frames alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tiny_jepa
+from tiny_jepa.errors import UserError
+from tiny_jepa.planning import PLANNERS, CostToGo, command, plan
+from tiny_jepa.planning.episodes import Episodes, run, score, wilson
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.two_rooms import Geometry, render_states, step
+from tiny_jepa.worlds.two_rooms.yardstick import TrueDynamics, shortest_ways
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_jepa.load_model("250")
+
+
+def room(locations, layout=(30, 32), size=64):
+    """Frames of one layout [E, 2, H, W] and the layouts."""
+    layouts = np.tile(layout, (len(locations), 1))
+    return render_states(Geometry(size=size), np.asarray(locations, float)[:, None], layouts)[:, 0], layouts
+
+
+class Sliding:
+    """A square of 1 by 1 with a wall across it, up to a height of 0.7, or of `seen` in the model's eyes. Frames hold
+    codes. Each coordinate moves on its own, so that a blocked move loses one of them."""
+
+    def __init__(self, seen=0.7, dims=2):
+        self.seen, self.dims = seen, dims
+
+    def encode_agent(self, frames):
+        return torch.as_tensor(frames[:, 0, 0, : self.dims])
+
+    def encode_context(self, frames):
+        return torch.zeros(len(frames), 1)
+
+    def code_range(self, frames):
+        return 0.0, 1.0
+
+    def step(self, code, action, context):
+        code, action = torch.broadcast_tensors(code[..., : self.dims], pad_to(action, self.dims))
+        return self.moved(code, action, self.seen)
+
+    def moved(self, code, action, wall=0.7):
+        moves = 0.05 * action
+        for axis in (0, 1):
+            end = code.clone()
+            end[..., axis] += moves[..., axis]
+            inside = ((end > 0) & (end < 1)).all(-1) & ~self.in_wall(end, wall)
+            code = torch.where(inside[..., None], end, code)
+        return code
+
+    def in_wall(self, code, height):
+        return ((code[..., 0] - 0.5).abs() < 0.06) & (code[..., 1] < height)
+
+
+def pad_to(action, dims):
+    return torch.nn.functional.pad(action, (0, dims - 2))
+
+
+def as_frames(codes):
+    return np.pad(np.asarray(codes, np.float32), ((0, 0), (0, 4 - len(codes[0]))))[:, None, None]
+
+
+def act_out(world, agent, code, steps):
+    """The codes [T + 1, E, D] that an agent's actions lead to in a world that does not lie."""
+    codes = [torch.tensor(code)]
+    for _ in range(steps):
+        action = torch.from_numpy(agent.act(as_frames(codes[-1].tolist())))
+        codes.append(world.moved(codes[-1], pad_to(action, world.dims)))
+    return torch.stack(codes)
+
+
+# actions
+
+
+@pytest.mark.parametrize("box", [False, True])
+def test_actions_are_bounded_by_norm_or_by_number(box):
+    actions = Actions(2.0, box)
+    given = torch.tensor([[3.0, 3.0], [0.5, -1.0], [0.0, 0.0]])
+    expected = torch.tensor([[2.0, 2.0] if box else [2**0.5] * 2, [0.5, -1.0], [0.0, 0.0]])
+    assert torch.allclose(actions.clip(given), expected)
+    spread = actions.spread(8, 3)
+    assert spread.shape == (25, 2) and torch.equal(spread[0], torch.zeros(2))
+    sizes = actions.size(spread[1:]).reshape(3, 8)
+    assert torch.allclose(sizes, torch.tensor([[1 / 3], [2 / 3], [1.0]]).expand(3, 8))
+
+
+# cost-to-go
+
+
+def test_costs_are_steps_where_nothing_is_in_the_way():
+    world, goal = Sliding(seen=0), torch.tensor([[0.5, 0.4]])
+    found = CostToGo.solve(world, as_frames([[0.0, 0.0]]), torch.zeros(1, 1), goal, Actions(1.0))
+    codes = 0.1 + 0.8 * torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(0))
+    steps = (codes - goal[:, None]).norm(dim=-1) / 0.05
+    assert ((found.at(codes) - steps).abs() < 0.04 * steps + 0.3).all()
+
+
+def test_costs_lead_round_a_wall():
+    world, goal = Sliding(), torch.tensor([[0.7, 0.1]])
+    found = CostToGo.solve(world, as_frames([[0.0, 0.0]]), torch.zeros(1, 1), goal, Actions(1.0))
+    straight, way = 0.4, 2 * np.hypot(0.14, 0.6) + 0.12  # from the other side, past the wall's corners
+    cost = float(found.at(torch.tensor([[[0.3, 0.1]]])))
+    assert way < 0.05 * cost < 1.15 * way and way > 3 * straight
+
+
+@pytest.mark.parametrize("box", [False, True])
+@pytest.mark.parametrize("planner", ["cost-to-go", "cem", "mppi"])
+def test_a_world_that_slides_is_planned_in_too(planner, box):
+    world, start, goal = Sliding(), [[0.3, 0.1], [0.42, 0.3]], [[0.7, 0.1], [0.97, 0.03]]
+    agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0, box), planner)
+    codes = act_out(world, agent, start, 50)
+    assert (codes[-1] - torch.tensor(goal)).norm(dim=-1).max() < (0.001 if planner == "cost-to-go" else 0.15)
+    moves = codes.diff(dim=0).norm(p=torch.inf if box else 2, dim=-1)
+    assert moves.max() < 0.0501
+
+
+def test_what_did_not_happen_is_not_tried_again():
+    """The model sees a gap that is not there. The agent finds the true one, and never repeats a move that failed."""
+    world, start, goal = Sliding(seen=0.6), [[0.3, 0.6]], [[0.7, 0.6]]
+    agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0))
+    codes, failed = torch.tensor(start), []
+    for _ in range(80):
+        action = torch.from_numpy(agent.act(as_frames(codes.tolist())))
+        free = codes + 0.05 * action
+        if torch.isclose(world.moved(codes, action), free).all():
+            codes = free
+        else:  # stopped whole
+            failed.append(tuple(torch.cat([codes, action], dim=1)[0].tolist()))
+    assert 0 < len(failed) == len(set(failed)) and (codes - torch.tensor(goal)).norm() < 0.02
+
+
+def test_codes_that_are_not_two_numbers_are_planned_with_by_sampling():
+    world = Sliding(seen=0, dims=3)
+    start, goal = [[0.3, 0.2, 0.5]], [[0.6, 0.7, 0.5]]
+    agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0), "cem", cost="sum")
+    assert (act_out(world, agent, start, 40)[-1] - torch.tensor(goal)).norm() < 0.03
+
+
+# the two rooms
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_a_quarter_of_a_thousand_parameters_reach_every_goal(model, size):
+    pytest.importorskip("gymnasium")
+    task = DEFAULT.task
+    for layouts in ("seen", "unseen"):
+        done = run(task, lambda f, g: plan(model, f, g), 8, 100, {"layouts": layouts, "image_size": size})
+        found = score(done, task.radii)
+        assert found["last"]["1.5"][0] == 1.0 and found["median_way"] < 1.05
+
+
+def test_goals_beside_borders_and_starts_beside_walls(model):
+    near, far = 4.05, 58.95
+    starts = [(28.9, 50.0), (4.1, 4.1), (31.1, 58.9), (30.0, 32.0), (10.0, 30.0)]
+    goals = [(far, near), (near, far), (near, near), (31.1, 58.9), (28.9, 10.0)]
+    locations, (goal_frames, layouts) = np.array(starts), room(goals)
+    agent = plan(model, room(starts)[0], goal_frames)
+    for _ in range(100):
+        actions = agent.act(room(locations)[0]).astype(float)
+        assert (np.linalg.norm(actions, axis=1) < 1.8001).all()
+        locations, _ = step(Geometry(), locations, actions, layouts)
+    assert np.linalg.norm(locations - goals, axis=1).max() < 1.5
+
+
+def test_one_frame_or_many_give_the_same_actions(model):
+    starts, goals = [(10.0, 20.0), (50.0, 40.0)], [(50.0, 50.0), (12.0, 12.0)]
+    frames, goal_frames = room(starts)[0], room(goals)[0]
+    many = plan(model, frames, goal_frames).act(frames)
+    one = [plan(model, frame, goal).act(frame) for frame, goal in zip(frames, goal_frames, strict=True)]
+    assert one[0].shape == (2,) and np.allclose(many, one, atol=1e-4)
+
+
+def test_what_is_imagined_is_not_remembered(model):
+    frames, goal_frames = room([(10.0, 20.0)])[0], room([(50.0, 50.0)])[0]
+    agent, plain = plan(model, frames, goal_frames), plan(model, frames, goal_frames)
+    imagined = agent.imagine(frames, 60)
+    assert imagined.shape == (1, 61, 2)
+    assert (imagined[0, -1] - agent.goal[0]).norm() < 0.1 / 16  # in thought it is there already
+    assert np.array_equal(agent.act(frames), plain.act(frames)) and agent.steps == plain.steps == 0
+
+
+def test_planners_never_ask_where_the_agent_is():
+    for name in ("__init__", "agents", "costtogo", "sampling"):
+        assert "location" not in (ROOT / "tiny_jepa" / "planning" / f"{name}.py").read_text(encoding="utf-8")
+
+
+def test_bad_requests_are_named(model):
+    frames = room([(10.0, 20.0)])[0]
+    for arguments, message in (
+        ({"planner": "magic"}, "cost-to-go"),
+        ({"goal_frame": frames[0]}, "must both be"),
+        ({"model": tiny_jepa.build_model("250")}, "no action moves anything"),
+        ({"planner": "cem", "samples": 0}, "--samples"),
+    ):
+        given = {"model": model, "frame": frames, "goal_frame": frames, **arguments}
+        with pytest.raises(UserError, match=message):
+            plan(**given)
+    assert set(PLANNERS) == {"cost-to-go", "cem", "mppi", "straight", "random"}
+
+
+# what planning is measured against
+
+
+def test_true_dynamics_are_the_worlds_in_a_models_form():
+    rng, world = np.random.default_rng(0), Geometry(size=65)
+    locations = rng.uniform(4.1, 59.9, (300, 2))
+    frames, layouts = room(locations, (28, 40), 65)
+    truth = TrueDynamics()
+    code, context = truth.encode_agent(frames), truth.encode_context(frames)
+    assert np.abs(16 * code.numpy() - locations).max() < 0.1
+    actions = rng.normal(0, 1.5, (300, 2)).astype(np.float32)
+    expected, blocked = step(world, 16 * code.double().numpy(), actions.astype(float), layouts)
+    assert np.abs(16 * truth.step(code, torch.from_numpy(actions), context).numpy() - expected).max() < 1e-4
+    assert 0 < blocked.sum() < 300
+
+
+def test_shortest_ways_are_the_best_of_all_crossings():
+    rng, count = np.random.default_rng(0), 30
+    layouts = np.stack([rng.integers(20, 43, count), rng.integers(10, 53, count)], axis=1)
+    start = np.stack([rng.uniform(4, layouts[:, 0] - 1), rng.uniform(4, 59, count)], axis=1)
+    goal = np.stack([rng.uniform(layouts[:, 0] + 1, 59), rng.uniform(4, 59, count)], axis=1)
+    start[0], goal[0] = layouts[0], (50.0, 50.0)  # from the door
+    heights = np.linspace(-4, 4, 81)
+    best = np.full(count, np.inf)
+    for first in heights:
+        for second in heights:
+            at = [layouts + np.array(point) for point in ((-1.0, first), (1.0, second))]
+            at[0][0] = start[0]
+            points = np.stack([start, *at, goal])
+            best = np.minimum(best, np.linalg.norm(np.diff(points, axis=0), axis=-1).sum(0))
+    found = shortest_ways(start, goal, layouts, 64)
+    assert (found <= best + 1e-9).all() and (found > best - 0.02).all()
+    assert np.allclose(found, shortest_ways(goal, start, layouts, 64)[:], atol=1e-6)
+
+
+def test_the_interval_is_wilsons():
+    assert wilson(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert wilson(1.0, 1000) == pytest.approx((0.9962, 1.0), abs=1e-4)
+
+
+def test_the_last_step_and_any_step_are_two_rules():
+    passes, stays, never = ([[0.0, 0.0], [5.0, 0.0], [9.0, 0.0]], [[9, 0], [7, 0], [5, 0]], [[0, 0], [0, 0], [0, 0]])
+    done = Episodes(np.array([passes, stays, never], float), np.tile([5.0, 0.0], (3, 1)), np.array([5.0, 4, 5]), (3, 6))
+    found = score(done, (2.5, 1.0))
+    assert found["any"]["1"][0] == found["any"]["2.5"][0] == pytest.approx(2 / 3)
+    assert found["last"]["1"][0] == pytest.approx(1 / 3)
+    assert found["median_steps"] == 1.5 and found["median_way"] == 1.0
+    assert (found["cpu_plan"], found["cpu_episode"], found["cpu_step"]) == (1.0, 3.0, 1.0)
+
+
+# the command
+
+
+def test_the_command_compares_on_the_same_episodes(tmp_path, capsys):
+    pytest.importorskip("gymnasium")
+    options = "--budget 50 --episodes 2 --steps 3 --layouts unseen --noise 0.1 --json --store"
+    command.main([*options.split(), str(tmp_path / "s.json")])
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert result == json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
+    who = ["cost-to-go", "cost-to-go, true dynamics", "straight at the goal", "random policy"]
+    assert list(result["scores"]) == who and all(name in said.err for name in who)
+    assert all(found["episodes"] == 2 and found["steps"] == 3 for found in result["scores"].values())
+    assert result["environment"]["noise"] == 0.1 and "at the last step" in said.err
+
+
+def test_options_that_the_environment_refuses_are_said_in_one_sentence():
+    pytest.importorskip("gymnasium")
+    with pytest.raises(UserError, match="seen, unseen"):
+        run(DEFAULT.task, lambda f, g: plan(None, f, g), 1, 1, {"layouts": "new"})
+
+
+def test_pictures_show_an_episode_and_its_costs(model, tmp_path):
+    pytest.importorskip("gymnasium"), pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    from tiny_jepa.planning.pictures import picture, record
+
+    def agent(frames, goals):
+        return plan(model, frames, goals)
+
+    shown = record(DEFAULT, agent, 3, "250", {}, tmp_path / "plan.gif")
+    assert Image.open(shown).n_frames > 3
+    assert Image.open(picture(DEFAULT, agent, 1, "250", {}, tmp_path / "costs.png")).size[0] > 200

@@ -1,0 +1,57 @@
+"""Standard streams that cannot end a program: a sign that they cannot print gets another one, and what nobody reads any
+more is dropped while the work goes on."""
+
+import codecs
+import contextlib
+import os
+from io import TextIOWrapper
+from typing import Any, TextIO
+
+READABLE = {"²": "^2", "±": "+/-", "–": "-", "×": "x", "█": "#", "…": "...", "é": "e", "’": "'"}
+"""What stands for a sign where a console's encoding has none; any other one becomes `?`."""
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(READABLE.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("tiny_jepa.readable", _replace)
+
+
+class Console:
+    """A text stream over `stream` (None: closed from the start). `error` is what first stood against writing."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self.stream, self.error = stream, None if stream is not None else OSError("closed")
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="tiny_jepa.readable")
+
+    def write(self, text: str) -> int:
+        self._try("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._try("flush")
+
+    def _try(self, method: str, *given: str) -> None:
+        if self.stream is None:
+            return
+        try:
+            getattr(self.stream, method)(*given)
+        except (OSError, ValueError) as error:  # ValueError: somebody closed it
+            self.error = self.error or (error if isinstance(error, OSError) else OSError("closed"))
+            self._drop()
+
+    def _drop(self) -> None:
+        """Lets the stream write to nowhere: what its buffer still holds must not fail again when Python ends."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())  # type: ignore[union-attr]
+            os.close(nowhere)
+
+    def isatty(self) -> bool:
+        return self.stream is not None and not self.stream.closed and self.stream.isatty()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
