@@ -17,6 +17,7 @@ from tiny_jepa.data import open_source
 from tiny_jepa.data.collect import Collection, collect
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.models.predictor import SCATTER
 from tiny_jepa.models.size import build, count_parameters
 from tiny_jepa.objectives import decision_loss
 from tiny_jepa.planning import plan
@@ -80,7 +81,7 @@ def test_key_points_are_read_off_frames_or_learned_once(read):
     (key,) = model.predictor.key_points(model.encode_context(frames))
     middle = (stand_in.SIZE - 1) / 2 / world.frame.unit
     for axis, name in enumerate("xy"):
-        assert (name in read) or torch.allclose(key[:, axis], torch.full((4,), middle))
+        assert name in read or ((key[:, axis] == key[0, axis]).all() and abs(key[0, axis] - middle) < SCATTER)
 
 
 def test_one_gate_an_axis_lets_an_agent_slide():
@@ -111,10 +112,9 @@ def test_being_thrown_aside_counts_as_a_move_that_was_not_made():
     assert torch.equal(seen.after, torch.tensor([[1.0, 1.0], [0.0, 0.4], [0.0, 0.0], [0.0, 0.0]]))
 
 
-@pytest.mark.parametrize("world", ["tworoom", "tworoom_doors"])
 @pytest.mark.parametrize("budget", ["70", "120", "500", "2k"])
-def test_budgets_are_solved_for_in_every_world(world, budget):
-    found = find_budget(budget, find_world(world))
+def test_budgets_are_solved_for_in_every_world(budget):
+    found = find_budget(budget, find_world("tworoom"))
     count = count_parameters(build(found.architecture, found.limit, found.world.frame))
     assert 0.8 * found.limit < count <= found.limit
 

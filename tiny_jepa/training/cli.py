@@ -38,7 +38,7 @@ class Options(Checked):
     """What to train, from what, and where it goes."""
 
     budget: str = "2k"  # trainable parameters: 500, 2k, 1M; the presets are in budgets/
-    world: str = DEFAULT.frame.world  # two_rooms, tworoom, tworoom_doors, or package.module:NAME of your own
+    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
     runs: Path = Path("runs")  # where run folders go
