@@ -88,8 +88,7 @@ def main(argv: list[str]) -> int:
     torch.manual_seed(budget.training.seed)
     model = build(budget.architecture, budget.limit, budget.world.frame)
     dataset = source.require("train")
-    if budget.world.frame.world == DEFAULT.frame.world:
-        look_at(dataset)
+    look_at(dataset)
     trainer = Trainer(model, dataset, budget.training, get_device(options.device), budget.world)
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     with Run(root / options.resume) if options.resume else Run.new(root, name) as run:
