@@ -34,6 +34,7 @@ from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, me
 from tiny_jepa.probing.results import Result, line, write_result
 from tiny_jepa.probing.subjects import choose_model, result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, add_metrics, read_weights
+from tiny_jepa.worlds import DEFAULT, find_world
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
 
@@ -76,6 +77,7 @@ def evaluate_model(
 class Options(Checked):
     """What is scored, on which data."""
 
+    world: str = DEFAULT.frame.world  # a world by its name (tiny_jepa/worlds), or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     prober_data: str | None = None  # train the probers on this source instead, named like --data
     weights: Path | None = None  # weights file; model_weights.pth unless given
@@ -99,9 +101,10 @@ def main() -> int:
         print(text, file=out, flush=True)
 
     seeds = list(range(args.seeds))
-    device, source = get_device(args.device), open_source(args.data)
-    prober_source = open_source(args.prober_data) if args.prober_data else source
-    subject = choose_model(args.weights, args.budget, args.model, lift=not args.no_lift)
+    world = find_world(args.world)
+    device, source = get_device(args.device), open_source(args.data, world)
+    prober_source = open_source(args.prober_data, world) if args.prober_data else source
+    subject = choose_model(args.weights, args.budget, args.model, lift=not args.no_lift, world=world)
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         option = "--write-metrics" if args.write_metrics else "--label"
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
@@ -121,7 +124,7 @@ def main() -> int:
         device,
         seeds=seeds,
         prober_source=prober_source,
-        groups=(SHORT, EXPERT) if args.skip_long else (SHORT, EXPERT, LONG),
+        groups=[group for group in world.groups if not (args.skip_long and group is LONG)],
         report=lambda name, values: say(line(name, values)),
     )
     result = replace(result, losses=losses)
@@ -135,7 +138,7 @@ def main() -> int:
     if args.write_metrics:
         write_metrics(METRICS, metrics_of(result))
         say(f"wrote {METRICS}")
-    elif subject.kind == "trained" and subject.lift and METRICS.is_file():
+    elif subject.kind == "trained" and subject.lift and args.world == DEFAULT.frame.world and METRICS.is_file():
         say_what_differs(result, say)
     return 0
 

@@ -59,7 +59,14 @@ def test_a_file_says_what_model_it_holds(tmp_path, model):
     states, actions = torch.rand(3, 1, 2, 64, 64), torch.randn(3, 5, 2)
     assert torch.equal(loaded(states, actions), model(states, actions))
     content = torch.load(path, weights_only=True)
-    assert content["format"] == 2 and set(content) == {"format", "architecture", "state_dict", "metadata", "digest"}
+    assert content["format"] == 2 and set(content) == {
+        "format",
+        "architecture",
+        "frame",
+        "state_dict",
+        "metadata",
+        "digest",
+    }
     assert len(fingerprint(model)) == 12 and fingerprint(model) == fingerprint(loaded)
     next(loaded.parameters()).data[0] += 1
     assert fingerprint(model) != fingerprint(loaded)

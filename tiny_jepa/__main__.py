@@ -15,6 +15,7 @@ VERBS = {
         "where a model errs: over time, near the wall, over the room",
     ),
     "plan": ("tiny_jepa.planning.command", "main", "reach goals with a model, and show what it thinks"),
+    "swm": ("tiny_jepa.planning.swm", "main", "plan in stable-worldmodel's own harness"),
     "submit": ("tiny_jepa.course.submit", "main", "build the course's zip and prove that it runs"),
 }
 

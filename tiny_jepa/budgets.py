@@ -10,6 +10,8 @@ from tiny_jepa.models.size import build, solve
 from tiny_jepa.options import read_settings
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.weights import read_weights
+from tiny_jepa.worlds import DEFAULT, find_world
+from tiny_jepa.worlds.contract import World
 
 _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
@@ -26,11 +28,17 @@ class Budget:
     limit: int
     architecture: Architecture
     training: TrainingConfig
+    world: World = DEFAULT
 
 
-def list_budgets() -> list[str]:
+def presets(world: World) -> Path:
+    """The folder of a world's presets; it need not be there."""
+    return FOLDER if world.frame.world == DEFAULT.frame.world else FOLDER / world.frame.world
+
+
+def list_budgets(world: World = DEFAULT) -> list[str]:
     """Names of the presets, smallest first."""
-    return sorted((path.stem for path in FOLDER.glob("*.ini")), key=parse_count)
+    return sorted((path.stem for path in presets(world).glob("*.ini")), key=parse_count)
 
 
 def parse_count(text: str) -> int:
@@ -51,7 +59,7 @@ def parse_count(text: str) -> int:
     return count
 
 
-def find_budget(text: str) -> Budget:
+def find_budget(text: str, world: World = DEFAULT) -> Budget:
     """The preset of this name or count, or a budget solved for it: the settings of the largest preset that is not
     above it (or of the smallest), its widths free.
 
@@ -59,49 +67,51 @@ def find_budget(text: str) -> Budget:
         UserError: no such count, or one that no model fits.
     """
     limit = parse_count(text)
-    by_limit = {parse_count(name): name for name in list_budgets()}
+    by_limit = {parse_count(name): name for name in list_budgets(world)}
+    if not by_limit:
+        return Budget(text, limit, solve(limit, Architecture(), world.frame), TrainingConfig(), world)
     if limit in by_limit:
-        return _read_preset(by_limit[limit])
+        return _read_preset(by_limit[limit], world)
     nearest = max((count for count in by_limit if count < limit), default=min(by_limit))
-    preset = _read_preset(by_limit[nearest])
-    return replace(preset, name=text, limit=limit, architecture=solve(limit, preset.architecture))
+    preset = _read_preset(by_limit[nearest], world)
+    return replace(preset, name=text, limit=limit, architecture=solve(limit, preset.architecture, world.frame))
 
 
-def _read_preset(name: str) -> Budget:
+def _read_preset(name: str, world: World) -> Budget:
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
-    parser.read(FOLDER / f"{name}.ini", encoding="utf-8")
+    parser.read(presets(world) / f"{name}.ini", encoding="utf-8")
     model, training = (dict(parser[part]) if part in parser else {} for part in ("model", "training"))
 
     limit, architecture = parse_count(name), read_settings(Architecture, model, f"budgets/{name}.ini", Architecture())
     if "gate_widths" not in model:
-        architecture = solve(limit, architecture)
-    return Budget(
-        name, limit, architecture, read_settings(TrainingConfig, training, f"budgets/{name}.ini", TrainingConfig())
-    )
+        architecture = solve(limit, architecture, world.frame)
+    config = read_settings(TrainingConfig, training, f"budgets/{name}.ini", TrainingConfig())
+    return Budget(name, limit, architecture, config, world)
 
 
-def build_model(budget: str) -> JEPA:
+def build_model(budget: str, world: World = DEFAULT) -> JEPA:
     """An untrained model for a budget ("2k", "100000", ...): `model(states, actions) -> [B, T, repr_dim]`, states
     [B, >=1, 2, H, W] uint8 or float of any scale, actions [B, T-1, 2] px."""
-    found = find_budget(budget)
-    return build(found.architecture, found.limit)
+    found = find_budget(budget, world)
+    return build(found.architecture, found.limit, found.world.frame)
 
 
-def find_weights(name: str) -> Path:
+def find_weights(name: str, world: World = DEFAULT) -> Path:
     """The weights file that ships for a preset, named as people write its count.
 
     Raises:
         UserError: no preset of that count, or none trained.
     """
-    trained = {parse_count(preset): preset for preset in list_budgets() if (FOLDER / f"{preset}.pth").is_file()}
+    folder = presets(world)
+    trained = {parse_count(preset): preset for preset in list_budgets(world) if (folder / f"{preset}.pth").is_file()}
     if (count := parse_count(name)) not in trained:
         there = ", ".join(trained.values())
         raise UserError(
             f"no trained weights for budget '{name}'; there are: {there}; or python train.py --budget {name}"
         )
-    return FOLDER / f"{trained[count]}.pth"
+    return folder / f"{trained[count]}.pth"
 
 
-def load_model(name: str) -> JEPA:
+def load_model(name: str, world: str = DEFAULT.frame.world) -> JEPA:
     """The trained model of a preset, in eval mode; its command, seed and figures are in `model.metadata`."""
-    return read_weights(find_weights(name))[0]
+    return read_weights(find_weights(name, find_world(world)))[0]

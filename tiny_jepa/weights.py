@@ -17,6 +17,8 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA, Architecture
 from tiny_jepa.options import read_settings
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
 
 ROOT_WEIGHTS = Path("model_weights.pth")
 FORMAT = 2
@@ -43,6 +45,7 @@ def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None
     content: dict[str, Any] = {
         "format": FORMAT,
         "architecture": asdict(model.architecture),  # type: ignore[arg-type]
+        "frame": asdict(model.frame),  # type: ignore[arg-type]
         "state_dict": plain_state(model),
         "metadata": metadata,
     }
@@ -65,7 +68,7 @@ def require_finite(state: dict[str, Tensor], what: str) -> None:
 def digest(content: dict[str, Any], path: Path) -> str:
     """Hash of all that a weights file says; a `UserError` where that is no plain value."""
     try:
-        said = [content[part] for part in PARTS if part != "state_dict"]
+        said = [content[part] for part in (*PARTS, "frame") if part in content and part != "state_dict"]
         plain = json.dumps(said, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         raise UserError(f"{path}: its metadata have to be plain values: texts, finite numbers, lists") from None
@@ -135,10 +138,11 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         if name in metadata and (isinstance(value, bool) or not isinstance(value, kind)):
             raise UserError(f"{path}: its metadata say {name} = {str(value)[:40]!r}; train it again")
     require_finite(state, f"{path} is not used")
-    architecture = _architecture(path, content["architecture"], state)
+    frame = _frame(path, content.get("frame"))
+    architecture = _architecture(path, content["architecture"], state, frame)
     if content.get("digest", whole := digest(content, path)) != whole:
         raise UserError(f"{path} is damaged: its digest is of other contents; copy or train it again")
-    model = JEPA(architecture)
+    model = JEPA(architecture, frame)
     model.load_state_dict({WRAPPED.sub("", name): value for name, value in state.items()})
     model.metadata = metadata
     return model.to(device).eval().requires_grad_(False), model.metadata
@@ -148,7 +152,16 @@ def _is_plain(value: Tensor) -> bool:
     return value.dtype in FLOATS and value.layout == torch.strided and value.device.type == "cpu"
 
 
-def _architecture(path: Path, settings: dict[str, Any], state: dict[str, Tensor]) -> Architecture:
+def _frame(path: Path, settings: Any) -> Frame:
+    """What a file says of a world's frames; files from before there were two worlds say nothing."""
+    if settings is None:
+        return DEFAULT.frame
+    if not isinstance(settings, dict) or set(settings) != set(asdict(DEFAULT.frame)):
+        raise UserError(f"{path}: it does not say what its frames hold; train it again")
+    return read_settings(Frame, settings, f"{path}: its frame", DEFAULT.frame)
+
+
+def _architecture(path: Path, settings: dict[str, Any], state: dict[str, Tensor], frame: Frame) -> Architecture:
     """The architecture of a file's settings, once it is known to be that of its tensors: nothing is allocated."""
     if set(settings) != set(asdict(Architecture())):
         raise UserError(f"{path} describes another architecture ({', '.join(sorted(settings))}); train it again")
@@ -159,7 +172,7 @@ def _architecture(path: Path, settings: dict[str, Any], state: dict[str, Tensor]
     architecture = read_settings(Architecture, settings, f"{path}: its architecture", Architecture())
     found = {WRAPPED.sub("", name): tuple(value.shape) for name, value in state.items()}
     with torch.device("meta"):
-        expected = {name: tuple(value.shape) for name, value in JEPA(architecture).state_dict().items()}
+        expected = {name: tuple(value.shape) for name, value in JEPA(architecture, frame).state_dict().items()}
     differing = sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name))
     if differing:
         raise UserError(f"{path}: its tensors do not fit its architecture ({', '.join(differing[:3])}); train it again")

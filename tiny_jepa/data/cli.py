@@ -1,4 +1,4 @@
-"""`python -m tiny_jepa data generate|check|show`."""
+"""`python -m tiny_jepa data generate|collect|check|show`."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ import tyro
 
 from tiny_jepa.data import generate
 from tiny_jepa.data.check import check_folder
+from tiny_jepa.data.collect import Collection, collect
 from tiny_jepa.data.show import show
 from tiny_jepa.data.source import open_source
 from tiny_jepa.errors import UserError
@@ -122,6 +123,7 @@ def _show(args: Show) -> int:
 
 VERBS: dict[str, tuple[Any, Any, str]] = {
     "generate": (Generate, _generate, "write sets in the course's folder layout"),
+    "collect": (Collection, collect, "record trajectories from an environment of gymnasium's"),
     "check": (Check, _check, "look for faults in a folder; exit status 1 where there are any"),
     "show": (Show, _show, "a contact sheet (PNG) and an animation (GIF) of a set's trajectories"),
 }

@@ -11,7 +11,7 @@ from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import as_tensor
+from tiny_jepa.worlds.contract import World, as_tensor
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 NOISE = 1e-3
@@ -23,7 +23,7 @@ METADATA = "metadata.json"
 class CourseSet:
     """One folder of arrays: only what is asked for is read."""
 
-    def __init__(self, folder: Path, name: str, labelled: bool) -> None:
+    def __init__(self, folder: Path, name: str, labelled: bool, world: World = DEFAULT) -> None:
         """Opens the set's files.
 
         Raises:
@@ -33,7 +33,7 @@ class CourseSet:
         self.states_file = NpyFile(folder / "states.npy")
         self.actions_file = NpyFile(folder / "actions.npy")
         self.locations_file = NpyFile(folder / "locations.npy") if labelled else None
-        check_shapes(self.states_file, self.actions_file, self.locations_file)
+        check_shapes(self.states_file, self.actions_file, self.locations_file, world)
         self.length, self.image_size = self.states_file.shape[1], self.states_file.shape[-1]
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ def _within(file: NpyFile, values: Tensor, lowest: float, highest: float) -> Ten
     return values
 
 
-def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None) -> None:
+def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None, world: World) -> None:
     """Raises a `UserError` that says which array has which shape and what was expected."""
 
     def fail(file: NpyFile, expected: str) -> None:
@@ -73,15 +73,16 @@ def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None) -
 
     if states.ndim != 5:
         fail(states, "five axes (trajectories, frames, channels, height, width)")
-    if states.shape[2] != DEFAULT.frame.channels:
-        fail(states, f"{DEFAULT.frame.channels} channels on the third axis")
-    if states.shape[3] != states.shape[4]:
+    if states.shape[2] != world.frame.channels:
+        fail(states, f"{world.frame.channels} channels on the third axis")
+    sums = world.frame.agent is None and states.shape[3] == 2  # over rows and columns: what `data collect` writes
+    if states.shape[3] != states.shape[4] and not sums:
         fail(states, "square images")
     if 0 in states.shape or states.shape[1] < 2:
         fail(states, "at least one trajectory of two frames")
-    if states.dtype != np.uint8 and not np.issubdtype(states.dtype, np.floating):
+    if states.dtype != (np.uint16 if sums else np.uint8) and not np.issubdtype(states.dtype, np.floating):
         fail(states, "uint8 or float values")
-    for file, steps, dim in ((actions, states.shape[1] - 1, DEFAULT.action_dim), (locations, states.shape[1], 2)):
+    for file, steps, dim in ((actions, states.shape[1] - 1, world.action_dim), (locations, states.shape[1], 2)):
         if file is not None and file.shape != (len(states), steps, dim):
             fail(file, f"{(len(states), steps, dim)}, to go with states.npy of shape {states.shape}")
         if file is not None and not np.issubdtype(file.dtype, np.floating):

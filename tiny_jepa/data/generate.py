@@ -8,11 +8,11 @@ bit-identical to one written in one go, and to the procedural set of the same se
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -45,34 +45,53 @@ def write_set(root: Path, name: str, recipe: SetRecipe, world: Geometry, seed: i
         UserError: the folder holds another set, or one begun with other settings; `root` holds another version of the
             sets; no space; no permission.
     """
-    folder = root / name
     settings = {"set": name, "sets_version": SETS_VERSION, "recipe": asdict(recipe), "world": asdict(world)}
     settings |= {"seed": seed, "dtype": dtype}
-    settings = json.loads(json.dumps(settings))  # as a file gives them back
     types = {"states": np.dtype(dtype), "actions": np.dtype("float32"), "locations": np.dtype("float32")}
-    shapes = array_shapes(recipe, world, name)
+    arrays = {key: (shape, types[key]) for key, shape in array_shapes(recipe, world, name).items()}
     _require_one_version(root)
+    return write_arrays(
+        root / name, settings, arrays, BLOCK, lambda block: _rendered(world, recipe, name, seed, block, types["states"])
+    )
+
+
+def write_arrays(
+    folder: Path,
+    settings: dict[str, Any],
+    arrays: dict[str, tuple[tuple[int, ...], np.dtype]],
+    block_size: int,
+    block: Callable[[int], Iterator[dict[str, np.ndarray]]],
+) -> bool:
+    """Writes `arrays` (shape and type by name; the states last), each of whose rows is one trajectory, into `folder`:
+    `block(i)` yields the rows of block i, which has `block_size` of them, a few at a time. Goes on where an earlier run
+    with the same settings stopped; False where everything was there already.
+
+    Raises:
+        UserError: the folder holds another set, or one begun with other settings; no space; no permission.
+    """
+    settings = json.loads(json.dumps(settings))  # as a file gives them back
+    count = next(iter(arrays.values()))[0][0]
     try:
-        done = _written_so_far(folder, settings)
+        done = _written_so_far(folder, settings, count)
         if done is None:
             return False
-        _require_space(root, folder, sum(int(np.prod(shape)) * types[key].itemsize for key, shape in shapes.items()))
+        _require_space(folder, sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in arrays.values()))
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             files = {}
-            for key, shape in shapes.items():
-                files[key] = stack.enter_context(_open_partial(folder / f"{key}.npy", shape, types[key], done))
-            shown = stack.enter_context(bar(total=recipe.count, initial=done, desc=name, unit="traj"))
-            for block in range(done // BLOCK, -(-recipe.count // BLOCK)):
-                for arrays in _rendered(world, recipe, name, seed, block, types["states"]):
+            for key, (shape, dtype) in arrays.items():
+                files[key] = stack.enter_context(_open_partial(folder / f"{key}.npy", shape, dtype, done))
+            shown = stack.enter_context(bar(total=count, initial=done, desc=folder.name, unit="traj"))
+            for number in range(done // block_size, -(-count // block_size)):
+                for rows in block(number):
                     for key, file in files.items():
-                        file.write(np.ascontiguousarray(arrays[key]).data)
-                    shown.update(len(arrays["states"]))
+                        file.write(np.ascontiguousarray(rows[key], arrays[key][1]).data)
+                    shown.update(len(rows["states"]))
                 for file in files.values():
                     file.flush()
                     os.fsync(file.fileno())
-                _record(folder, settings, min((block + 1) * BLOCK, recipe.count))
-        for key in shapes:  # the states last: until then nothing here opens as a set
+                _record(folder, settings, min((number + 1) * block_size, count), count)
+        for key in arrays:  # the states last: until then nothing here opens as a set
             if (partial := folder / f"{key}.npy{PARTIAL}").exists():
                 os.replace(partial, folder / f"{key}.npy")
     except OSError as error:
@@ -92,7 +111,7 @@ def _rendered(
         yield {"states": states, "actions": trajectories.actions[i : i + step], "locations": locations}
 
 
-def _written_so_far(folder: Path, settings: dict) -> int | None:
+def _written_so_far(folder: Path, settings: dict, count: int) -> int | None:
     """Trajectories on disk from an earlier run with the same settings; None: all, and in place."""
     here = folder / METADATA
     if not here.exists():
@@ -105,11 +124,13 @@ def _written_so_far(folder: Path, settings: dict) -> int | None:
         if type(written) is not int:
             raise KeyError(written)
     except (UserError, KeyError):
-        raise UserError(f"{here} is not a record of `data generate`; remove {folder} or give another --out") from None
+        raise UserError(
+            f"{here} is not a record of `data generate` or `data collect`; remove {folder} or give another --out"
+        ) from None
     if earlier != settings:
         raise UserError(f"{folder} was begun with other settings (see {here}); remove it or give another --out")
-    complete = written == settings["recipe"]["count"] and (folder / "states.npy").exists()
-    return None if complete else min(max(written, 0), settings["recipe"]["count"])
+    complete = written == count and (folder / "states.npy").exists()
+    return None if complete else min(max(written, 0), count)
 
 
 def _require_one_version(root: Path) -> None:
@@ -121,8 +142,8 @@ def _require_one_version(root: Path) -> None:
             )
 
 
-def _record(folder: Path, settings: dict, written: int) -> None:
-    record = {"settings": settings, "version": __version__, "written": written, "of": settings["recipe"]["count"]}
+def _record(folder: Path, settings: dict, written: int, count: int) -> None:
+    record = {"settings": settings, "version": __version__, "written": written, "of": count}
     write_text(folder / METADATA, json.dumps(record, indent=1) + "\n")
 
 
@@ -140,9 +161,9 @@ def _open_partial(path: Path, shape: tuple[int, ...], dtype: np.dtype, done: int
     return file
 
 
-def _require_space(root: Path, folder: Path, needed: int) -> None:
-    root.mkdir(parents=True, exist_ok=True)
+def _require_space(folder: Path, needed: int) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
     there = sum(path.stat().st_size for path in folder.glob("*.npy*"))
-    free = shutil.disk_usage(root).free
+    free = shutil.disk_usage(folder.parent).free
     if needed - there > free:
         raise UserError(f"{folder} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free")

@@ -9,7 +9,7 @@ from typing import Any
 from tiny_jepa.data.folder import CourseSet, recorded_version
 from tiny_jepa.errors import UserError
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import TrajectorySet
+from tiny_jepa.worlds.contract import TrajectorySet, World
 
 ENVIRONMENT = "TINY_JEPA_DATA"
 COURSE_ROOT = Path("/scratch/DL24FA")
@@ -25,6 +25,7 @@ class Source:
     seed: int = 0  # procedural only
     image_size: int = DEFAULT.size
     dtype: str = "uint8"
+    world: World = DEFAULT
 
     @property
     def spec(self) -> str:
@@ -40,8 +41,8 @@ class Source:
     def sets_version(self) -> int | None:
         """Version of the procedural sets that this source draws, or that a folder was written from; None for others."""
         if self.root is None:
-            return DEFAULT.version
-        versions = (recorded_version(self.root / name) for name in DEFAULT.sets)
+            return self.world.version
+        versions = (recorded_version(self.root / name) for name in self.world.sets)
         return next((version for version in versions if version is not None), None)
 
     def describe(self) -> str:
@@ -54,9 +55,10 @@ class Source:
     def find(self, name: str) -> TrajectorySet | None:
         """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""
         if self.root is None:
-            return DEFAULT.simulate(name, self.seed, self.image_size, self.dtype)
+            assert self.world.simulate is not None
+            return self.world.simulate(name, self.seed, self.image_size, self.dtype)
         folder = self.root / name
-        return CourseSet(folder, name, labelled=name != "train") if folder.is_dir() else None
+        return CourseSet(folder, name, labelled=name != "train", world=self.world) if folder.is_dir() else None
 
     def require(self, name: str) -> TrajectorySet:
         """The set `name`; a `UserError` where there is none."""
@@ -78,13 +80,17 @@ def split_set(folder: Path) -> tuple[Path, str | None]:
     return folder, None
 
 
-def open_source(data: str | None = None) -> Source:
+def open_source(data: str | None = None, world: World = DEFAULT) -> Source:
     """Resolves `--data` (a folder, or `procedural[:seed=1,size=65,dtype=float32]`).
 
     Raises:
         UserError: no such folder, a folder without any set, or an unknown procedural option.
     """
     chosen_by = "--data"
+    if data is None and world.simulate is None:
+        raise UserError(
+            "this world is not simulated; collect data with `python -m tiny_jepa data collect`, give --data"
+        )
     if data is None and os.environ.get(ENVIRONMENT):
         data, chosen_by = os.environ[ENVIRONMENT], ENVIRONMENT
     if data is None:
@@ -100,11 +106,11 @@ def open_source(data: str | None = None) -> Source:
             f"no such data folder: {root} (from {chosen_by}); "
             "give the folder that holds train/ and probe_normal/, or 'procedural'"
         )
-    if not any((root / name).is_dir() for name in DEFAULT.sets):
+    if not any((root / name).is_dir() for name in world.sets):
         raise UserError(
             f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val"
         )
-    return Source(root, chosen_by)
+    return Source(root, chosen_by, world=world)
 
 
 def _parse_procedural(data: str) -> Source:

@@ -1,4 +1,4 @@
-"""Encoders: one frame channel in, a code in units of a world's `unit` px out.
+"""Encoders: frame channels in, a code in units of a world's `unit` px out.
 
 A channel is summed over its rows and over its columns (axis pooling, as in coordinate attention, Hou et al. 2021,
 arXiv:2103.02907): one dot, or one wall with one door, is fully described by these two marginals, and 1-D convolutions
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from tiny_jepa.models.precision import in_float32
+from tiny_jepa.worlds.contract import Frame
 
 
 def marginals(channel: Tensor) -> Tensor:
@@ -33,6 +34,23 @@ def marginals(channel: Tensor) -> Tensor:
         black = channel.amin(dim=(1, 2))
         profiles, peak = profiles - channel.shape[-1] * black[:, None, None], peak - black
     return profiles / peak.clamp_min(1e-12)[:, None, None]
+
+
+def deviations(frames: Tensor) -> Tensor:
+    """Axis pooling of all channels, whose background may have any colour.
+
+    Args:
+        frames: [N, C, S, S], uint8 or float of any scale, or their sums over rows and columns [N, C, 2, S].
+
+    Returns:
+        [N, C, 2, S] float32: sums over rows (along x) and over columns (along y), less their medians; the largest
+        deviation of a frame is 1.
+    """
+    sums = frames.float()
+    if sums.shape[-2] != 2:
+        sums = torch.stack([reduce(sums, "n c h w -> n c w", "sum"), reduce(sums, "n c h w -> n c h", "sum")], dim=2)
+    sums = sums - sums.median(dim=-1, keepdim=True).values
+    return sums / sums.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
 
 
 def centroid(mass: Tensor, unit: float) -> Tensor:
@@ -61,43 +79,62 @@ class SymmetricConv(nn.Module):
         return rearrange(mapped, "n 1 s -> n s")
 
 
+class Mix(nn.Module):
+    """A learned mix of C channels: profiles [N, C, 2, S] -> [N, 2, S]. Pooling is linear, so that mixing may follow."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.empty(channels).uniform_(-1, 1))
+
+    def forward(self, profiles: Tensor) -> Tensor:
+        return torch.einsum("c, n c k s -> n k s", self.weights, profiles)
+
+
+def mix(frame: Frame, channel: int | None) -> nn.Module:
+    """What makes profiles [N, 2, S] of those of `channel`, or of all channels."""
+    return nn.Identity() if channel is not None else Mix(frame.channels)
+
+
 class AgentEncoder(nn.Module):
-    """Agent channel -> agent code [N, 2], (x, y). One set of weights serves both axes.
+    """Agent profiles -> agent code [N, 2], (x, y). One set of weights serves both axes.
 
     The map's square is the mass of the centroid: never negative, never dead, blind to the frame's brightness.
     """
 
-    def __init__(self, kernel: int, unit: float) -> None:
+    def __init__(self, kernel: int, frame: Frame) -> None:
         super().__init__()
-        self.unit, self.conv = unit, SymmetricConv(kernel)
+        self.unit, self.mix, self.conv = frame.unit, mix(frame, frame.agent), SymmetricConv(kernel)
 
     def forward(self, profiles: Tensor) -> Tensor:
-        """profiles: [N, 2, S] from `marginals` -> code [N, 2]."""
-        mass = self.conv(rearrange(profiles, "n k s -> (n k) s")).square()
+        """profiles: [N, 2, S] from `marginals`, or [N, C, 2, S] from `deviations` -> code [N, 2]."""
+        mass = self.conv(rearrange(self.mix(profiles), "n k s -> (n k) s")).square()
         return rearrange(centroid(mass, self.unit), "(n k) -> n k", k=2)
 
 
 class LayoutEncoder(nn.Module):
-    """Layout channel -> layout code [N, 2P]: P key points (x, y), each coordinate a soft arg-max over a map of its own
-    axis."""
+    """Layout profiles -> layout code [N, L]: of each key point the coordinates that are read, each a soft arg-max over
+    a map of its own axis."""
 
-    def __init__(self, kernel: int, key_points: int, unit: float) -> None:
+    def __init__(self, kernel: int, frame: Frame) -> None:
         super().__init__()
-        self.unit, self.axes = unit, nn.ModuleList(SymmetricConv(kernel) for _ in range(2 * key_points))
+        self.unit, self.read = frame.unit, ["xy".index(axis) for axis in frame.read * frame.key_points]
+        self.mix = mix(frame, frame.layout) if self.read else nn.Identity()
+        self.axes = nn.ModuleList(SymmetricConv(kernel) for _ in self.read)
 
     def maps(self, profiles: Tensor) -> Tensor:
-        """profiles [N, 2, S] from `marginals` -> maps [N, 2P, S], each summing to 1 over S."""
-        if not len(self.axes):
-            return profiles[:, :0]
-        profiles = torch.log1p(profiles)  # so that a small dip is seen beside a high peak
-        return torch.stack([conv(profiles[:, k % 2]).softmax(-1) for k, conv in enumerate(self.axes)], dim=1)
+        """profiles [N, 2, S] from `marginals`, or [N, C, 2, S] from `deviations` -> maps [N, L, S], each summing to 1
+        over S."""
+        if not self.read:
+            return profiles.new_empty(len(profiles), 0, profiles.shape[-1])
+        profiles = self.mix(profiles)
+        profiles = profiles.sign() * torch.log1p(profiles.abs())  # so that a small dip is seen beside a high peak
+        return torch.stack([conv(profiles[:, k]).softmax(-1) for k, conv in zip(self.read, self.axes, strict=True)], 1)
 
     def forward(self, profiles: Tensor) -> Tensor:
-        """profiles [N, 2, S] from `marginals` -> code [N, 2P]."""
+        """profiles as `maps` takes them -> code [N, L]."""
         return centroid(self.maps(profiles), self.unit)
 
 
-def with_edges(layout: Tensor, size: int, unit: float) -> Tensor:
-    """layout code [..., 2P] -> context [..., 2P + 2]: the key points, and the far edge (x, y) of a square frame of
-    `size` px."""
+def with_edges(layout: Tensor, size: float, unit: float) -> Tensor:
+    """layout code [..., L] -> context [..., L + 2]: layout code, and far edge (x, y) of a square frame of `size` px."""
     return pad(layout, (0, 2), value=(size - 1) / unit)

@@ -10,7 +10,7 @@ from einops import pack, unpack
 from torch import Tensor, nn
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.encoder import AgentEncoder, LayoutEncoder, marginals, with_edges
+from tiny_jepa.models.encoder import AgentEncoder, LayoutEncoder, deviations, marginals, with_edges
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.options import Checked, Numbers, Within
@@ -52,8 +52,8 @@ class JEPA(nn.Module):
         super().__init__()
         self.metadata, self.frame = {}, frame
         a = self.architecture = architecture
-        self.agent_encoder = AgentEncoder(a.agent_kernel, frame.unit)
-        self.layout_encoder = LayoutEncoder(a.layout_kernel, frame.key_points, frame.unit)
+        self.agent_encoder = AgentEncoder(a.agent_kernel, frame)
+        self.layout_encoder = LayoutEncoder(a.layout_kernel, frame)
         self.predictor = GatedCell(a.gate_widths, frame)
         self.repr_dim = a.repr_dim or 2
 
@@ -64,12 +64,13 @@ class JEPA(nn.Module):
             return GatedCell(self.architecture.gate_widths, self.frame)
 
     def agent_profiles(self, frames: Tensor) -> Tensor:
-        """frames [N, C, H, W], uint8 or float -> what the agent encoder takes [N, 2, S]."""
-        return marginals(frames[:, self.frame.agent])
+        """frames [N, C, H, W], uint8 or float -> what the agent encoder takes: [N, 2, S] of its channel, or
+        [N, C, 2, S]."""
+        return deviations(frames) if self.frame.agent is None else marginals(frames[:, self.frame.agent])
 
     def layout_profiles(self, frames: Tensor) -> Tensor:
-        """frames [N, C, H, W], uint8 or float -> what the layout encoder takes [N, 2, S]."""
-        return marginals(frames[:, self.frame.layout])
+        """frames [N, C, H, W], uint8 or float -> what the layout encoder takes, likewise."""
+        return deviations(frames) if self.frame.layout is None else marginals(frames[:, self.frame.layout])
 
     def encode_agent(self, frames: Tensor | np.ndarray) -> Tensor:
         """frames [..., C, H, W], uint8 or float: one, or any number of them -> agent codes [..., 2] in code units."""
@@ -77,13 +78,13 @@ class JEPA(nn.Module):
         return unpack(self.agent_encoder(self.agent_profiles(flat)), shape, "* d")[0]
 
     def encode_layout(self, frames: Tensor | np.ndarray) -> Tensor:
-        """frames [..., C, H, W], uint8 or float -> layout codes [..., 2P] in code units."""
+        """frames [..., C, H, W], uint8 or float -> layout codes [..., L] in code units."""
         flat, shape = self.as_frames(frames)
         return unpack(self.layout_encoder(self.layout_profiles(flat)), shape, "* d")[0]
 
     def encode_context(self, frames: Tensor | np.ndarray) -> Tensor:
-        """frames [..., C, H, W] -> what does not move [..., 2P + 2], for the predictor: layout code and far edge."""
-        return with_edges(self.encode_layout(frames), frames.shape[-1], self.frame.unit)
+        """frames [..., C, H, W] -> what does not move [..., L + 2], for the predictor: layout code and far edge."""
+        return with_edges(self.encode_layout(frames), frames.shape[-1] + self.frame.beyond, self.frame.unit)
 
     def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
         """frames [..., C, H, W] -> the same on the model's device [N, C, H, W], and what `unpack` needs."""
@@ -94,13 +95,13 @@ class JEPA(nn.Module):
         return 0.0, (frames.shape[-1] - 1) / self.frame.unit
 
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., 2], action [..., 2] px, context [..., 2P + 2] -> next code [..., 2]. What comes before the last
+        """code [..., 2], action [..., 2] px, context [..., L + 2] -> next code [..., 2]. What comes before the last
         dimension broadcasts: many actions tried from one code, say."""
         batch = torch.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context)))
         return self.predictor(*(expanded(part, batch) for part in (code, action, context)))
 
     def unroll(self, code: Tensor, actions: Tensor, context: Tensor) -> Tensor:
-        """Recurrent unroll: code [..., 2] of the first frame, actions [..., T-1, 2] px, context [..., 2P + 2], which
+        """Recurrent unroll: code [..., 2] of the first frame, actions [..., T-1, 2] px, context [..., L + 2], which
         broadcast as those of `step` -> predicted codes [..., T, 2]; the first is the given one."""
         codes = [code]
         for action in actions.unbind(-2):

@@ -1,12 +1,14 @@
 """The predictor: one gated residual cell, shared by every step of the unroll.
 
-`z' = z + gate * s a`, with `s` a learned scale of the action that starts at zero, and one scalar gate that starts open.
-A blocked move leaves the agent in place, so a single gate for both coordinates is the true form, and free motion cannot
-drift. Which moves are blocked, and where, the gate has to learn.
+`z' = z + gate * s a`, with `s` a learned scale of the action that starts at zero, and a gate that starts open: it
+cannot drift. Where a blocked move leaves the agent in place, one gate for both coordinates is the true form; where the
+agent slides along a wall, one for each. Which moves are blocked, and where, the gate has to learn.
 
 What the gate sees is mirror-symmetric: on each axis, distances along the direction of the move. A distance beyond a
 learned window looks like any other beyond it.
 """
+
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +30,8 @@ def gate_inputs(frame: Frame) -> int:
 
 
 class GatedCell(nn.Module):
-    """Predicts the next agent code from this one, the action and the context: the layout's P key points and the far
-    edge of the frame, whose near edge is at 0.
+    """Predicts the next agent code from this one, the action and the context: what was read of the layout's P key
+    points, and the far edge of the frame, whose near edge is at 0.
 
     Args:
         widths: hidden widths of the gate's MLP.
@@ -41,24 +43,34 @@ class GatedCell(nn.Module):
         self.hidden = nn.ModuleList(
             nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((gate_inputs(frame), *widths), widths, strict=False)
         )
-        self.out = nn.Linear(widths[-1], 1)
+        self.out = nn.Linear(widths[-1], frame.gates)
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.log_zoom = nn.Parameter(torch.zeros(1 + 2 * frame.key_points))  # edges; each key point along x, y
         self.action = nn.Parameter(torch.zeros(()))
+        fixed = frame.key_points * (2 - len(frame.read))
+        self.fixed = nn.Parameter(torch.zeros(fixed)) if fixed else None  # code units, from the frame's middle
+        nn.init.constant_(self.log_zoom[1:], log(WINDOW / frame.window))
         nn.init.constant_(self.out.bias, OPEN_BIAS)
 
     def gate_parameters(self) -> list[nn.Parameter]:
         """All but the action's scale."""
         return [parameter for name, parameter in self.named_parameters() if name != "action"]
 
+    def key_points(self, context: Tensor) -> list[Tensor]:
+        """context [..., L + 2] -> the key points [..., 2] each: read off the frame, or learned once for all."""
+        read = iter(context[..., :-2].unbind(-1))
+        fixed = iter(() if self.fixed is None else (self.fixed + context[..., -1:] / 2).unbind(-1))
+        each = [next(read if axis in self.frame.read else fixed) for axis in "xy" * self.frame.key_points]
+        return [torch.stack(pair, dim=-1) for pair in zip(each[::2], each[1::2], strict=True)]
+
     def view(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
-        """What the gate sees of a move between codes [..., 2], context [..., 2P + 2] -> [..., 2 + 4P] from -2 to 2.
+        """What the gate sees of a move between codes [..., 2], context [..., L + 2] -> [..., 2 + 4P] from -2 to 2.
 
         On each axis, in the direction of the move: how far its end is from the edge of the frame ahead of it, and how
         far its end and its start have come from each key point. Along an axis without a move, the direction is away
         from the first key point, so that a mirror image is the mirror image there, too.
         """
-        keys = [context[..., 2 * i : 2 * i + 2] for i in range(self.frame.key_points)]
+        keys = self.key_points(context)
         forward = torch.where(end == start, end - keys[0] if keys else 0 * end, end - start) >= 0
         ahead = torch.where(forward, 1.0, -1.0)
         to_edge = torch.where(forward, context[..., -2:] - end, end)
@@ -70,18 +82,18 @@ class GatedCell(nn.Module):
 
     @in_float32
     def gate_logit(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
-        """start, end [..., 2] of a move, context [..., 2P + 2] -> logit [..., 1]."""
+        """start, end [..., 2] of a move, context [..., L + 2] -> logits [..., gates]."""
         seen = self.view(start, end, context)
         for layer in self.hidden:
             seen = torch.relu(layer(seen))
         return self.out(seen) * self.log_gain.exp()
 
     def propose(self, code: Tensor, action: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """code [..., 2], action [..., 2] px, context [..., 2P + 2] -> free move [..., 2], the gate's logit [..., 1]."""
+        """code [..., 2], action [..., 2] px, context [..., L + 2] -> free move [..., 2], logits [..., gates]."""
         move = self.action * action
         return move, self.gate_logit(code, code + move, context)
 
     def forward(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., 2], action [..., 2] px, context [..., 2P + 2] -> next code [..., 2]."""
+        """code [..., 2], action [..., 2] px, context [..., L + 2] -> next code [..., 2]."""
         move, logit = self.propose(code, action, context)
         return code + torch.sigmoid(logit) * move

@@ -14,6 +14,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA, Architecture
 from tiny_jepa.models.predictor import gate_inputs
 from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
 
 SLACK = 4
 """Widths may differ from each other by a few, so that the budget is filled."""
@@ -24,41 +25,41 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def parameter_count(architecture: Architecture) -> int:
+def parameter_count(architecture: Architecture, frame: Frame = DEFAULT.frame) -> int:
     """Trainable parameters that a model of this architecture has; nothing is allocated."""
     with torch.device("meta"):
-        return count_parameters(JEPA(architecture))
+        return count_parameters(JEPA(architecture, frame))
 
 
-def solve(limit: int, base: Architecture) -> Architecture:
+def solve(limit: int, base: Architecture, frame: Frame = DEFAULT.frame) -> Architecture:
     """The architecture with the largest count that `limit` allows: two hidden layers, nearly equally wide.
 
     Raises:
         UserError: when not even the narrowest gate fits; the message names the smallest buildable budget.
     """
-    smallest = parameter_count(replace(base, gate_widths=(1, 1)))
-    fixed = smallest - gate_count(1, 1)
+    smallest = parameter_count(replace(base, gate_widths=(1, 1)), frame)
+    fixed = smallest - gate_count(1, 1, frame)
     if limit < smallest:
         raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {smallest}")
     width = 1
-    while fixed + gate_count(width + 1, width + 1) <= limit:
+    while fixed + gate_count(width + 1, width + 1, frame) <= limit:
         width += 1
     fitting = [
         (first, second)
         for first, second in product(range(max(1, width - SLACK), width + SLACK + 1), repeat=2)
-        if fixed + gate_count(first, second) <= limit
+        if fixed + gate_count(first, second, frame) <= limit
     ]
-    return replace(base, gate_widths=max(fitting, key=lambda widths: (gate_count(*widths), min(widths))))
+    return replace(base, gate_widths=max(fitting, key=lambda pair: (gate_count(pair[0], pair[1], frame), min(pair))))
 
 
-def gate_count(first: int, second: int) -> int:
+def gate_count(first: int, second: int, frame: Frame) -> int:
     """Weights and biases of a gate with two hidden layers."""
-    return (gate_inputs(DEFAULT.frame) + 1) * first + (first + 1) * second + second + 1
+    return (gate_inputs(frame) + 1) * first + (first + 1) * second + (second + 1) * frame.gates
 
 
-def build(architecture: Architecture, limit: int) -> JEPA:
+def build(architecture: Architecture, limit: int, frame: Frame = DEFAULT.frame) -> JEPA:
     """Builds a model; its count may not exceed `limit`."""
-    model = JEPA(architecture)
+    model = JEPA(architecture, frame)
     if (count := count_parameters(model)) > limit:
         raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {limit:,}")
     return model

@@ -15,8 +15,8 @@ TWIN_SHIFT = 4
 
 
 class EncodedStep(NamedTuple):
-    """predicted and codes [B, T, 2], layout [B, L], and the marginals that were encoded: of the agent [B*T, 2, S],
-    of the layout [B, 2, S]; twin_shift: px, this step's random shift of a layout's twin."""
+    """predicted and codes [B, T, 2], layout [B, L], and the profiles that were encoded: of the agent [B*T, 2, S]
+    or [B*T, C, 2, S], of the layout likewise; twin_shift: px, this step's random shift of a layout's twin."""
 
     predicted: Tensor
     codes: Tensor

@@ -8,7 +8,7 @@ from torch import nn
 
 from tiny_jepa.data import Loader, Source, look_at
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing import Prober, ProbingEvaluator
+from tiny_jepa.probing import Prober, ProbingConfig, ProbingEvaluator
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Group
 
@@ -68,7 +68,8 @@ def measure(
             )
         per_seed: list[dict[str, float]] = []
         if train is not None and loaders:
-            evaluator = ProbingEvaluator(device, model, train, loaders)
+            config = ProbingConfig(mean=source.world.mean, std=source.world.std)
+            evaluator = ProbingEvaluator(device, model, train, loaders, config)
             per_seed = [evaluator.evaluate_all(train_prober(evaluator, seed)) for seed in seeds]
         for name in group.scored:
             results[name] = [losses[name] for losses in per_seed] if per_seed and name in loaders else None

@@ -15,32 +15,37 @@ from tiny_jepa.models import JEPA
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.probing.measure import GROUPS
 from tiny_jepa.probing.results import Result
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import Frame
+from tiny_jepa.worlds.contract import Frame, World
 
 
 class DeadReckoning(nn.Module):
-    """The start read from the agent channel's pixels, all actions added up, every wall ignored. No parameter.
+    """The start read from the agent channel's pixels, all actions added up, every wall ignored. No parameter. Where the
+    agent has no channel of its own, a model's encoder reads the start.
 
     It marks what an entry knows that has localised the dot and does not know that walls exist.
     """
 
-    def __init__(self, repr_dim: int = 512, frame: Frame = DEFAULT.frame) -> None:
+    def __init__(self, repr_dim: int = 512, frame: Frame = DEFAULT.frame, model: JEPA | None = None) -> None:
         super().__init__()
-        self.lifted, self.repr_dim, self.frame = repr_dim > 0, repr_dim or 2, frame
+        self.lifted, self.repr_dim, self.frame, self.model = repr_dim > 0, repr_dim or 2, frame, model
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        start = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit)[:, None]  # [B, 1, 2]
-        codes = torch.cat([start, start + actions.float().cumsum(dim=1) / self.frame.unit], dim=1)
+        scale: Tensor | float
+        if self.model is None:
+            start, scale = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit), 1 / self.frame.unit
+        else:
+            start, scale = self.model.encode_agent(states[:, 0]), self.model.predictor.action
+        moved = scale * actions.float().cumsum(dim=1)
+        codes = torch.cat([start[:, None], start[:, None] + moved], dim=1)
         return lift(codes, self.repr_dim) if self.lifted else codes
 
 
 def without_lift(model: JEPA) -> JEPA:
     """The same weights, read out at the bare agent code."""
-    bare = JEPA(replace(model.architecture, repr_dim=0))
+    bare = JEPA(replace(model.architecture, repr_dim=0), model.frame)
     bare.load_state_dict(model.state_dict())
     return bare.eval()
 
@@ -49,7 +54,7 @@ def untrained(model: JEPA, seed: int = 0) -> JEPA:
     """The same architecture with the parameters that training starts from."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return JEPA(model.architecture).eval()
+        return JEPA(model.architecture, model.frame).eval()
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,11 @@ class Subject:
 
 
 def choose_model(
-    weights: Path | None = None, budget: str | None = None, kind: str = "trained", lift: bool = True
+    weights: Path | None = None,
+    budget: str | None = None,
+    kind: str = "trained",
+    lift: bool = True,
+    world: World = DEFAULT,
 ) -> Subject:
     """The model of `weights` (model_weights.pth), or of a budget's own trained weights; or what it is compared with.
 
@@ -89,13 +98,15 @@ def choose_model(
         kind: trained; untrained (the same architecture as training starts from); dead-reckoning (needs no weights).
         lift: False reads out the bare agent code.
     """
-    if kind == "dead-reckoning":
+    if kind == "dead-reckoning" and world.frame.agent is not None:
         return Subject(DeadReckoning(512 if lift else 0), "dead reckoning", kind, lift, None, {})
     if budget is not None and weights is not None:
         raise UserError("--weights and --budget both name a weights file; leave one out")
-    weights = find_weights(budget) if budget is not None else weights or ROOT_WEIGHTS
+    weights = find_weights(budget, world) if budget is not None else weights or ROOT_WEIGHTS
     model, metadata = read_weights(weights)
     name = str(metadata.get("budget", weights.stem))
+    if kind == "dead-reckoning":
+        return Subject(DeadReckoning(512 if lift else 0, model.frame, model), "dead reckoning", kind, lift, None, {})
     if kind == "untrained":
         fresh = untrained(model)
         return Subject(fresh if lift else without_lift(fresh), f"untrained {name}", kind, lift, None, {})
@@ -104,7 +115,7 @@ def choose_model(
 
 def frames_of(source: Source) -> str:
     """What the frames of a source's scored sets are, such as "64 px uint8"."""
-    names = (name for group in GROUPS for name in group.scored.values())
+    names = (name for group in source.world.groups for name in group.scored.values())
     dataset = next((found for name in names if (found := source.find(name)) is not None), None)
     if dataset is None:
         raise UserError(f"{source.describe()}: no probing set to score")

@@ -28,6 +28,7 @@ from tiny_jepa.training.run import Run, command_line, essential, read_config
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
+from tiny_jepa.worlds import DEFAULT, find_world
 
 LOOK_EVERY = 50  # steps
 
@@ -37,6 +38,7 @@ class Options(Checked):
     """What to train, from what, and where it goes."""
 
     budget: str = "2k"  # trainable parameters: 500, 2k, 1M; the presets are in budgets/
+    world: str = DEFAULT.frame.world  # a world by its name (tiny_jepa/worlds), or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
     runs: Path = Path("runs")  # where run folders go
@@ -54,7 +56,8 @@ WITH_RESUME = {"--resume", "--runs", "--no-install", "--threads", "--device"}
 def read_options(argv: list[str]) -> tuple[Options, Budget]:
     """The command line, and its budget with all keys in place; its widths are solved for unless they are given."""
     says, given = "Trains a world model to a parameter budget, without labels.", {word.split("=")[0] for word in argv}
-    preset = find_budget(parse(Options, argv, "train.py", says).budget)
+    first = parse(Options, argv, "train.py", says)
+    preset = find_budget(first.budget, find_world(first.world))
     default = Options(training=preset.training, architecture=preset.architecture)
     options = parse(Options, argv, "train.py", says, default)
     for option, name in (("--name", options.name), ("--resume", options.resume)):
@@ -64,7 +67,7 @@ def read_options(argv: list[str]) -> tuple[Options, Budget]:
         raise UserError(f"--resume goes on with the run's own settings; leave out {extra[0]}")
     architecture = options.architecture
     if architecture != preset.architecture and "--gate-widths" not in given:
-        architecture = solve(preset.limit, architecture)
+        architecture = solve(preset.limit, architecture, preset.world.frame)
     return options, replace(preset, architecture=architecture, training=options.training)
 
 
@@ -79,14 +82,15 @@ def main(argv: list[str]) -> int:
         command, data = config["command"], config["data"]
     else:
         command, data = command_line(), options.data
+    world = budget.world
     if not options.no_install:
         require_writable(ROOT_WEIGHTS)
-    source = open_source(data)
+    source = open_source(data, world)
     torch.manual_seed(budget.training.seed)
-    model = build(budget.architecture, budget.limit)
+    model = build(budget.architecture, budget.limit, world.frame)
     dataset = source.require("train")
     look_at(dataset)
-    trainer = Trainer(model, dataset, budget.training, get_device(options.device))
+    trainer = Trainer(model, dataset, budget.training, get_device(options.device), world)
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     with Run(root / options.resume) if options.resume else Run.new(root, name) as run:
         metadata = describe_weights(budget, run, trainer, command, source, dataset)
@@ -156,7 +160,7 @@ def budget_of(config: dict[str, Any]) -> Budget:
     """The budget that a run's config.json holds."""
     architecture = read_settings(Architecture, config["architecture"], "config.json", Architecture())
     training = read_settings(TrainingConfig, config["training"], "config.json", TrainingConfig())
-    return Budget(config["budget"], config["budget_limit"], architecture, training)
+    return Budget(config["budget"], config["budget_limit"], architecture, training, find_world(config["world"]))
 
 
 def describe_weights(

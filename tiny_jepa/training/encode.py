@@ -41,11 +41,13 @@ class Encode(Phase):
         layout_profiles = model.layout_profiles(states[:, 0])
         maps = model.layout_encoder.maps(layout_profiles)
         layout = centroid(maps, unit)
-        context = with_edges(layout.detach(), states.shape[-1], unit)  # the gate at rest has nothing to teach it
+        context = with_edges(
+            layout.detach(), states.shape[-1] + model.frame.beyond, unit
+        )  # the gate at rest has nothing to teach it
         predicted = model.unroll(codes[:, 0], actions, context)
         shift = int(rng.integers(-TWIN_SHIFT, TWIN_SHIFT + 1))
         terms = self.objective.terms(EncodedStep(predicted, codes, layout, agent_profiles, layout_profiles, shift))
-        if model.frame.key_points:
+        if model.frame.layout_dim:
             terms["concentration"] = c.concentration_weight * concentration_loss(maps, unit)
         return terms, Seen(states.shape[0] * states.shape[1], codes.detach(), actions, context)
 

@@ -77,6 +77,7 @@ class Run:
             "budget": budget.name,
             "budget_limit": budget.limit,
             "parameters": parameters,
+            "world": budget.world.frame.world,
             "architecture": asdict(budget.architecture),
             "training": asdict(budget.training),
             "command": command,

@@ -8,6 +8,7 @@ methods and examples", 8.4).
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from tiny_jepa.models.predictor import GatedCell
@@ -17,6 +18,10 @@ UNDECIDED = 4.0
 """Logits; beyond, a gate is open or shut to 2 %."""
 SHARE = 0.75
 """Of a batch: undecided transitions."""
+NEARER = {1: 0.5, 2: 0.9}
+"""By the number of gates: the share of the median move from which on one counts as made."""
+MATTERS = 0.25
+"""Of a move's length: below, what becomes of it along an axis does not matter."""
 CHUNK = 8_192
 """Transitions asked about at once: activations that stay in the cache."""
 
@@ -27,8 +32,10 @@ def undecided(cell: GatedCell, transitions: Transitions) -> Tensor:
     answers = []
     for before, after, actions, contexts in zip(*(part.split(CHUNK) for part in transitions), strict=True):
         move, logit = cell.propose(before, actions, contexts)
-        wrong = (logit[:, 0] > 0) != was_made(before, after, move)
-        answers.append((logit[:, 0].abs() < UNDECIDED) | wrong)
+        parts = [rearrange(each, "n (g d) -> n g d", g=logit.shape[-1]) for each in (before, after, move)]
+        wrong = (logit > 0) != was_made(*parts)
+        matters = parts[2].norm(dim=-1) >= MATTERS * move.norm(dim=-1, keepdim=True)
+        answers.append((((logit.abs() < UNDECIDED) | wrong) & matters).any(dim=-1))
     return torch.cat(answers)
 
 
@@ -55,11 +62,12 @@ class Strata:
 @torch.no_grad()
 def fit_action(cell: GatedCell, transitions: Transitions) -> None:
     """Sets the action's scale to what the moves that were made say: first the median of all ratios, since most moves
-    are made, then least squares over those nearer to it than to none. While phase 1 knows no walls, blocked moves make
-    its scale too small, and a line can be sharp only where the gate opens fully."""
-    actions, moved = transitions.actions, transitions.after - transitions.before
+    are made, then least squares over those nearer to it than to none; where moves may be made in part, over those near
+    it. While phase 1 knows no walls, blocked moves make its scale too small, and a line can be sharp only where the
+    gate opens fully."""
+    actions, moved, nearer = transitions.actions, transitions.after - transitions.before, NEARER[cell.frame.gates]
     along, squared = (moved * actions).sum(-1), actions.square().sum(-1)
     ratio = along / squared.clamp_min(1e-12)
-    made = (ratio > 0.5 * ratio[squared > 0].median()) & (squared > 0)
+    made = (ratio > nearer * ratio[squared > 0].median()) & (squared > 0)
     if made.any():  # in double precision: sums over millions of rows
         cell.action.fill_(float(along[made].double().sum() / squared[made].double().sum()))

@@ -1,6 +1,31 @@
 """Worlds, each a folder. `contract.py` says all that the other rooms may know of one."""
 
+import importlib
+from dataclasses import replace
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.worlds.contract import World
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
+from tiny_jepa.worlds.tworoom import DOORS, TWOROOM
 
 DEFAULT = TWO_ROOMS
 """The world of the budgets, and of every program that is told no other."""
+WORLDS = {"two_rooms": TWO_ROOMS, "tworoom": TWOROOM, "tworoom_doors": DOORS}
+
+
+def find_world(name: str) -> World:
+    """The world of this name, or `package.module:NAME`; its frame keeps the name.
+
+    Raises:
+        UserError: no such world.
+    """
+    world = WORLDS.get(name)
+    if world is None and ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            world = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"no world {name}: {error}") from None
+    if not isinstance(world, World):
+        raise UserError(f"no world '{name}'; there are {', '.join(WORLDS)}, or write package.module:NAME")
+    return replace(world, frame=replace(world.frame, world=name))

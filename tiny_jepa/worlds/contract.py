@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tiny_jepa.options import Checked, Within
 from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.codes import Transitions
 
@@ -56,20 +57,34 @@ def as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What a model is told of a world's frames [C, H, W], H = W."""
+Read = Literal["", "x", "y", "xy"]
+Channel = Annotated[int, Within(0, 63)]
 
-    channels: int  # C
-    agent: int  # index of the channel of what moves
-    layout: int  # index of the channel of what stays; any, where there are no key points
-    key_points: int  # how many points (x, y) say where what stays is; 0: nothing differs between trajectories
-    unit: float  # px that a code unit stands for
+
+@dataclass(frozen=True)
+class Frame(Checked):
+    """What a model is told of a world's frames [C, H, W], H = W, or of their sums over rows and columns [C, 2, S]."""
+
+    channels: Annotated[int, Within(1, 64)]  # C
+    agent: Channel | None  # index of the channel of what moves; None: to be found in a mix of all
+    layout: Channel | None  # the same of what stays; any, where there are no key points
+    key_points: Annotated[int, Within(0, 16)]  # how many points (x, y) say where what stays is
+    unit: Annotated[float, Within(1e-3, 1e6)]  # px that a code unit stands for
+    read: Read = "xy"  # coordinates of key points that differ between frames; others are learned
+    gates: Annotated[int, Within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
+    window: Annotated[float, Within(1e-3, 1e3)] = 0.5  # code units: how far a gate sees about key points at first
+    beyond: Annotated[float, Within(0, 1e3)] = 0.0  # px: how far the far edge lies from the last pixel's centre
+    world: str = ""  # the world's name
+
+    @property
+    def layout_dim(self) -> int:
+        """Numbers of a layout code: the coordinates that are read off a frame."""
+        return len(self.read) * self.key_points
 
     @property
     def context_dim(self) -> int:
-        """Numbers of a context: the key points and the frame's far edge (x, y)."""
-        return 2 * self.key_points + 2
+        """Numbers of a context: the layout code and the frame's far edge (x, y)."""
+        return self.layout_dim + 2
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,6 @@ class World:
     sizes: range  # image sides, px
     size: int  # px: the side where none is asked for
     groups: tuple[Group, ...]
-    simulate: Callable[[str, int, int, str], TrajectorySet]
+    simulate: Callable[[str, int, int, str], TrajectorySet] | None  # None: its data come from a folder alone
     vary: Callable[[Transitions], Variation] | None = None
     task: Task | None = None

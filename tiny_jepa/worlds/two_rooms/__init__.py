@@ -11,7 +11,7 @@ from tiny_jepa.worlds.two_rooms.vary import Variation
 from tiny_jepa.worlds.two_rooms.yardstick import TrueDynamics, shortest_ways
 
 TWO_ROOMS = World(
-    frame=Frame(channels=2, agent=0, layout=1, key_points=1, unit=UNIT),
+    frame=Frame(channels=2, agent=0, layout=1, key_points=1, unit=UNIT, world="two_rooms"),
     action_dim=2,
     mean=(31.5863, 32.0618),  # as the course has them
     std=(16.1025, 16.1353),
