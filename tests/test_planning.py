@@ -126,8 +126,8 @@ def test_a_world_that_slides_is_planned_in_too(planner, box):
 
 
 def test_what_did_not_happen_is_not_tried_again():
-    """The model sees a gap that is not there. The agent finds the true one, and never repeats a move that failed."""
-    world, start, goal = Sliding(seen=0.6), [[0.3, 0.6]], [[0.7, 0.6]]
+    """The model sees a wider gap than there is. The agent finds the true one, and repeats no move that failed."""
+    world, start, goal = Sliding(seen=0.66), [[0.3, 0.6]], [[0.7, 0.6]]
     agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0))
     codes, failed = torch.tensor(start), []
     for _ in range(80):
