@@ -1,6 +1,7 @@
 """Planning: it reaches goals behind walls, near borders and in worlds that slide or lie; it sees frames alone."""
 
 import json
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -273,6 +274,13 @@ def test_the_command_compares_on_the_same_episodes(tmp_path, capsys):
     assert list(result["scores"]) == who and all(name in said.err for name in who)
     assert all(found["episodes"] == 2 and found["steps"] == 3 for found in result["scores"].values())
     assert result["environment"]["noise"] == 0.1 and "at the last step" in said.err
+
+
+def test_the_example_reaches_its_goal(capsys):
+    pytest.importorskip("gymnasium")
+    runpy.run_path(str(ROOT / "examples" / "plan.py"))
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 and float(said[-1].split(" px away")[0].split()[-1]) < 1.5
 
 
 def test_options_that_the_environment_refuses_are_said_in_one_sentence():
