@@ -207,6 +207,9 @@ def test_bad_requests_are_named(model):
         given = {"model": model, "frame": frames, "goal_frame": frames, **arguments}
         with pytest.raises(UserError, match=message):
             plan(**given)
+    wide = as_frames([[0.3, 0.2, 0.5]])
+    with pytest.raises(UserError, match="2 numbers, not 3"):
+        plan(Sliding(dims=3), wide, wide)
     assert set(PLANNERS) == {"cost-to-go", "cem", "mppi", "straight", "random"}
 
 
