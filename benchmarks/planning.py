@@ -145,7 +145,6 @@ def draw(presets: list[list[dict[str, Any]]], compared: list[list[str]]) -> None
 
 def main() -> None:
     wanted = not parse(Options, sys.argv[1:], "python -m benchmarks.planning", __doc__ or "").table
-    torch.set_num_threads(1)
 
     rows = [(row, results) for budget in ORDER for row, results in [preset_row(budget, wanted)] if row]
     disturbed, compared = disturbed_rows(wanted), compared_rows(wanted)
