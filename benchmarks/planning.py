@@ -145,9 +145,9 @@ def draw(presets: list[list[dict[str, Any]]], compared: list[list[str]]) -> None
 
 def main() -> None:
     wanted = not parse(Options, sys.argv[1:], "python -m benchmarks.planning", __doc__ or "").table
-    torch.set_num_threads(1)
-    disturbed, compared = disturbed_rows(wanted), compared_rows(wanted)
+
     rows = [(row, results) for budget in ORDER for row, results in [preset_row(budget, wanted)] if row]
+    disturbed, compared = disturbed_rows(wanted), compared_rows(wanted)
     rows.sort(key=lambda row: row[1][0]["parameters"])
     places = [f"{layouts}, {side} px" for layouts, side in PLACES]
     tables = [
