@@ -6,9 +6,10 @@ bit-identical to one written in one go, and to the procedural set of the same se
 """
 
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -49,14 +50,14 @@ def write_set(root: Path, name: str, recipe: SetRecipe, world: Geometry, seed: i
     settings = {"set": name, "sets_version": SETS_VERSION, "recipe": asdict(recipe), "world": asdict(world)}
     settings |= {"seed": seed, "dtype": dtype}
     settings = json.loads(json.dumps(settings))  # as a file gives them back
-    types = {"states": np.dtype(dtype), "actions": np.dtype("float32"), "locations": np.dtype("float32")}
+    types = types_of(dtype)
     shapes = array_shapes(recipe, world, name)
     _require_one_version(root)
     try:
         done = _written_so_far(folder, settings)
         if done is None:
             return False
-        _require_space(root, folder, sum(int(np.prod(shape)) * types[key].itemsize for key, shape in shapes.items()))
+        bytes_to_write(root, {name: recipe}, world, dtype)
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             files = {}
@@ -140,9 +141,24 @@ def _open_partial(path: Path, shape: tuple[int, ...], dtype: np.dtype, done: int
     return file
 
 
-def _require_space(root: Path, folder: Path, needed: int) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    there = sum(path.stat().st_size for path in folder.glob("*.npy*"))
-    free = shutil.disk_usage(root).free
-    if needed - there > free:
-        raise UserError(f"{folder} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free")
+def bytes_to_write(root: Path, recipes: Mapping[str, SetRecipe], world: Geometry, dtype: str) -> int:
+    """What sets will add to `root`, beside what an interrupted run left there.
+
+    Raises:
+        UserError: the disk has no room for it.
+    """
+    needed = 0
+    for name, recipe in recipes.items():
+        shapes = array_shapes(recipe, world, name)
+        sizes = (math.prod(shape) * types_of(dtype)[key].itemsize for key, shape in shapes.items())
+        needed += sum(sizes) - sum(path.stat().st_size for path in (root / name).glob("*.npy*"))
+    above = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(above).free
+    if needed > free:
+        raise UserError(f"{root} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; write less")
+    return max(needed, 0)
+
+
+def types_of(dtype: str) -> dict[str, np.dtype]:
+    """The type of each array of a set."""
+    return {"states": np.dtype(dtype), "actions": np.dtype("float32"), "locations": np.dtype("float32")}
