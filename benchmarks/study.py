@@ -83,7 +83,7 @@ def read_grid(name: str) -> Grid:
         known = ", ".join(sorted(found.stem for found in HERE.glob("*.ini")))
         raise UserError(f"no study '{name}': {path} is missing; there are {known}")
     parser = configparser.ConfigParser()
-    parser.read(path)
+    parser.read(path, encoding="utf-8")
     rows = []
     for section in parser.sections():
         part = parser[section]
@@ -98,7 +98,7 @@ def read_grid(name: str) -> Grid:
 def run(command: list[str], log: Path) -> int:
     """Runs a script of the root, its output in `log` -> exit status."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as file:
+    with log.open("w", encoding="utf-8") as file:
         return subprocess.run([sys.executable, *command], stdout=file, stderr=subprocess.STDOUT, check=False).returncode
 
 
@@ -119,8 +119,10 @@ def train(grid: Grid, row: Row, seed: int) -> None:
             which = [*row.train, "--seed", str(seed), "--name", folder.name]
         log = folder.parent / f"{folder.name}.log"
         status = run(["train.py", *which, "--runs", str(folder.parent), "--no-install"], log)
-        if status == REFUSED and "collapsed" in (said := log.read_text().splitlines()[-1]):
-            return write_atomically(stopped, lambda path: path.write_text(said + "\n"))
+        if status == REFUSED and "collapsed" in (
+            said := log.read_text(encoding="utf-8", errors="replace").splitlines()[-1]
+        ):
+            return write_atomically(stopped, lambda path: path.write_text(said + "\n", encoding="utf-8"))
         if status:
             raise UserError(f"training of '{row.name}', seed {seed}, failed; see {log}")
     write_atomically(weights, lambda path: shutil.copyfile(folder / "weights.pth", path))
@@ -182,8 +184,8 @@ def main() -> None:
     grid = read_grid(args.grid)
     if not args.table:
         complete(grid, max(1, args.jobs))
-    text = replaced(grid.page.read_text(), table(grid) + "\n", grid.page)
-    write_atomically(grid.page, lambda path: path.write_text(text))
+    text = replaced(grid.page.read_text(encoding="utf-8"), table(grid) + "\n", grid.page)
+    write_atomically(grid.page, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"wrote the table of {grid.page}")
 
 

@@ -143,7 +143,7 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
                 loss = float(losses["loss"])
                 watch.check(figures | {"loss": loss}, trainer.step)
                 run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": loss, **figures})
-                shown.set_description(phase, refresh=False)
+                shown.set_description_str(phase, refresh=False)
                 std = "/".join(f"{value:.2f}" for name, value in figures.items() if name.startswith("std"))
                 shown.set_postfix_str(
                     f"loss {loss:.4f}, one-step {figures['one_step']:.4f} px² (reckoned "
