@@ -205,7 +205,7 @@ def test_what_is_not_finite_stops_a_run_and_is_never_installed(tmp_path, monkeyp
         optimizer.param_groups[0]["params"][0].data.fill_(value)
 
     monkeypatch.setattr(torch.optim.Adam, "step", explode)
-    with pytest.raises(UserError, match="the run stopped|not finite"):
+    with pytest.raises(UserError, match=r"the run stopped|not finite"):
         cli.main(TINY)
     assert not list(tmp_path.rglob("*weights.pth"))
     for path in tmp_path.rglob("checkpoint.pth"):

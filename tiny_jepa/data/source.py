@@ -70,10 +70,10 @@ class Source:
 _OPTIONS = {"seed": "seed", "size": "image_size", "dtype": "dtype"}
 
 
-def split_set(folder: Path) -> tuple[Path, str | None]:
+def split_set(folder: Path, world: World = DEFAULT) -> tuple[Path, str | None]:
     """The root and the name of the set that a folder is; the folder itself and None where it is none."""
     here = folder.absolute()
-    for name in DEFAULT.sets:
+    for name in world.sets:
         depth = len(Path(name).parts)
         if here.parts[-depth:] == Path(name).parts and (here / "states.npy").exists():
             return here.parents[depth - 1], name
@@ -98,7 +98,7 @@ def open_source(data: str | None = None, world: World = DEFAULT) -> Source:
     if data == PROCEDURAL or data.startswith(PROCEDURAL + ":"):
         return replace(_parse_procedural(data), chosen_by=chosen_by)
     root = Path(data)
-    parent, one = split_set(root)
+    parent, one = split_set(root, world)
     if one is not None:
         raise UserError(f"{root} (from {chosen_by}) is the one set {one}; give the folder of all sets, {parent}")
     if not root.is_dir():

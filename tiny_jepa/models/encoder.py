@@ -86,6 +86,7 @@ class Mix(nn.Module):
         super().__init__()
         self.weights = nn.Parameter(torch.empty(channels).uniform_(-1, 1))
 
+    @in_float32
     def forward(self, profiles: Tensor) -> Tensor:
         return torch.einsum("c, n c k s -> n k s", self.weights, profiles)
 

@@ -10,9 +10,11 @@ from tiny_jepa.data import Loader, Source, look_at
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingConfig, ProbingEvaluator
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import Group
+from tiny_jepa.worlds.contract import Group, World
 
 BATCH = 64
+STEPS = 3_120
+"""Of the protocol, on the course's 10,000 trajectories."""
 
 
 SHORT, EXPERT, LONG = GROUPS = DEFAULT.groups
@@ -36,6 +38,12 @@ def train_prober(evaluator: ProbingEvaluator, seed: int) -> Prober:
     evaluator.ds = Loader(evaluator.ds.dataset, BATCH, shuffle=True, seed=seed)
     evaluator.config = replace(evaluator.config, seed=seed)
     return evaluator.train_pred_prober()
+
+
+def epochs_for(world: World, train: Loader) -> int:
+    """Those of the protocol; of a collected set, which may have any size, as many as make the protocol's steps."""
+    epochs = ProbingConfig().epochs
+    return epochs if world.simulate else max(epochs, -(-STEPS // len(train)))
 
 
 def measure(
@@ -68,7 +76,7 @@ def measure(
             )
         per_seed: list[dict[str, float]] = []
         if train is not None and loaders:
-            config = ProbingConfig(mean=source.world.mean, std=source.world.std)
+            config = ProbingConfig(mean=source.world.mean, std=source.world.std, epochs=epochs_for(source.world, train))
             evaluator = ProbingEvaluator(device, model, train, loaders, config)
             per_seed = [evaluator.evaluate_all(train_prober(evaluator, seed)) for seed in seeds]
         for name in group.scored:

@@ -89,7 +89,8 @@ def main(argv: list[str]) -> int:
     torch.manual_seed(budget.training.seed)
     model = build(budget.architecture, budget.limit, world.frame)
     dataset = source.require("train")
-    look_at(dataset)
+    if world.frame.world == DEFAULT.frame.world:
+        look_at(dataset)
     trainer = Trainer(model, dataset, budget.training, get_device(options.device), world)
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     with Run(root / options.resume) if options.resume else Run.new(root, name) as run:

@@ -15,7 +15,7 @@ from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
 from tiny_jepa.training.phase import Phase, scheduled_lr
-from tiny_jepa.training.transitions import Strata, fit_action, undecided
+from tiny_jepa.training.transitions import Strata, expressible, fit_action, undecided
 from tiny_jepa.training.watch import Seen
 from tiny_jepa.worlds.codes import Codes, Transitions
 
@@ -49,8 +49,10 @@ class Predict(Phase):
         self.variation = self.world.vary(self.transitions) if c.vary and self.world.vary else None
         if first:
             fit_action(cell, self.transitions)
-            if c.auditions > 1:
-                cell.load_state_dict(best_gate(self.model, self.transitions, c))
+        if cell.frame.gates > 1:  # of a single gate, the decision's share says the same
+            self.transitions = expressible(cell, self.transitions)
+        if first and c.auditions > 1:
+            cell.load_state_dict(best_gate(self.model, self.transitions, c))
         if self.strata is None:
             everything = torch.ones(len(self.transitions.actions), dtype=torch.bool, device=self.device)
             self.strata = Strata(everything, c.predict_batch)

@@ -39,6 +39,17 @@ def undecided(cell: GatedCell, transitions: Transitions) -> Tensor:
     return torch.cat(answers)
 
 
+@torch.no_grad()
+def expressible(cell: GatedCell, transitions: Transitions) -> Transitions:
+    """Transitions whose moves gates can express. Where an agent was thrown aside, by more than half of its move, the
+    move counts as one that was not made: what cannot be predicted is not to be walked into."""
+    before, after, actions, contexts = transitions
+    move, moved = cell.action * actions, after - before
+    share = (moved * move / move.square().clamp_min(1e-12)).clamp(0, 1)
+    aside = (moved - share * move).norm(dim=-1, keepdim=True) > 0.5 * move.norm(dim=-1, keepdim=True)
+    return Transitions(before, torch.where(aside, before, after), actions, contexts)
+
+
 class Strata:
     """Draws stratified batches of `size` out of transitions that are `undecided` [N] bool or not."""
 

@@ -46,7 +46,7 @@ class Watch:
         """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors)."""
         agent = seen.codes.flatten(0, 1)
         layout = seen.contexts[:, :-2]
-        std = torch.cat([agent.std(dim=0), layout.std(dim=0)])
+        std = torch.cat([codes.std(dim=0) for codes in (agent, layout) if codes.shape[1]])
         before, after = seen.codes[:, :-1], seen.codes[:, 1:]
         contexts = seen.contexts[:, None].expand(-1, before.shape[1], -1)
         guesses = {

@@ -1,0 +1,56 @@
+"""A small stand-in for stable-worldmodel's TwoRoom: 32 px of RGB, a black wall with a door in a white room, a red dot
+that slides along what blocks it."""
+
+import gymnasium
+import numpy as np
+
+SIZE, STEP = 32, 1.0
+
+
+class StandIn(gymnasium.Env):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+    action_space = gymnasium.spaces.Box(-1, 1, (2,))
+    observation_space = gymnasium.spaces.Box(0, SIZE, (2,))
+
+    def __init__(self, render_mode="rgb_array"):
+        self.render_mode = render_mode
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = self.np_random.uniform([4, 4], [11, 28])
+        return self.place.astype(np.float32), {"state": self.place}
+
+    def step(self, action):
+        end = np.clip(self.place + STEP * np.clip(action, -1, 1), 4, SIZE - 5)
+        near = 12.5 if self.place[0] < 15.5 else 18.5
+        if (end[0] - near) * (15.5 - self.place[0]) > 0 and abs(end[1] - 10) > 3:
+            end[0] = near
+        self.place = end
+        return end.astype(np.float32), 0.0, False, False, {"state": end}
+
+    def render(self):
+        return draw(self.place)
+
+
+def draw(place):
+    """A frame [32, 32, 3] uint8 with the dot at `place`."""
+    frame = np.full((SIZE, SIZE, 3), 255.0)
+    frame[:, 15:17] = 0
+    frame[8:13, 15:17] = 255
+    frame[[1, -2]], frame[:, [1, -2]] = 0, 0
+    x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
+    dot = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 4.5)[..., None]
+    return (frame * (1 - dot) + np.array([255.0, 0, 0]) * dot).astype(np.uint8)
+
+
+class Expert:
+    """Walks to the right."""
+
+    def set_env(self, env):
+        pass
+
+    def get_action(self, info):
+        return np.array([1.0, 0.0])
+
+
+gymnasium.register("StandIn-v0", StandIn)

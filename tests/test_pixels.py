@@ -1,0 +1,260 @@
+"""Worlds seen in pixels: colours are mixed, sums stand for frames, moves are made along each axis on its own, and data
+come from any environment. The real environment of stable-worldmodel is tested where it is installed (-m swm)."""
+
+import importlib.util
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tiny_jepa.budgets import find_budget, find_weights, list_budgets, load_model
+from tiny_jepa.data import open_source
+from tiny_jepa.data.collect import Collection, collect
+from tiny_jepa.errors import UserError
+from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.models.size import build, count_parameters
+from tiny_jepa.objectives import decision_loss
+from tiny_jepa.planning import plan
+from tiny_jepa.probing.measure import measure
+from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.transitions import expressible
+from tiny_jepa.weights import read_weights, save_weights
+from tiny_jepa.worlds import WORLDS, find_world
+from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.codes import Transitions
+from tiny_jepa.worlds.pixels import pixel_world, sums_of
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+stand_in = pytest.importorskip("stand_in")
+STAND_IN = pixel_world(stand_in.SIZE)
+ENV = "stand_in:StandIn-v0"
+
+
+def collected(out, **settings):
+    return Collection(**{"out": out, "env": ENV, "episodes": 120, "steps": 8, **settings})
+
+
+def mixed(world=STAND_IN):
+    """An untrained model whose mix has learned what tells the dot: less green and blue than red."""
+    torch.manual_seed(0)
+    model = JEPA(Architecture(agent_kernel=1, repr_dim=0), world.frame)
+    with torch.no_grad():
+        model.agent_encoder.mix.weights.copy_(torch.tensor([-1.0, 0.5, 0.5]))
+    return model
+
+
+def test_a_mix_of_colours_reads_the_dot_wherever_walls_are():
+    rng = np.random.default_rng(0)
+    places = rng.uniform(6, 26, (60, 2))
+    frames = torch.from_numpy(np.stack([stand_in.draw(place).transpose(2, 0, 1) for place in places]))
+    codes = mixed().encode_agent(frames).detach() * STAND_IN.frame.unit
+    assert (codes - torch.from_numpy(places)).abs().max() < 0.3
+
+
+def test_sums_over_rows_and_columns_stand_for_frames():
+    pixels = np.stack([stand_in.draw(place) for place in ([8, 9], [20.5, 22])])
+    frames = torch.from_numpy(pixels.transpose(0, 3, 1, 2))
+    sums = torch.from_numpy(np.stack([sums_of(each) for each in pixels]).astype(np.float32))
+    assert sums.shape == (2, 3, 2, stand_in.SIZE)
+    for world in (STAND_IN, pixel_world(stand_in.SIZE, read="y")):
+        model = mixed(world)
+        assert torch.allclose(model.encode_agent(frames), model.encode_agent(sums), atol=1e-5)
+        assert torch.allclose(model.encode_context(frames), model.encode_context(sums), atol=1e-5)
+
+
+@pytest.mark.parametrize("read", ["", "y", "xy"])
+def test_key_points_are_read_off_frames_or_learned_once(read):
+    world = pixel_world(stand_in.SIZE, read=read)
+    model = JEPA(Architecture(gate_widths=(3, 3)), world.frame)
+    frames = torch.rand(4, 3, stand_in.SIZE, stand_in.SIZE)
+    assert model.encode_layout(frames).shape == (4, len(read))
+    learned = 0 if model.predictor.fixed is None else model.predictor.fixed.numel()
+    assert learned == 2 - len(read)
+    (key,) = model.predictor.key_points(model.encode_context(frames))
+    middle = (stand_in.SIZE - 1) / 2 / world.frame.unit
+    for axis, name in enumerate("xy"):
+        assert (name in read) or torch.allclose(key[:, axis], torch.full((4,), middle))
+
+
+def test_one_gate_an_axis_lets_an_agent_slide():
+    model = mixed()
+    cell = model.predictor
+    cell.action.data.fill_(1.0)
+    cell.out.weight.data.zero_()
+    cell.out.bias.data.copy_(torch.tensor([-50.0, 50.0]))  # closed along x, open along y
+    context = torch.full((1, 2), 3.5)
+    moved = cell(torch.ones(1, 2), torch.tensor([[0.5, 0.25]]), context)
+    assert torch.allclose(moved, torch.tensor([[1.0, 1.25]]))
+
+
+def test_the_decision_loss_of_two_gates_is_that_of_each_axis():
+    generator = torch.Generator().manual_seed(0)
+    logit, move = (torch.randn(9, 2, generator=generator) for _ in range(2))
+    moved = move * torch.rand(9, 2, generator=generator)
+    apart = sum(decision_loss(logit[:, i : i + 1], move[:, i : i + 1], moved[:, i : i + 1]) for i in range(2))
+    assert torch.allclose(decision_loss(logit, move, moved), apart / 2)
+
+
+def test_being_thrown_aside_counts_as_a_move_that_was_not_made():
+    cell = mixed().predictor
+    cell.action.data.fill_(1.0)
+    before, actions = torch.zeros(4, 2), torch.tensor([[1.0, 1.0]] * 4)
+    after = torch.tensor([[1.0, 1.0], [0.0, 0.4], [-0.8, 1.0], [3.0, 1.0]])  # free, sliding, thrown back, thrown on
+    seen = expressible(cell, Transitions(before, after, actions, torch.zeros(4, 2)))
+    assert torch.equal(seen.after, torch.tensor([[1.0, 1.0], [0.0, 0.4], [0.0, 0.0], [0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("world", ["tworoom", "tworoom_doors"])
+@pytest.mark.parametrize("budget", ["70", "120", "500", "2k"])
+def test_budgets_are_solved_for_in_every_world(world, budget):
+    found = find_budget(budget, find_world(world))
+    count = count_parameters(build(found.architecture, found.limit, found.world.frame))
+    assert 0.8 * found.limit < count <= found.limit
+
+
+def test_a_weights_file_knows_its_frames(tmp_path):
+    model = JEPA(Architecture(gate_widths=(3, 3)), find_world("tworoom").frame)
+    save_weights(tmp_path / "w.pth", model, {"budget": "60"})
+    loaded, _ = read_weights(tmp_path / "w.pth")
+    assert loaded.frame == find_world("tworoom").frame and loaded.frame.world == "tworoom"
+    assert load_model("50").frame == WORLDS["two_rooms"].frame  # a file that was written before frames were
+
+
+def test_worlds_are_found_by_name_or_by_module():
+    sys.modules["stand_in"].WORLD = STAND_IN
+    assert find_world("stand_in:WORLD").frame == replace(STAND_IN.frame, world="stand_in:WORLD")
+    for name in ("atlantis", "stand_in:ATLANTIS", "no_such_module:WORLD", "stand_in:SIZE"):
+        with pytest.raises(UserError, match="no world"):
+            find_world(name)
+
+
+def test_collecting_gives_a_folder_that_is_read_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    assert collect(collected(tmp_path / "whole")) == 0
+    source = open_source(str(tmp_path / "whole"), STAND_IN)
+    train, labelled = source.require("train"), source.require("probe_normal/val")
+    assert len(train) == 120 and train.frames(np.arange(2)).shape == (2, 9, 3, 2, stand_in.SIZE)
+    with pytest.raises(UserError, match=r"without locations\.npy"):
+        train.locations(np.arange(1))
+    moved = np.diff(labelled.locations(np.arange(12)).numpy(), axis=1)
+    free = np.abs(moved - labelled.actions(np.arange(12)).numpy()).max(-1) < 1e-4
+    assert free.mean() > 0.5
+    record = json.loads((tmp_path / "whole" / "train" / "metadata.json").read_text(encoding="utf-8"))
+    assert record["settings"]["env"] == ENV and record["settings"]["seed"] == 0 and record["written"] == 120
+    draws, step = [], stand_in.StandIn.step
+
+    def interrupted(self, action):
+        draws.append(action)
+        if len(draws) == 900:  # in the second block
+            raise KeyboardInterrupt
+        return step(self, action)
+
+    monkeypatch.setattr(stand_in.StandIn, "step", interrupted)
+    assert collect(collected(tmp_path / "parts")) == 130
+    assert collect(collected(tmp_path / "parts")) == 0
+    for name in ("train/states.npy", "train/actions.npy", "probe_normal/train/locations.npy"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_an_expert_leads_half_of_the_episodes(tmp_path):
+    with pytest.raises(UserError, match="needs --expert"):
+        collect(collected(tmp_path, policy="mixed"))
+    collect(collected(tmp_path, policy="mixed", expert="stand_in:Expert"))
+    actions = np.load(tmp_path / "train" / "actions.npy")
+    assert actions[..., 0].mean() > 0.2 and abs(actions[..., 1].mean()) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"env": "NoSuch-v0"}, "no environment"),
+        ({"env": ""}, "--env or --recording"),
+        ({"env": "CartPole-v1"}, "Box|square|needs a package"),
+        ({"policy": "expert", "expert": "stand_in:Nobody"}, "write it as package"),
+    ],
+)
+def test_bad_wishes_are_refused_in_a_sentence(tmp_path, settings, says):
+    with pytest.raises(UserError, match=says):
+        collect(collected(tmp_path, **settings))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model of 200 parameters, trained for some seconds on the stand-in, and its data."""
+    out = tmp_path_factory.mktemp("data")
+    collect(collected(out, episodes=400, policy="mixed", expert="stand_in:Expert"))
+    source = open_source(str(out), STAND_IN)
+    torch.manual_seed(0)
+    model = build(find_budget("200", STAND_IN).architecture, 200, STAND_IN.frame)
+    config = replace(TrainingConfig(), encode_steps=250, encode_lr=0.02, predict_steps=1_000, predict_batch=512)
+    trainer = Trainer(model, source.require("train"), config, torch.device("cpu"), STAND_IN)
+    trainer.run(lambda losses, seen: None)
+    return model.eval().requires_grad_(False), source
+
+
+def test_a_pixel_world_trains_with_the_same_loop(trained):
+    model, source = trained
+    dataset = source.require("probe_normal/val")
+    everyone, unit = np.arange(len(dataset)), STAND_IN.frame.unit
+    frames, where = dataset.frames(everyone), dataset.locations(everyone)
+    read = model.encode_agent(frames) * unit
+    offset = (read - where).mean((0, 1))
+    assert (read - where - offset).square().mean() < 0.3**2
+    codes = model.unroll(
+        model.encode_agent(frames[:, 0]), dataset.actions(everyone), model.encode_context(frames[:, 0])
+    )
+    error = (codes * unit - where - offset)[:, -1].square().mean()
+    reckoned = (where[:, 0] + dataset.actions(everyone).sum(1) - where[:, -1]).square().mean()
+    assert error < 0.3 * reckoned
+    assert measure(model, source, groups=STAND_IN.groups)["normal"][0] < 2 * reckoned
+
+
+def test_a_planner_walks_through_the_door_of_a_pixel_world(trained):
+    model, _ = trained
+    env = stand_in.StandIn()
+    env.reset(seed=0)
+    env.place = np.array([24.0, 24.0])
+    goal = env.render().transpose(2, 0, 1)
+    env.place = np.array([7.0, 25.0])
+    agent = plan(model, env.render().transpose(2, 0, 1), goal, Actions(1.0, box=True))
+    for _ in range(70):
+        env.step(agent.act(env.render().transpose(2, 0, 1)))
+    assert np.linalg.norm(env.place - [24.0, 24.0]) < 3.0
+
+
+def test_presets_of_tworoom_ship_with_weights_of_their_size():
+    world = find_world("tworoom")
+    assert list_budgets(world)
+    for name in list_budgets(world):
+        model, metadata = read_weights(find_weights(name, world))
+        assert count_parameters(model) <= int(name) and model.frame.world == "tworoom"
+        assert "--world tworoom" in metadata["command"]
+
+
+def test_the_page_of_a_users_world_runs(tmp_path, monkeypatch):
+    page = (HERE.parent / "docs" / "your_world.md").read_text(encoding="utf-8")
+    environment, world, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "pond.py").write_text(environment + world, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    collect(Collection(out=tmp_path / "data", env="pond:Pond-v0", episodes=20))
+    dataset = open_source(str(tmp_path / "data"), find_world("pond:POND")).require("train")
+    assert dataset.frames(np.arange(1)).shape == (1, 17, 3, 2, 48)
+
+
+@pytest.mark.swm
+@pytest.mark.skipif(importlib.util.find_spec("stable_worldmodel") is None, reason="needs stable-worldmodel")
+def test_the_harness_of_stable_worldmodel_counts_our_successes(tmp_path, capsys):
+    from tiny_jepa.planning.swm import main
+
+    store = tmp_path / "found.json"
+    words = f"--budget 500 --episodes 10 --recorded 20 --recordings {tmp_path} --planners cost-to-go random"
+    main([*words.split(), "--store", str(store)])
+    found = json.loads(store.read_text(encoding="utf-8"))
+    assert found["success"]["cost-to-go"][0] >= 0.9 > found["success"]["random"][0]
+    assert "cost-to-go" in capsys.readouterr().out
