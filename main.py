@@ -10,6 +10,7 @@ The functions have the names of the course's main.py, for others to call.
 import json
 import shlex
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -105,6 +106,7 @@ def main() -> int:
     if prober_source != source:
         say(f"Prober trained on: {prober_source.describe()}")
     say(f"Total Trainable Parameters: {subject.parameters:,}")
+    begin = time.monotonic()
     losses = measure(
         subject.model,
         source,
@@ -114,7 +116,9 @@ def main() -> int:
         groups=(SHORT, EXPERT) if args.skip_long else (SHORT, EXPERT, LONG),
         report=lambda name, values: say(line(name, values)),
     )
-    result = result_of(subject, losses, seeds, source, prober_source, shlex.join(["python", "main.py", *sys.argv[1:]]))
+    minutes = round((time.monotonic() - begin) / 60, 3)
+    command = shlex.join(["python", "main.py", *sys.argv[1:]])
+    result = result_of(subject, losses, seeds, source, prober_source, command, minutes)
     if args.json:
         print(json.dumps(result.to_json()))
     if args.store:

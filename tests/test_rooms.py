@@ -19,6 +19,7 @@ FLOORS = [
     {"training"},
     {"probing"},
     {"looks", "course"},
+    {"sweep"},
     {"__init__", "__main__"},
 ]
 """A room imports what stands above it in this list, and itself."""

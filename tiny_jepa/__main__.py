@@ -15,6 +15,7 @@ VERBS = {
         "main",
         "where a model errs: over time, near the wall, over the room",
     ),
+    "sweep": ("tiny_jepa.sweep.command", "main", "train and score a grid, here or in a SLURM cluster"),
     "submit": ("tiny_jepa.course.submit", "main", "build the course's zip and prove that it runs"),
 }
 

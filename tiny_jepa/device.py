@@ -1,7 +1,11 @@
 """Which device to run on."""
 
+import platform
+
+import numpy as np
 import torch
 
+from tiny_jepa import __version__
 from tiny_jepa.errors import UserError
 
 
@@ -13,3 +17,16 @@ def get_device(name: str | None = None) -> torch.device:
     if not available.get(name.split(":")[0], False):
         raise UserError(f"no device '{name}' here; available: {', '.join(k for k, v in available.items() if v)}")
     return torch.device(name)
+
+
+def machine() -> dict[str, str | int]:
+    """What the last bits of a result depend on, beside its command: the same on another machine may give others."""
+    return {
+        "host": platform.node(),
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "version": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),  # a plain string, as in a weights file
+        "numpy": np.__version__,
+    }

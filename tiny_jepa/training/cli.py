@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.data import Source, TrajectorySet, open_source
-from tiny_jepa.device import get_device
+from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import Architecture
@@ -42,12 +42,13 @@ class Options(Checked):
     resume: str | None = None  # go on with the interrupted run of this name, its settings as they were
     no_install: bool = False  # leave model_weights.pth alone
     threads: Annotated[int, Within(1, 256)] = 1  # CPU threads; one is best below 100k parameters
+    workers: Annotated[int, Within(0, 256)] = 0  # processes that read data; the weights are the same for any number
     device: str | None = None  # cpu, cuda or mps; the best there is unless given
     training: TrainingConfig = field(default_factory=TrainingConfig)
     architecture: Architecture = field(default_factory=Architecture)
 
 
-WITH_RESUME = {"--resume", "--runs", "--no-install", "--threads", "--device"}
+WITH_RESUME = {"--resume", "--runs", "--no-install", "--threads", "--workers", "--device"}
 
 
 def read_options(argv: list[str]) -> tuple[Options, Budget]:
@@ -84,7 +85,7 @@ def main(argv: list[str]) -> int:
     torch.manual_seed(budget.training.seed)
     model = build(budget.architecture, budget.limit)
     dataset, parameters = source.require("train"), parameter_count(budget.architecture)
-    trainer = Trainer(model, dataset, budget.training, get_device(options.device))
+    trainer = Trainer(model, dataset, budget.training, get_device(options.device), workers=options.workers)
     print(f"budget {budget.name}: {parameters:,} of {budget.limit:,} trainable parameters")
     print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
     print(f"run: {run.folder}")
@@ -97,6 +98,7 @@ def main(argv: list[str]) -> int:
     try:
         figures = train(trainer, run)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who says it twice must not stop the saving
         if trainer.whole:
             run.save(trainer)
         print(f"\nstopped at step {run.saved_step}; go on with: python train.py --resume {run.folder.name}")
@@ -179,6 +181,7 @@ def describe_weights(
         "run": run.folder.name,
         "version": __version__,
         "minutes": round(run.seconds / 60, 2),
+        "machine": machine(),
         "metrics": {},
     }
 

@@ -40,14 +40,14 @@ class Predict(Phase):
     def parameters(self) -> list[nn.Parameter]:
         return self.model.predictor.gate_parameters()
 
-    def start(self, first: bool) -> None:
+    def start(self, done: int) -> None:
         """Encodes the trajectories; at the phase's first step, fits the action's scale and chooses a gate."""
         c, cell = self.config, self.model.predictor
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
-        self.codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
+        self.codes = encode_trajectories(self.model, self.dataset, chosen, self.device, self.workers)
         self.transitions = Transitions.of(self.codes)
         self.variation = self.world.vary(self.transitions) if c.vary and self.world.vary else None
-        if first:
+        if not done:
             fit_action(cell, self.transitions)
             if c.auditions > 1:
                 cell.load_state_dict(best_gate(self.model, self.transitions, c))

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import platform
 import shlex
 import subprocess
 import sys
@@ -13,11 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget
+from tiny_jepa.device import machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically, write_text
 from tiny_jepa.training.trainer import Trainer
@@ -48,10 +46,7 @@ class Run:
             "training": asdict(budget.training),
             "command": command,
             "data": data,
-            "version": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
+            **machine(),
             "git": git_revision(),
         }
         write_text(self.folder / "config.json", json.dumps(content, indent=1) + "\n")
@@ -153,8 +148,8 @@ def essential(command: str) -> str:
     """A training command without the options that say only where files go: it trains the same weights."""
     words, kept = iter(shlex.split(command)), []
     for word in words:
-        if word in ("--name", "--runs"):
+        if word in ("--name", "--runs", "--workers"):
             next(words, None)
-        elif word != "--no-install" and not word.startswith(("--name=", "--runs=")):
+        elif word != "--no-install" and not word.startswith(("--name=", "--runs=", "--workers=")):
             kept.append(word)
     return shlex.join(kept)
