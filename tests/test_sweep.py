@@ -326,8 +326,8 @@ def losses_of(folder):
 def test_the_ablations_killed_five_times_and_started_twice(tmp_path):
     real_root(tmp_path)
     grid = ROOT / "benchmarks" / "ablations.ini"
-    assert run(tmp_path, "sweep", grid, "--name", "whole", "--common", TINY, "--jobs", 2).wait() == 0
-    again = ("sweep", grid, "--name", "killed", "--common", TINY, "--jobs", 2)
+    assert run(tmp_path, "sweep", grid, "--name", "whole", f"--common={TINY}", "--jobs", 2).wait() == 0
+    again = ("sweep", grid, "--name", "killed", f"--common={TINY}", "--jobs", 2)
     rng, made = random.Random(0), tmp_path / "results" / "killed"
     for kill in range(1, 6):
         sweep = run(tmp_path, *again, TINY_JEPA_CHECKPOINT_SECONDS="0.2")
@@ -351,7 +351,7 @@ def test_a_real_slurm_makes_the_same_weights(tmp_path):
     if not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))) or os.geteuid():
         pytest.skip("needs root, and slurmctld, slurmd and munged: apt-get install slurm-wlm munge")
     real_root(tmp_path)
-    common = TINY.replace("--predict-steps 20", "--predict-steps 3000")
+    common = TINY.replace("--predict-steps 20 --predict-batch 64", "--predict-steps 440 --predict-batch 20000")
     rows = "[100]\ntrain = --budget 100\n[500]\ntrain = --budget 500\n"
     (tmp_path / "four.ini").write_text(f"[DEFAULT]\nseeds = 0 1\ncommon = {common}\nscore = --skip-long\n{rows}")
     one = tmp_path / "one"

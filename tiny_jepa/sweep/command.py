@@ -29,7 +29,7 @@ class Options(Checked):
     status: bool = False  # only say what is done, running, failed and left
     retry: bool = False  # try again what failed
     name: str | None = None  # of the folders in results/ and runs/; the file's name unless given
-    common: str = ""  # options of train.py that every row takes after its own; needs --name
+    common: str = ""  # --common="...": options of train.py that every row takes after its own; needs --name
     partition: str | None = None  # SLURM: partition; the cluster's default unless given
     time: str = "01:00:00"  # SLURM: limit of a job, [days-]hours:minutes:seconds; it goes on in a requeued one
     cpus: Annotated[int, Within(1, 1_000)] = 2  # SLURM: cores of a job
