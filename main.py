@@ -11,7 +11,7 @@ import json
 import shlex
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ from torch import nn
 from evaluator import ProbingEvaluator
 from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
-from tiny_jepa.device import get_device
+from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.options import Checked, Within, parse
 from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, measure
@@ -117,8 +117,8 @@ def main() -> int:
         report=lambda name, values: say(line(name, values)),
     )
     minutes = round((time.monotonic() - begin) / 60, 3)
-    command = shlex.join(["python", "main.py", *sys.argv[1:]])
-    result = result_of(subject, losses, seeds, source, prober_source, command, minutes)
+    result = result_of(subject, losses, seeds, source, prober_source, shlex.join(["python", "main.py", *sys.argv[1:]]))
+    result = replace(result, score_minutes=minutes, measured_at=machine(device))
     if args.json:
         print(json.dumps(result.to_json()))
     if args.store:

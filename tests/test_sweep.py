@@ -276,6 +276,7 @@ def test_bad_options_are_named(root):
     for words, says in (
         ("nothing.ini", "no grid nothing.ini"),
         ("grid.ini --common=--clip=3", "give their results another --name"),
+        ("grid.ini --name ../x", "--name takes the name of a folder"),
         ("grid.ini --launcher slurm --time 1h", "--time must be"),
     ):
         with pytest.raises(UserError, match=says):

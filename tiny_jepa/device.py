@@ -19,12 +19,13 @@ def get_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
-def machine() -> dict[str, str | int]:
-    """What the last bits of a result depend on, beside its command: the same on another machine may give others."""
+def machine(device: torch.device) -> dict[str, str | int]:
+    """What the last bits of a result depend on, beside its command: another machine may give others."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
         "host": platform.node(),
+        "device": f"{device.type}, {name}",
         "threads": torch.get_num_threads(),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
         "version": __version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),  # a plain string, as in a weights file

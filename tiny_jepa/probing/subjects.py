@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from tiny_jepa.budgets import find_weights
 from tiny_jepa.data import Source
-from tiny_jepa.device import machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA
 from tiny_jepa.models.encoder import centroid, marginals
@@ -120,9 +119,8 @@ def result_of(
     source: Source,
     prober: Source,
     command: str,
-    minutes: float | None = None,
 ) -> Result:
-    """What is stored of a measurement that took `minutes`."""
+    """What is stored of a measurement."""
     return Result(
         model=subject.name,
         kind=subject.kind,
@@ -139,7 +137,5 @@ def result_of(
         seeds=seeds,
         losses=losses,
         minutes=subject.metadata.get("minutes"),
-        score_minutes=minutes,
         trained_at=subject.metadata.get("machine"),
-        measured_at=machine(),
     )

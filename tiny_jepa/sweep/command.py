@@ -46,6 +46,8 @@ def main(argv: list[str]) -> None:
         raise UserError("run this in the project's root, where train.py is")
     if args.common and not args.name:
         raise UserError("--common makes other runs of the rows; give their results another --name")
+    if args.name and Path(args.name).name != args.name:
+        raise UserError(f"--name takes the name of a folder in results/, not '{args.name}'")
     grid = read_grid(args.file, args.name, args.common)
     jobs = jobs_of(grid)
     if args.status:

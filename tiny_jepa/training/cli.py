@@ -92,7 +92,7 @@ def main(argv: list[str]) -> int:
     if options.resume:
         run.restore(trainer)
     else:
-        run.describe(budget, command, source.spec, parameters)
+        run.describe(budget, command, source.spec, parameters, trainer.device)
         run.save(trainer)  # a folder that cannot be written to is found now, not hours later
     run.open_board(trainer.step)
     try:
@@ -181,7 +181,7 @@ def describe_weights(
         "run": run.folder.name,
         "version": __version__,
         "minutes": round(run.seconds / 60, 2),
-        "machine": machine(),
+        "machine": machine(trainer.device),
         "metrics": {},
     }
 

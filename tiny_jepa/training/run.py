@@ -36,7 +36,7 @@ class Run:
         self._since = self._saved = time.monotonic()
         self._board: Any = None
 
-    def describe(self, budget: Budget, command: str, data: str, parameters: int) -> None:
+    def describe(self, budget: Budget, command: str, data: str, parameters: int, device: torch.device) -> None:
         """Writes config.json: the resolved configuration and all that names this run."""
         content = {
             "budget": budget.name,
@@ -46,7 +46,7 @@ class Run:
             "training": asdict(budget.training),
             "command": command,
             "data": data,
-            **machine(),
+            **machine(device),
             "git": git_revision(),
         }
         write_text(self.folder / "config.json", json.dumps(content, indent=1) + "\n")
