@@ -346,6 +346,18 @@ def test_the_ablations_killed_five_times_and_started_twice(tmp_path):
     assert not list(killed.glob(".sweep/*"))
 
 
+def until(true):
+    deadline = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def ask(environment, *command):
+    """What a command of SLURM's says."""
+    return subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
+
+
 @pytest.mark.slow
 def test_a_real_slurm_makes_the_same_weights(tmp_path):
     pytest.importorskip("submitit")
@@ -361,17 +373,17 @@ def test_a_real_slurm_makes_the_same_weights(tmp_path):
         environment = {"SLURM_CONF": str(one / "slurm.conf"), "TINY_JEPA_CHECKPOINT_SECONDS": "0.5"}
         words = ("--launcher", "slurm", "--jobs", 2, "--cpus", 1, "--partition", "main", "--time", "00:10:00")
         sweep = run(tmp_path, "sweep", "four.ini", "--name", "slurm", *words, **environment)
-        first = tmp_path / "runs/slurm/100-seed0"
-        while not (first / "log.csv").exists():
-            assert sweep.poll() is None
-            time.sleep(0.1)
-        claim = json.loads((tmp_path / "results/slurm/.sweep/train-100-seed0.claim1").read_text())
-        asked = {"check": True, "env": os.environ | environment}
-        subprocess.run(["scontrol", "requeue", claim["slurm"]], **asked)
-        while (tmp_path / "results/slurm/.sweep/train-100-seed0.claim1").exists():  # until it has ended
-            time.sleep(0.1)
-        assert (first / "checkpoint.pth").exists() and not (first / "weights.pth").exists()
-        subprocess.run(["scontrol", "update", f"JobId={claim['slurm']}", "StartTime=now"], **asked)
+        firsts = [tmp_path / f"runs/slurm/100-seed{seed}" for seed in (0, 1)]
+        until(lambda: all((first / "log.csv").exists() for first in firsts))
+        claims = [tmp_path / f"results/slurm/.sweep/train-100-seed{seed}.claim1" for seed in (0, 1)]
+        numbers = [json.loads(claim.read_text())["slurm"] for claim in claims]
+        ask(environment, "scontrol", "requeue", numbers[0])  # a kill
+        ask(environment, "scancel", "--signal=USR2", numbers[1])  # what SLURM sends when the time is up
+        waiting = ("squeue", "--noheader", "--states=PENDING", "--format=%A", "--jobs", ",".join(numbers))
+        until(lambda: set(numbers) <= set(ask(environment, *waiting).split()))
+        for number, first in zip(numbers, firsts, strict=True):
+            assert (first / "checkpoint.pth").exists() and not (first / "weights.pth").exists()
+            ask(environment, "scontrol", "update", f"JobId={number}", "StartTime=now")
         assert sweep.wait() == 0
     finally:
         subprocess.run([ROOT / "tests" / "slurm.sh", "stop", one], check=True)

@@ -126,22 +126,22 @@ def test_weights_are_the_same_however_many_processes_read(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     recipe = SetRecipe("explore", 300)
     write_set(tmp_path / "files", "train", recipe, Geometry(size=65), dtype="float32")
-    arguments = [*SHORT, "--predict-steps", "20", "--data", "files", "--no-install"]
-    for workers in ("0", "1", "3"):
+    arguments = [*SHORT, "--encode-steps", "8", "--predict-steps", "4", "--data", "files", "--no-install"]
+    for workers in ("0", "2"):
         assert cli.main([*arguments, "--workers", workers, "--name", workers]) == 0
     monkeypatch.setattr("tiny_jepa.training.run.CHECKPOINT_SECONDS", 0.0)
     original, calls = torch.optim.Adam.step, []
 
     def interrupted(*given, **named):
         calls.append(1)
-        if len(calls) == 12:
+        if len(calls) == 5:
             raise KeyboardInterrupt
         return original(*given, **named)
 
     monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
-    assert cli.main([*arguments, "--workers", "2", "--name", "resumed"]) == 130
-    assert cli.main(["--resume", "resumed", "--no-install", "--workers", "2"]) == 0
-    weights = [state(tmp_path / "runs" / name / "weights.pth") for name in ("0", "1", "3", "resumed")]
+    assert cli.main([*arguments, "--workers", "1", "--name", "resumed"]) == 130
+    assert cli.main(["--resume", "resumed", "--no-install", "--workers", "1"]) == 0
+    weights = [state(tmp_path / "runs" / name / "weights.pth") for name in ("0", "2", "resumed")]
     assert all(same(weights[0], other) for other in weights[1:])
     assert essential("python train.py --workers 3 --seed 1 --workers=2") == "python train.py --seed 1"
 

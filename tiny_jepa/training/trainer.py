@@ -89,7 +89,7 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
+        self.step, self._started = state["step"], None
         self.model.load_state_dict(state["model"])
         self.optimizer = self._new_optimizer()
         if state["optimizer"] is not None:
