@@ -16,6 +16,7 @@ VERBS = {
     ),
     "plan": ("tiny_jepa.planning.command", "main", "reach goals with a model, and show what it thinks"),
     "swm": ("tiny_jepa.planning.swm", "main", "plan in stable-worldmodel's own harness"),
+    "sweep": ("tiny_jepa.sweep.command", "main", "train and score a grid, here or in a SLURM cluster"),
     "submit": ("tiny_jepa.course.submit", "main", "build the course's zip and prove that it runs"),
 }
 
