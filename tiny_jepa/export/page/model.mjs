@@ -1,6 +1,9 @@
 // A trained model, as tiny_jepa/models has it: encoders that read two channels of pixels, and a predictor that takes
 // what they read, and an action, to the next step. Codes are in units of 16 px; weights are float32, sums are doubles.
 
+/** Euclidean distance of two points, in their unit. */
+export const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
+
 /** base64 of a safetensors file -> its float32 tensors by name, each row by row. */
 export function readTensors(base64) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -34,13 +37,6 @@ function centroid(mass) {
   return moment / Math.max(sum, 1e-12);
 }
 
-function softmax(map) {
-  const peak = map.reduce((a, b) => Math.max(a, b));
-  const raised = map.map((value) => Math.exp(value - peak));
-  const sum = raised.reduce((a, b) => a + b);
-  return raised.map((value) => value / sum);
-}
-
 export class Model {
   /** tensors: from `readTensors`. constants: unit (px of a code unit), window and seen (of the gate's view). */
   constructor(tensors, { unit, window, seen }) {
@@ -63,8 +59,11 @@ export class Model {
     const taps = (name) => this.tensors[`${name}.taps`];
     const code = marginals(agent, size).map((profile) =>
       centroid(convolve(profile, taps("agent_encoder.conv")).map((value) => value ** 2)) / this.unit);
-    const keys = marginals(layout, size).map((profile, axis) =>
-      centroid(softmax(convolve(profile.map(Math.log1p), taps(`layout_encoder.axes.${axis}`)))) / this.unit);
+    const keys = marginals(layout, size).map((profile, axis) => {
+      const map = convolve(profile.map(Math.log1p), taps(`layout_encoder.axes.${axis}`));
+      const peak = map.reduce((a, b) => Math.max(a, b));
+      return centroid(map.map((value) => Math.exp(value - peak))) / this.unit; // of the map's softmax
+    });
     const far = (size - 1) / this.unit;
     return { code, context: [...keys, far, far] };
   }
@@ -101,6 +100,11 @@ export class Model {
   /** The action's free move in code units. */
   move(action) {
     return action.map((value) => this.scale * value);
+  }
+
+  /** The action that would take a free agent along by a move in code units. */
+  action(move) {
+    return move.map((value) => value / this.scale);
   }
 
   /** The next code, imagined: code [x, y], action [x, y] px. */

@@ -1,7 +1,6 @@
 // What happens on the page: a true dot, and beside it the dot that a model imagines, which saw one frame.
 
-/** Euclidean distance of two points, in their unit. */
-export const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
+import { distance } from "./model.mjs";
 
 export class Session {
   /** layout and location in px; bytes: what `World.render` takes. */

@@ -56,8 +56,7 @@ export class World {
       for (let x = 0; x < size; x++) {
         const at = y * size + x;
         agent[at] = bytes ? Math.floor(Math.fround(Math.fround(255 * along[y]) * across[x])) : along[y] * across[x];
-        const wall = Math.abs(x - layout[0]) <= this.wall_half && Math.abs(y - layout[1]) > this.door_half;
-        if (wall || line(x) || line(y)) walls[at] = drawn;
+        if (this.inWall([x, y], layout) || line(x) || line(y)) walls[at] = drawn;
       }
     }
     return { size, agent, layout: walls };
