@@ -1,7 +1,7 @@
 """Headless Chromium, driven over its DevTools pipe: for the page's tests and its pictures. Needs no further package.
 
-The protocol (chromedevtools.github.io/devtools-protocol) is JSON, each message ended by a zero byte, read by the browser
-from file descriptor 3 and written to 4.
+The protocol (chromedevtools.github.io/devtools-protocol) is JSON, each message ended by a zero byte. The browser reads
+from file descriptor 3 and writes to 4.
 """
 
 from __future__ import annotations

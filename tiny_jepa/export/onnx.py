@@ -1,7 +1,7 @@
 """A model as ONNX graphs: the encoders, one step, and the whole unroll; any batch, length and frame size.
 
-torch's exporter follows the model itself (`torch.export`), and the unroll becomes a loop of the graph (Scan). What comes
-out is run by onnxruntime and compared with torch.
+torch's exporter follows the model itself (`torch.export`), and the unroll becomes a loop of the graph (Scan). The
+graphs are then run by onnxruntime and compared with torch.
 """
 
 import copy
@@ -105,7 +105,7 @@ def write_onnx(model: JEPA, path: Path) -> list[Path]:
 
 
 def agreement(model: JEPA, path: Path, size: int, count: int = ROLLOUTS) -> str:
-    """Compares onnxruntime with torch on `count` simulated trajectories of `size` px -> a line that says how they agree.
+    """Compares onnxruntime with torch on `count` simulated trajectories of `size` px -> a line on how they agree.
 
     From the same inputs, encoders and steps agree. A rollout that passes a corner within float32's rounding may go on
     either way. Which do is looked up: torch's own, in double precision, change when the start does by `ROUNDING`.

@@ -36,7 +36,9 @@ def decoded(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     """The state dict, in float32, that `coded` was given, but for its rounding."""
     scales = {name.removesuffix(SCALE): array.astype("f4") for name, array in arrays.items() if name.endswith(SCALE)}
     named = {name: array for name, array in arrays.items() if not name.endswith(SCALE)}
-    return {name: torch.from_numpy(np.asarray(array.astype("f4") * scales.get(name, 1))) for name, array in named.items()}
+    return {
+        name: torch.from_numpy(np.asarray(array.astype("f4") * scales.get(name, 1))) for name, array in named.items()
+    }
 
 
 def byte_count(arrays: Mapping[str, np.ndarray]) -> int:
