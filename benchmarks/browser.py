@@ -31,7 +31,7 @@ class Browser:
 
     def __init__(self, width: int = 1200, height: int = 900, scale: float = 1, dark: bool = False, touch: bool = False):
         self.size, self.scale, self.dark, self.touch = (width, height), scale, dark, touch
-        self.count = itertools.count(1)
+        self.count, self.loaded = itertools.count(1), False
         self.complaints: list[str] = []
         """Uncaught exceptions and console errors."""
 
@@ -74,13 +74,18 @@ class Browser:
         while sent:
             sent = sent[os.write(self.to, sent) :]
         while (answer := self.read()).get("id") != message["id"]:
-            if answer.get("method") == "Runtime.exceptionThrown":
-                self.complaints.append(str(answer["params"]["exceptionDetails"]))
-            if answer.get("method") == "Log.entryAdded" and answer["params"]["entry"]["level"] == "error":
-                self.complaints.append(answer["params"]["entry"]["text"])
+            self.note(answer.get("method"), answer.get("params", {}))
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
+
+    def note(self, method: str | None, params: dict[str, Any]) -> None:
+        """Keeps what an event tells."""
+        self.loaded |= method == "Page.loadEventFired"
+        if method == "Runtime.exceptionThrown":
+            self.complaints.append(str(params["exceptionDetails"]))
+        if method == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.complaints.append(params["entry"]["text"])
 
     def read(self) -> dict[str, Any]:
         """The next message."""
@@ -90,8 +95,10 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Opens a file from disk and waits until its scripts have run."""
+        self.loaded = False
         self.call("Page.navigate", url=path.resolve().as_uri())
-        self.wait("document.readyState === 'complete'")
+        while not self.loaded:
+            self.evaluate("0")
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; promises are waited for."""
@@ -105,16 +112,16 @@ class Browser:
         until = time.monotonic() + seconds
         while not self.evaluate(f"Boolean({expression})"):
             if time.monotonic() > until:
-                raise TimeoutError(expression)
+                raise TimeoutError(f"{expression}; the page says: {self.evaluate('document.body.innerText')}")
             time.sleep(0.03)
 
-    def key(self, name: str, steps: float = 0.0, shift: bool = False) -> None:
+    def key(self, name: str, hold: float = 0.0, shift: bool = False) -> None:
         """Presses a key, holds it for some seconds, lets go."""
         event = {"key": name, "windowsVirtualKeyCode": KEYS.get(name, ord(name[0].upper())), "modifiers": 8 * shift}
         if len(name) == 1:
             event["text"] = name
         self.call("Input.dispatchKeyEvent", type="keyDown", **event)
-        time.sleep(steps)
+        time.sleep(hold)
         self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def drag(self, points: list[tuple[float, float]], hold: float = 0.0) -> None:

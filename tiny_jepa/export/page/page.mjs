@@ -211,6 +211,7 @@ for (const id of ["wall", "door"]) {
 element("model").append(...data.models.map(({ name }) => new Option(`budget ${name}`, name, false, name === data.chosen)));
 element("frames").append(...FRAMES.map(({ says }, i) => new Option(says, i)));
 begin();
+show(); // before any pointer asks where it is
 setInterval(tick, TICK);
 
 /** For the console, and for tests. */

@@ -13,9 +13,8 @@ export class CostToGo {
     const count = side * side;
     const node = (at) => [(at % side) * spacing, Math.floor(at / side) * spacing];
 
-    /** Steps that a move from each node takes if nothing stops it, and its cost: more without a margin, infinite where
-     * the model does not make it. */
-    function edges(moveFrom) {
+    /** Whether a move from each node arrives, as the model has it, and the steps it takes if it does. */
+    function tryAll(moveFrom) {
       const [steps, made] = [new Float64Array(count), new Uint8Array(count)];
       for (let at = 0; at < count; at++) {
         const start = node(at);
@@ -26,22 +25,33 @@ export class CostToGo {
         const end = model.predict(start, action, context);
         made[at] = distance(end, [start[0] + move[0], start[1] + move[1]]) < arrived * spacing;
       }
-      const safe = (at) => {
-        const column = at % side;
-        const beside = column > 0 && column < side - 1 && made[at - 1] && made[at + 1];
-        return beside && made[at - side] && made[at + side];
-      };
-      return { steps, costs: steps.map((step, at) => (made[at] ? (safe(at) ? 1 : risk) * step : Infinity)) };
+      return { steps, made };
     }
 
-    const straight = edges(([x, y]) => [goal[0] - x, goal[1] - y]);
-    const costs = straight.costs.map((cost, at) =>
-      Math.min(cost, straight.steps[at] < 1 ? risk ** 2 * straight.steps[at] : nowhere));
-    const ways = [];
+    /** Whether a move is made (x, y) nodes away; not beyond the lattice. */
+    const seenFrom = (made, at, [x, y]) => {
+      const [column, row] = [(at % side) + x, Math.floor(at / side) + y];
+      return column >= 0 && column < side && row >= 0 && row < side && made[row * side + column];
+    };
+    /** The cost of a move: more if it would fail from a node beside, or cannot be taken back. */
+    const cost = ({ made, steps }, at, sure) => {
+      if (!made[at]) return Infinity;
+      return steps[at] * (sure && beside.every((offset) => seenFrom(made, at, offset)) ? 1 : risk);
+    };
+
+    const beside = offsets.filter(([x, y]) => x === 0 || y === 0);
+    const straight = tryAll(([x, y]) => [goal[0] - x, goal[1] - y]);
+    const costs = straight.steps.map((steps, at) =>
+      Math.min(cost(straight, at, true), steps < 1 ? risk ** 2 * steps : nowhere));
+    const moves = [];
     for (const [x, y] of offsets) {
-      yield ways.length / offsets.length;
-      ways.push({ x, y, costs: edges(() => [x * spacing, y * spacing]).costs });
+      yield moves.length / offsets.length;
+      moves.push(tryAll(() => [x * spacing, y * spacing]));
     }
+    const ways = offsets.map(([x, y], i) => {
+      const back = moves[offsets.length - 1 - i].made; // the last offset is the first one's way back, and so on
+      return { x, y, costs: costs.map((_, at) => cost(moves[i], at, seenFrom(back, at, [x, y]))) };
+    });
     while (sweep(costs, ways, side));
     return new CostToGo(model, goal, settings, spacing, side, costs);
   }
