@@ -7,8 +7,7 @@ export const COURSE = {
 };
 export const LAYOUT = [31, 40];
 
-/** A model that takes the agent where its pixels are, and whose gate has one hidden unit. bias: of the gate; weights: of
- * its six inputs. */
+/** A model that takes the agent where its pixels are. Its gate has one hidden unit, with weights for six inputs. */
 export function model({ bias = 20, weights = [0, 0, 0, 0, 0, 0] } = {}) {
   const numbers = {
     "agent_encoder.conv.taps": [1],
@@ -22,6 +21,6 @@ export function model({ bias = 20, weights = [0, 0, 0, 0, 0, 0] } = {}) {
     "predictor.out.weight": [1],
     "predictor.out.bias": [bias],
   };
-  const tensors = Object.fromEntries(Object.entries(numbers).map(([name, values]) => [name, Float32Array.from(values)]));
-  return new Model(tensors, { unit: 16, window: 0.5, seen: 2 });
+  const tensors = Object.entries(numbers).map(([name, values]) => [name, Float32Array.from(values)]);
+  return new Model(Object.fromEntries(tensors), { unit: 16, window: 0.5, seen: 2 });
 }

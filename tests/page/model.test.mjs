@@ -1,4 +1,4 @@
-// The model: what it reads off pixels, and how it steps. That trained weights give what torch gives is tested from Python.
+// The model: what it reads off pixels, and how it steps. Trained weights are compared with torch from Python.
 
 import assert from "node:assert/strict";
 import test from "node:test";

@@ -1,4 +1,4 @@
-// The page: what a visitor does becomes actions, goals and layouts of a session; the session becomes pictures and words.
+// The page: what a visitor does becomes actions, goals and layouts; the session becomes pictures and words.
 
 import { World } from "./world.mjs";
 import { Model, distance, readTensors } from "./model.mjs";
@@ -26,12 +26,11 @@ let session, goal, map, walk, grabbed;
 /** A new session with the chosen model and frames; wall, door and dot stay where they are. */
 function begin() {
   const { size, bytes } = FRAMES[element("frames").value];
-  const { name, weights, parameters } = data.models.find((each) => each.name === element("model").value);
+  const { weights, parameters } = data.models.find((each) => each.name === element("model").value);
   const world = new World({ ...data.geometry, size });
   const [layout, location] = [session?.layout ?? [31, 40], session?.location ?? [15.3, 20.6]];
   session = new Session(world, new Model(readTensors(weights), data.gate), layout, location, bytes);
   element("count").textContent = parameters.toLocaleString("en");
-  element("status").dataset.model = name;
   for (const [axis, id, margin] of [[0, "wall", world.wall_margin], [1, "door", world.door_margin]]) {
     Object.assign(element(id), { min: margin, max: size - 1 - margin, value: layout[axis] });
   }
@@ -88,21 +87,20 @@ function goOn() {
     if (done) {
       map = value;
       Object.assign(walk, { solving: null, walker: new Walker(session.model, walk.context, map) });
+      const { code } = session.model.encode(session.frame());
+      say(`Walking. By its own count, the model is ${Math.round(map.at(code))} steps away.`);
     } else if (performance.now() > until) {
-      return say(`Asking the model which moves it would make: ${Math.round(100 * value)} %`);
+      return say(`Asking the model which moves it would make: ${25 * Math.floor(4 * value)} %`);
     }
   }
   const { code } = session.model.encode(session.frame());
-  if (distance(code, walk.goal) * session.model.unit < ARRIVED) {
-    say(`There: ${walk.steps} steps, planned by the model alone.`);
-    walk = null;
-  } else if (walk.steps === PATIENCE) {
-    say("The model finds no way.");
+  const there = distance(code, walk.goal) * session.model.unit < ARRIVED;
+  if (there || walk.steps === PATIENCE) {
+    say(there ? `There: ${walk.steps} steps, planned by the model alone.` : "The model finds no way.");
     walk = null;
   } else {
     session.move(walk.walker.choose(code));
     walk.steps++;
-    say(`Walking: by its own count the model has ${Math.round(map.at(code))} steps to go.`);
   }
 }
 
@@ -208,7 +206,8 @@ for (const id of ["model", "frames"]) element(id).addEventListener("change", beg
 for (const id of ["wall", "door"]) {
   element(id).addEventListener("input", () => arrange([Number(element("wall").value), Number(element("door").value)]));
 }
-element("model").append(...data.models.map(({ name }) => new Option(`budget ${name}`, name, false, name === data.chosen)));
+const options = data.models.map(({ name }) => new Option(`budget ${name}`, name, false, name === data.chosen));
+element("model").append(...options);
 element("frames").append(...FRAMES.map(({ says }, i) => new Option(says, i)));
 begin();
 show(); // before any pointer asks where it is

@@ -52,7 +52,8 @@ export class Session {
 
   /** Where everything is after a step, in px, and how far off the imagined dot and the reckoned one are. */
   #record() {
-    const [imagined, reckoned] = [this.imagined, this.reckoned].map((code) => code.map((value) => value * this.model.unit));
+    const inPx = (code) => code.map((value) => value * this.model.unit);
+    const [imagined, reckoned] = [this.imagined, this.reckoned].map(inPx);
     const [error, missed] = [imagined, reckoned].map((point) => distance(point, this.location));
     return { location: this.location, imagined, reckoned, error, missed };
   }

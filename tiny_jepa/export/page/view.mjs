@@ -1,6 +1,5 @@
 // Draws the room as the model gets it, pixel by pixel, and over it what only the visitor sees.
 
-const TAU = 2 * Math.PI;
 const FINE = 4; // points a px at which steps to the goal are drawn
 
 export class View {
@@ -17,11 +16,10 @@ export class View {
 
   /** goal: [x, y] px, or null; map: the cost-to-go to draw, or null. */
   draw(session, { goal, map, showReckoned }) {
-    const { canvas } = this;
     this.size = session.world.size;
-    const side = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1));
-    if (canvas.width !== side) canvas.width = canvas.height = side;
-    this.context = canvas.getContext("2d");
+    const side = Math.round(this.canvas.clientWidth * (window.devicePixelRatio || 1));
+    if (this.canvas.width !== side) this.canvas.width = this.canvas.height = side;
+    this.context = this.canvas.getContext("2d");
     // from here on lengths are px of the room, a pixel's centre at its index
     const scale = side / this.size;
     this.context.setTransform(scale, 0, 0, scale, scale / 2, scale / 2);
@@ -94,7 +92,7 @@ export class View {
 
   #drawRing([x, y], colour, radius, dash = []) {
     this.context.beginPath();
-    this.context.arc(x, y, radius, 0, TAU);
+    this.context.arc(x, y, radius, 0, 2 * Math.PI);
     this.#stroke(colour, 0.6, dash);
   }
 
