@@ -3,8 +3,8 @@
     python -m benchmarks.bits [--budgets 50 2k] [--draws 3] [--first 101]
 
 Each model is written as a safetensors file and read back. It predicts the sets of `--draws` seeds of the simulator,
-from `--first` on, 65 px float32; no prober, as in benchmarks/fresh.py. `numbers` are the bytes of its numbers, `file` those
-of the whole file. Errors in px²; in brackets, the change from float32. Of those that are below the best published
+from `--first` on, 65 px float32; no prober, as in benchmarks/fresh.py. `numbers` are the bytes of its numbers, `file`
+those of the whole file. Errors in px²; in brackets, the change from float32. Of those that are below the best published
 error in every column, the one with the fewest bytes is then graded by the probing protocol.
 """
 
