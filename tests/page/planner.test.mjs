@@ -8,7 +8,7 @@ import { World } from "../../tiny_jepa/export/page/world.mjs";
 import { COURSE, LAYOUT } from "./fixtures.mjs";
 
 const SETTINGS = {
-  limit: 1.8, risk: 300, nowhere: 1e6, arrived: 0.25, directions: 36, sizes: 4, memory: 32,
+  limit: 1.8, risk: 300, nowhere: 1e6, arrived: 0.25, directions: 36, sizes: 4, memory: 64,
   offsets: [-2, -1, 0, 1, 2].flatMap((x) => [-2, -1, 0, 1, 2].map((y) => [x, y]))
     .filter(([x, y]) => [1, 2].includes(Math.abs(x * y)) || Math.abs(x) + Math.abs(y) === 1),
 };

@@ -54,10 +54,7 @@ function say(text) {
   if (element("status").textContent !== text) element("status").textContent = text;
 }
 
-/** Forgets the goal. */
-function abandon() {
-  [goal, map, walk] = [null, null, null];
-}
+const abandon = () => { [goal, map, walk] = [null, null, null]; };
 
 /** Moves the goal to a point of the room, px; it becomes a frame, and the model reads that. */
 function aim(point) {

@@ -115,19 +115,21 @@ export class Walker {
     let best = { cost: Infinity };
     for (const action of [...this.candidates, straight.map((value) => value / length)]) {
       const end = this.model.predict(code, action, this.context);
-      const near = ({ from, to }) => Math.hypot(distance(from, code), distance(to, end)) < settings.arrived * spacing;
-      const cost = this.map.at(end) + (this.failed.some(near) ? settings.nowhere : 0);
+      // within a node where it begins, and half a node where it should end
+      const like = (failed) => failed && Math.hypot(distance(failed.from, code), 2 * distance(failed.to, end)) < spacing;
+      const cost = this.map.at(end) + (this.failed.some(like) ? settings.nowhere : 0);
       if (cost < best.cost) best = { cost, action, from: code, to: end };
     }
     this.expected = best;
     return best.action;
   }
 
-  /** A move that did not happen is not chosen again for a while: a planner without memory would repeat it for ever. */
+  /** A move that did not happen, nor one like it, is chosen for a while: without memory it would be repeated for ever. */
   #remember(code) {
     if (!this.expected) return;
     const { from, to } = this.expected;
-    if (distance(code, to) > 0.5 * distance(from, to) + 1e-3) this.failed.push(this.expected);
+    const slack = this.map.settings.arrived * this.map.spacing; // so that noise is no failure
+    this.failed.push(distance(code, to) > 0.5 * distance(from, to) + slack ? this.expected : null);
     if (this.failed.length > this.map.settings.memory) this.failed.shift();
   }
 }
