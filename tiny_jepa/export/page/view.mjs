@@ -74,10 +74,9 @@ export class View {
       const [image, colour] = [new ImageData(side, side), this.#channels("goal")];
       const costs = Float64Array.from({ length: side * side }, (_, at) =>
         map.at([at % side, Math.floor(at / side)].map((i) => (world.border + (i + 0.5) / FINE) / model.unit)));
-      const most = costs.reduce((a, b) => (b < map.settings.risk ? Math.max(a, b) : a), 1);
       costs.forEach((cost, at) => {
-        const strength = (Math.floor(cost / 10) % 2 ? 110 : 75) * Math.max(1 - cost / most, 0.1);
-        image.data.set([...colour, cost < map.settings.risk ? strength : 0], 4 * at);
+        const strength = (Math.floor(cost / 10) % 2 ? 130 : 95) * 2 ** (-cost / 15);
+        image.data.set([...colour, cost < map.settings.risk / 3 ? strength : 0], 4 * at);
       });
       this.veil = { map, image };
     }
