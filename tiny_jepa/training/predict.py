@@ -77,7 +77,7 @@ class Predict(Phase):
         if (known := state["undecided"]) is not None:
             count = min(self.config.cached, len(self.dataset)) * (self.dataset.length - 1)
             some_left_out = self.model.predictor.frame.gates > 1  # those that no gate can express
-            if known.dtype != torch.bool or not (some_left_out and known.ndim == 1 or known.shape == (count,)):
+            if known.dtype != torch.bool or not ((some_left_out and known.ndim == 1) or known.shape == (count,)):
                 raise ValueError("its transitions are of other data")
             self.strata = Strata(known, self.config.predict_batch)
 
