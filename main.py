@@ -10,6 +10,7 @@ The functions have the names of the course's main.py, for others to call.
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from torch import nn
 from evaluator import ProbingEvaluator
 from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
-from tiny_jepa.device import get_device
+from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.files import require_writable
 from tiny_jepa.options import Checked, Within, parse
@@ -77,7 +78,7 @@ def evaluate_model(
 class Options(Checked):
     """What is scored, on which data."""
 
-    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
+    world: str = DEFAULT.frame.world  # a world by its name (tiny_jepa/worlds), or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     prober_data: str | None = None  # train the probers on this source instead, named like --data
     weights: Path | None = None  # weights file; model_weights.pth unless given
@@ -118,6 +119,7 @@ def main() -> int:
     if prober_source != source:
         say(f"Prober trained on: {prober_source.describe()}")
     say(f"Total Trainable Parameters: {subject.parameters:,}")
+    begin = time.monotonic()
     losses = measure(
         subject.model,
         source,
@@ -127,7 +129,8 @@ def main() -> int:
         groups=[group for group in world.groups if not (args.skip_long and group is LONG)],
         report=lambda name, values: say(line(name, values)),
     )
-    result = replace(result, losses=losses)
+    minutes = round((time.monotonic() - begin) / 60, 3)
+    result = replace(result, losses=losses, score_minutes=minutes, measured_at=machine(device))
     if args.store:  # before anything else can fail
         write_result(args.store, result)
     if args.json:

@@ -125,7 +125,11 @@ def peak_resident() -> float:
     status = Path("/proc/self/status")
     if not status.exists():
         return float("nan")
-    return next(int(line.split()[1]) / 1000 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return next(
+        int(line.split()[1]) / 1000
+        for line in status.read_text(encoding="utf-8").splitlines()
+        if line.startswith("VmHWM")
+    )
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.study import spread
 from tiny_jepa.budgets import list_budgets
 from tiny_jepa.data import ProceduralSet, open_source
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.sweep.table import spread
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds.two_rooms import UNIT, rollout
@@ -78,7 +78,9 @@ def main() -> None:
     torch.set_num_threads(1)
     files = {budget: sorted(RECORDS.glob(f"{budget}-seed*.pth")) for budget in args.budgets}
     if missing := [budget for budget, found in files.items() if not found]:
-        raise UserError(f"no weights of {', '.join(missing)} in {RECORDS}; run python -m benchmarks.study records")
+        raise UserError(
+            f"no weights of {', '.join(missing)} in {RECORDS}; run python -m tiny_jepa sweep benchmarks/records.ini"
+        )
     rows, bar = [], tqdm(total=len(args.sizes) * sum(map(len, files.values())), desc="weights", leave=False)
     for size in args.sizes:
         options = "" if size == 64 else f",size={size},dtype=float32"

@@ -41,6 +41,7 @@ DISTURBED = {
     "goal frame of 65 px, frames of 64 px": "--goal-size 65",
     "start in the door": "--start door",
 }
+END = ("way / shortest", "CPU s", "episodes")
 REFERENCES = ("straight at the goal", "CEM, summed distance")
 """Drawn beside the presets."""
 ORDER = ("2k", "250", "500", "10k", "100k", "50", "100")
@@ -56,7 +57,7 @@ class Options:
 
 def measured(name: str, options: str, wanted: bool) -> dict[str, Any] | None:
     """The stored result of this name; measured with these options first, where it is missing and `wanted`."""
-    path = RESULTS / f"{name}.json"
+    path = RESULTS / f"{'-'.join(name.replace(',', '').split())}.json"
     if wanted and not path.is_file():
         command.main([*options.split(), "--store", str(path)])
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -74,7 +75,7 @@ def shares(score: dict[str, Any], rule: str) -> str:
 
 def costs(score: dict[str, Any]) -> list[str]:
     way = score["median_way"]
-    return ["–" if way is None else f"{way:.3f}", f"{score['cpu_episode']:.3f}"]
+    return ["–" if way is None else f"{way:.3f}", f"{score['cpu_episode']:.3f}", f"{score['episodes']:,}"]
 
 
 def preset_row(budget: str, wanted: bool) -> tuple[list[str], list[dict[str, Any]]]:
@@ -101,8 +102,8 @@ def preset_row(budget: str, wanted: bool) -> tuple[list[str], list[dict[str, Any
 def compared_rows(wanted: bool) -> list[list[str]]:
     """Planners on the model and on the true dynamics; last, what plans nothing."""
     rows, plain = [], {}
-    for number, (name, options) in enumerate(COMPARED.items()):
-        result = measured(f"compared-{number}", f"--budget 2k --episodes 50 {options}", wanted)
+    for name, options in COMPARED.items():
+        result = measured(f"compared {name}", f"--budget 2k --episodes 50 {options}", wanted)
         if result:
             ours, true, straight, random = result["scores"].values()
             rows.append([name, *(shares(ours, rule) for rule in ("last", "any")), shares(true, "last"), *costs(ours)])
@@ -114,8 +115,8 @@ def compared_rows(wanted: bool) -> list[list[str]]:
 
 def disturbed_rows(wanted: bool) -> list[list[str]]:
     rows = []
-    for number, (name, options) in enumerate(DISTURBED.items()):
-        result = measured(f"disturbed-{number}", f"--budget 2k --alone {options}", wanted)
+    for name, options in DISTURBED.items():
+        result = measured(f"disturbed {name}", f"--budget 2k --alone {options}", wanted)
         if result:
             score = result["scores"]["cost-to-go"]
             rows.append([name, *(shares(score, rule) for rule in ("last", "any")), *costs(score)])
@@ -145,17 +146,16 @@ def draw(presets: list[list[dict[str, Any]]], compared: list[list[str]]) -> None
 
 def main() -> None:
     wanted = not parse(Options, sys.argv[1:], "python -m benchmarks.planning", __doc__ or "").table
-    torch.set_num_threads(1)
-    disturbed, compared = disturbed_rows(wanted), compared_rows(wanted)
     rows = [(row, results) for budget in ORDER for row, results in [preset_row(budget, wanted)] if row]
+    disturbed, compared = disturbed_rows(wanted), compared_rows(wanted)
     rows.sort(key=lambda row: row[1][0]["parameters"])
     places = [f"{layouts}, {side} px" for layouts, side in PLACES]
     tables = [
         markdown(
             ["budget", "parameters", "episodes", *places, "95 % from", "way / shortest", "CPU s"], [r for r, _ in rows]
         ),
-        markdown(["planner", "last step", "any step", "true dynamics", "way / shortest", "CPU s"], compared),
-        markdown(["2k, when", "last step", "any step", "way / shortest", "CPU s"], disturbed),
+        markdown(["planner", "last step", "any step", "true dynamics", *END], compared),
+        markdown(["2k, when", "last step", "any step", *END], disturbed),
     ]
     write_text(PAGE, replaced(PAGE.read_text(encoding="utf-8"), "\n\n".join(tables) + "\n", PAGE))
     draw([results for _, results in rows], compared)

@@ -31,7 +31,7 @@ def files(names: tuple[str, ...], pattern: str) -> list[Path]:
 def main() -> None:
     rows = []
     for part, (names, pattern) in PARTS.items():
-        texts = [file.read_text() for file in files(names, pattern)]
+        texts = [file.read_text(encoding="utf-8") for file in files(names, pattern)]
         lines, words = sum(text.count("\n") for text in texts), sum(len(text.split()) for text in texts)
         rows.append([part, f"{lines:,}", f"{words:,}"])
     print(markdown(["part", "lines", "words"], rows))

@@ -121,9 +121,9 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds = {str(seed): grade(snapshots(BUDGET, seed)) for seed in args.seeds}
     stored = {"budget": BUDGET, "published": PUBLISHED, "seeds": seeds}
-    write_atomically(STORED, lambda path: path.write_text(json.dumps(stored, indent=1) + "\n"))
-    text = replaced(PAGE.read_text(), table(stored) + "\n", PAGE)
-    write_atomically(PAGE, lambda path: path.write_text(text))
+    write_atomically(STORED, lambda path: path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8"))
+    text = replaced(PAGE.read_text(encoding="utf-8"), table(stored) + "\n", PAGE)
+    write_atomically(PAGE, lambda path: path.write_text(text, encoding="utf-8"))
     print(f"{table(stored)}\nwrote {STORED}, {PAGE} and {draw(stored)}")
 
 

@@ -178,7 +178,7 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
         (["check", "nowhere"], "no such data folder: nowhere"),
         (["check", "nowhere", "--limit", "-1"], "--limit must be from 0"),
         (["show", "procedural", "--first", "4000"], "trajectories 0 to 3999"),
-        (["burn"], "unknown verb 'burn'; there are generate, check, show"),
+        (["burn"], "unknown verb 'burn'; there are generate, collect, check, show"),
     ],
 )
 def test_bad_arguments_exit_with_status_2(tmp_path, arguments, message, capsys, monkeypatch):

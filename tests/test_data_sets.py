@@ -87,10 +87,9 @@ def test_procedural_sets_repeat_and_differ_by_name_and_seed():
 
 def test_where_data_comes_from(tmp_path, monkeypatch):
     monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
-    monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOT", tmp_path / "none")
+    monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOTS", (tmp_path / "none", tmp_path / "course"))
     assert open_source().describe() == "procedural (64 px, uint8, seed 0, sets version 2), chosen by default"
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
-    monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOT", course)
     assert open_source().root == course
     monkeypatch.setenv("TINY_JEPA_DATA", "")
     assert open_source().root == course

@@ -91,6 +91,8 @@ def test_as_json_and_stored(folder, weights, tmp_path, monkeypatch, capsys):
     assert content["losses"]["normal"]["mean"] == pytest.approx(np.mean(result.losses["normal"]))
     assert content["losses"]["normal"]["std"] == pytest.approx(np.std(result.losses["normal"], ddof=1))
     assert (result.data, result.lift, result.trained_by, result.seeds) == (str(folder), True, COMMAND, [0, 1])
+    assert {"host", "device", "threads", "version", "python", "torch", "numpy"} == set(result.measured_at)
+    assert result.score_minutes > 0 and result.trained_at is None  # as of weights from before
 
 
 def test_the_same_seed_gives_the_same_losses(folder, weights, tmp_path, monkeypatch, capsys):

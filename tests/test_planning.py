@@ -1,6 +1,7 @@
 """Planning: it reaches goals behind walls, near borders and in worlds that slide or lie; it sees frames alone."""
 
 import json
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +127,8 @@ def test_a_world_that_slides_is_planned_in_too(planner, box):
 
 
 def test_what_did_not_happen_is_not_tried_again():
-    """The model sees a gap that is not there. The agent finds the true one, and never repeats a move that failed."""
-    world, start, goal = Sliding(seen=0.6), [[0.3, 0.6]], [[0.7, 0.6]]
+    """The model sees a wider gap than there is. The agent finds the true one, and repeats no move that failed."""
+    world, start, goal = Sliding(seen=0.66), [[0.3, 0.6]], [[0.7, 0.6]]
     agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0))
     codes, failed = torch.tensor(start), []
     for _ in range(80):
@@ -206,6 +207,9 @@ def test_bad_requests_are_named(model):
         given = {"model": model, "frame": frames, "goal_frame": frames, **arguments}
         with pytest.raises(UserError, match=message):
             plan(**given)
+    wide = as_frames([[0.3, 0.2, 0.5]])
+    with pytest.raises(UserError, match="2 numbers, not 3"):
+        plan(Sliding(dims=3), wide, wide)
     assert set(PLANNERS) == {"cost-to-go", "cem", "mppi", "straight", "random"}
 
 
@@ -273,6 +277,13 @@ def test_the_command_compares_on_the_same_episodes(tmp_path, capsys):
     assert list(result["scores"]) == who and all(name in said.err for name in who)
     assert all(found["episodes"] == 2 and found["steps"] == 3 for found in result["scores"].values())
     assert result["environment"]["noise"] == 0.1 and "at the last step" in said.err
+
+
+def test_the_example_reaches_its_goal(capsys):
+    pytest.importorskip("gymnasium")
+    runpy.run_path(str(ROOT / "examples" / "plan.py"))
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 and float(said[-1].split(" px away")[0].split()[-1]) < 1.5
 
 
 def test_options_that_the_environment_refuses_are_said_in_one_sentence():

@@ -20,6 +20,7 @@ FLOORS = [
     {"training"},
     {"probing"},
     {"looks", "course", "planning"},
+    {"sweep", "export"},
     {"__init__", "__main__"},
 ]
 """A room imports what stands above it in this list, and itself."""

@@ -18,6 +18,7 @@ import torch
 
 from tiny_jepa import build_model
 from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
+from tiny_jepa.data.generate import write_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.encoder import with_edges
 from tiny_jepa.models.predictor import GatedCell
@@ -63,6 +64,7 @@ def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     model, metadata = read_weights(tmp_path / "model_weights.pth")
     assert same(model.state_dict(), state(run / "weights.pth"))
     assert metadata["command"] == "python train.py " + " ".join(SHORT) + " --seed 5"
+    assert metadata["machine"]["host"] and metadata["machine"]["threads"] == 1
     assert metadata["sets_read"] == ["train"] and metadata["steps"] == 200 and metadata["parameters"] == 149
     config = json.loads((run / "config.json").read_text())
     assert config["training"]["seed"] == 5 and config["architecture"]["gate_widths"] == [7, 9]
@@ -118,6 +120,30 @@ def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, kills):
         assert same(state(tmp_path / "runs" / "whole" / "weights.pth"), state(tmp_path / f"runs/killed{i}/weights.pth"))
         steps = [row["step"] for row in csv.DictReader((tmp_path / f"runs/killed{i}/log.csv").open())]
         assert steps == ["50", "100", "150", "200"]
+
+
+def test_weights_are_the_same_however_many_processes_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = SetRecipe("explore", 300)
+    write_set(tmp_path / "files", "train", recipe, Geometry(size=65), dtype="float32")
+    arguments = [*SHORT, "--encode-steps", "8", "--predict-steps", "4", "--data", "files", "--no-install"]
+    for workers in ("0", "2"):
+        assert cli.main([*arguments, "--workers", workers, "--name", workers]) == 0
+    monkeypatch.setattr("tiny_jepa.training.run.CHECKPOINT_SECONDS", 0.0)
+    original, calls = torch.optim.Adam.step, []
+
+    def interrupted(*given, **named):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return original(*given, **named)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
+    assert cli.main([*arguments, "--workers", "1", "--name", "resumed"]) == 130
+    assert cli.main(["--resume", "resumed", "--no-install", "--workers", "1"]) == 0
+    weights = [state(tmp_path / "runs" / name / "weights.pth") for name in ("0", "2", "resumed")]
+    assert all(same(weights[0], other) for other in weights[1:])
+    assert essential("python train.py --workers 3 --seed 1 --workers=2") == "python train.py --seed 1"
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):

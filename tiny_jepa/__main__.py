@@ -16,6 +16,13 @@ VERBS = {
     ),
     "plan": ("tiny_jepa.planning.command", "main", "reach goals with a model, and show what it thinks"),
     "swm": ("tiny_jepa.planning.swm", "main", "plan in stable-worldmodel's own harness"),
+    "sweep": ("tiny_jepa.sweep.command", "main", "train and score a grid, here or in a SLURM cluster"),
+    "page": (
+        "tiny_jepa.export.page",
+        "main",
+        "one file for any browser: drive the dot, watch the model imagine and plan",
+    ),
+    "export": ("tiny_jepa.export.command", "main", "a model as ONNX graphs or as a safetensors file"),
     "submit": ("tiny_jepa.course.submit", "main", "build the course's zip and prove that it runs"),
 }
 

@@ -1,7 +1,11 @@
 """Which device to run on."""
 
+import platform
+
+import numpy as np
 import torch
 
+from tiny_jepa import __version__
 from tiny_jepa.errors import UserError
 
 
@@ -13,3 +17,17 @@ def get_device(name: str | None = None) -> torch.device:
     if not available.get(name.split(":")[0], False):
         raise UserError(f"no device '{name}' here; available: {', '.join(k for k, v in available.items() if v)}")
     return torch.device(name)
+
+
+def machine(device: torch.device) -> dict[str, str | int]:
+    """What the last bits of a result depend on, beside its command: another machine may give others."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return {
+        "host": platform.node(),
+        "device": f"{device.type}, {name}",
+        "threads": torch.get_num_threads(),
+        "version": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),  # a plain string, as in a weights file
+        "numpy": np.__version__,
+    }

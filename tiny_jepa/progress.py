@@ -7,6 +7,8 @@ from typing import Any
 from tqdm import tqdm
 
 PLAIN = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
+UP = "\x1b[A"
+"""What tqdm writes where one bar stands above another."""
 SECONDS = 60.0
 """Between lines."""
 
@@ -15,7 +17,7 @@ class _Lines:
     """Whatever a bar draws, as lines of their own."""
 
     def write(self, text: str) -> None:
-        if line := text.strip():
+        if line := text.replace(UP, "").strip():
             print(line, file=sys.stderr)
 
     def flush(self) -> None:

@@ -68,7 +68,7 @@ def require_finite(state: dict[str, Tensor], what: str) -> None:
 def digest(content: dict[str, Any], path: Path) -> str:
     """Hash of all that a weights file says; a `UserError` where that is no plain value."""
     try:
-        said = [content[part] for part in PARTS if part != "state_dict"]
+        said = [content[part] for part in (*PARTS, "frame") if part in content and part != "state_dict"]
         plain = json.dumps(said, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         raise UserError(f"{path}: its metadata have to be plain values: texts, finite numbers, lists") from None
@@ -138,7 +138,7 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         if name in metadata and (isinstance(value, bool) or not isinstance(value, kind)):
             raise UserError(f"{path}: its metadata say {name} = {str(value)[:40]!r}; train it again")
     require_finite(state, f"{path} is not used")
-    frame = _frame(path, content["frame"]) if "frame" in content else DEFAULT.frame  # older files have none
+    frame = _frame(path, content.get("frame"))
     architecture = _architecture(path, content["architecture"], state, frame)
     if content.get("digest", whole := digest(content, path)) != whole:
         raise UserError(f"{path} is damaged: its digest is of other contents; copy or train it again")
@@ -153,11 +153,12 @@ def _is_plain(value: Tensor) -> bool:
 
 
 def _frame(path: Path, settings: Any) -> Frame:
-    """The frames that a file's model takes."""
-    try:
-        return Frame(**settings)
-    except TypeError as error:
-        raise UserError(f"{path}: its frame is of another version ({error}); train it again") from None
+    """What a file says of a world's frames; files from before there were two worlds say nothing."""
+    if settings is None:
+        return DEFAULT.frame
+    if not isinstance(settings, dict) or set(settings) != set(asdict(DEFAULT.frame)):
+        raise UserError(f"{path}: it does not say what its frames hold; train it again")
+    return read_settings(Frame, settings, f"{path}: its frame", DEFAULT.frame)
 
 
 def _architecture(path: Path, settings: dict[str, Any], state: dict[str, Tensor], frame: Frame) -> Architecture:

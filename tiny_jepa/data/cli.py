@@ -11,7 +11,7 @@ from tiny_jepa.data import generate
 from tiny_jepa.data.check import check_folder
 from tiny_jepa.data.collect import Collection, collect
 from tiny_jepa.data.show import show
-from tiny_jepa.data.source import open_source
+from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Checked, Numbers, Seed, Within, choose_verb, parse
 from tiny_jepa.worlds.two_rooms import Geometry
@@ -59,7 +59,7 @@ class Show(Checked):
     """What is drawn."""
 
     data: tyro.conf.Positional[str]  # a folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
-    set: Set = "probe_normal/val"  # the set
+    set: Set | None = None  # the set; probe_normal/val unless given, or unless `data` is one set's folder
     first: Annotated[int, Within(0, 10**9)] = 0  # the first trajectory shown
     count: Annotated[int, Within(1, 200)] = 12  # trajectories shown
     out: Path = Path(".")  # folder for trajectories.png and trajectories.gif
@@ -79,6 +79,9 @@ def main(argv: list[str]) -> int:
 def _generate(args: Generate) -> int:
     world = Geometry(size=args.image_size)
     recipes = {name: _changed(name, args, world) for name in args.set or RECIPES}
+    sets = {args.out / name: generate.set_arrays(recipe, world, name, args.dtype) for name, recipe in recipes.items()}
+    size = generate.bytes_to_write(sets) / 1e6
+    print(f"{args.out}: {size:,.0f} MB to write", flush=True)
     try:
         for name, recipe in recipes.items():
             new = generate.write_set(args.out, name, recipe, world, args.seed, args.dtype)
@@ -111,10 +114,11 @@ def _check(args: Check) -> int:
 
 
 def _show(args: Show) -> int:
-    dataset = open_source(args.data).require(args.set)
+    root, one = split_set(Path(args.data))
+    dataset = open_source(str(root) if one else args.data).require(args.set or one or "probe_normal/val")
     if args.first >= len(dataset):
         raise UserError(
-            f"{args.set} has the trajectories 0 to {len(dataset) - 1}; --first {args.first} is none of them"
+            f"{dataset.name} has the trajectories 0 to {len(dataset) - 1}; --first {args.first} is none of them"
         )
     indices = np.arange(args.first, min(args.first + args.count, len(dataset)))
     print(*show(dataset, indices, args.out), sep="\n")

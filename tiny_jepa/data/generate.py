@@ -6,9 +6,10 @@ bit-identical to one written in one go, and to the procedural set of the same se
 """
 
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -28,14 +29,18 @@ PARTIAL = ".partial"
 CHUNK_BYTES = 16 * 2**20  # of frames rendered at a time
 
 
-def array_shapes(recipe: SetRecipe, world: Geometry, name: str) -> dict[str, tuple[int, ...]]:
-    """The shape of each array of a set; only probing sets have locations."""
-    n, t = recipe.count, recipe.steps + 1
-    shapes: dict[str, tuple[int, ...]] = {
-        "actions": (n, t - 1, 2),
-        "states": (n, t, 2, world.size, world.size),
+Arrays = dict[str, tuple[tuple[int, ...], np.dtype]]
+"""Shape and type of each array of a set, by name; the states last."""
+
+
+def set_arrays(recipe: SetRecipe, world: Geometry, name: str, dtype: str) -> Arrays:
+    """The arrays of a set; only probing sets have locations."""
+    n, t, single = recipe.count, recipe.steps + 1, np.dtype("float32")
+    arrays: Arrays = {
+        "actions": ((n, t - 1, 2), single),
+        "states": ((n, t, 2, world.size, world.size), np.dtype(dtype)),
     }
-    return shapes if name == "train" else {"locations": (n, t, 2), **shapes}
+    return arrays if name == "train" else {"locations": ((n, t, 2), single), **arrays}
 
 
 def write_set(root: Path, name: str, recipe: SetRecipe, world: Geometry, seed: int = 0, dtype: str = "uint8") -> bool:
@@ -47,18 +52,17 @@ def write_set(root: Path, name: str, recipe: SetRecipe, world: Geometry, seed: i
     """
     settings = {"set": name, "sets_version": SETS_VERSION, "recipe": asdict(recipe), "world": asdict(world)}
     settings |= {"seed": seed, "dtype": dtype}
-    types = {"states": np.dtype(dtype), "actions": np.dtype("float32"), "locations": np.dtype("float32")}
-    arrays = {key: (shape, types[key]) for key, shape in array_shapes(recipe, world, name).items()}
+    arrays = set_arrays(recipe, world, name, dtype)
     _require_one_version(root)
     return write_arrays(
-        root / name, settings, arrays, BLOCK, lambda block: _rendered(world, recipe, name, seed, block, types["states"])
+        root / name, settings, arrays, BLOCK, lambda block: _rendered(world, recipe, name, seed, block, np.dtype(dtype))
     )
 
 
 def write_arrays(
     folder: Path,
     settings: dict[str, Any],
-    arrays: dict[str, tuple[tuple[int, ...], np.dtype]],
+    arrays: Arrays,
     block_size: int,
     block: Callable[[int], Iterator[dict[str, np.ndarray]]],
 ) -> bool:
@@ -75,7 +79,7 @@ def write_arrays(
         done = _written_so_far(folder, settings, count)
         if done is None:
             return False
-        _require_space(folder, sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in arrays.values()))
+        bytes_to_write({folder: arrays})
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             files = {}
@@ -161,9 +165,21 @@ def _open_partial(path: Path, shape: tuple[int, ...], dtype: np.dtype, done: int
     return file
 
 
-def _require_space(folder: Path, needed: int) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    there = sum(path.stat().st_size for path in folder.glob("*.npy*"))
-    free = shutil.disk_usage(folder.parent).free
-    if needed - there > free:
-        raise UserError(f"{folder} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free")
+def bytes_to_write(sets: Mapping[Path, Arrays]) -> int:
+    """What these sets will add to a disk, beside what an interrupted run left in their folders.
+
+    Raises:
+        UserError: the disk has no room for it.
+    """
+    needed = 0
+    for folder, arrays in sets.items():
+        needed += sum(math.prod(shape) * dtype.itemsize for shape, dtype in arrays.values())
+        needed -= sum(path.stat().st_size for path in folder.glob("*.npy*"))
+    for folder in sets:
+        above = next(path for path in folder.absolute().parents if path.is_dir())
+        free = shutil.disk_usage(above).free
+        if needed > free:
+            raise UserError(
+                f"{folder} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; write less"
+            )
+    return max(needed, 0)

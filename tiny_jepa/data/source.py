@@ -12,7 +12,8 @@ from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import TrajectorySet, World
 
 ENVIRONMENT = "TINY_JEPA_DATA"
-COURSE_ROOT = Path("/scratch/DL24FA")
+COURSE_ROOTS = (Path("/scratch/DL24FA"), Path("/scratch/DL25SP"))
+"""Where the course keeps its data: autumn 2024, spring 2025."""
 PROCEDURAL = "procedural"
 
 
@@ -94,7 +95,8 @@ def open_source(data: str | None = None, world: World = DEFAULT) -> Source:
     if data is None and os.environ.get(ENVIRONMENT):
         data, chosen_by = os.environ[ENVIRONMENT], ENVIRONMENT
     if data is None:
-        data, chosen_by = str(COURSE_ROOT) if COURSE_ROOT.is_dir() else PROCEDURAL, "default"
+        there = (str(root) for root in COURSE_ROOTS if root.is_dir())
+        data, chosen_by = next(there, PROCEDURAL), "default"
     if data == PROCEDURAL or data.startswith(PROCEDURAL + ":"):
         return replace(_parse_procedural(data), chosen_by=chosen_by)
     root = Path(data)

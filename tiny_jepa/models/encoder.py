@@ -10,7 +10,6 @@ lies, not beside it.
 import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from tiny_jepa.models.precision import in_float32
 from tiny_jepa.worlds.contract import Frame
@@ -138,4 +137,5 @@ class LayoutEncoder(nn.Module):
 
 def with_edges(layout: Tensor, size: float, unit: float) -> Tensor:
     """layout code [..., L] -> context [..., L + 2]: layout code, and far edge (x, y) of a square frame of `size` px."""
-    return pad(layout, (0, 2), value=(size - 1) / unit)
+    edges = layout.new_full((*layout.shape[:-1], 2), (size - 1) / unit)  # so that an exported graph takes any size
+    return torch.cat([layout, edges], dim=-1)

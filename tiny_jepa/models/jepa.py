@@ -97,7 +97,7 @@ class JEPA(nn.Module):
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
         """code [..., 2], action [..., 2] px, context [..., L + 2] -> next code [..., 2]. What comes before the last
         dimension broadcasts: many actions tried from one code, say."""
-        batch = torch.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context)))
+        batch = torch.Size(np.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context))))
         return self.predictor(*(expanded(part, batch) for part in (code, action, context)))
 
     def unroll(self, code: Tensor, actions: Tensor, context: Tensor) -> Tensor:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
+
+from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
 from tiny_jepa.options import Checked, Count, Within, parse
 from tiny_jepa.planning import Sampling, plan
 from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, run, score
 from tiny_jepa.planning.pictures import picture, record
+from tiny_jepa.plotting import pyplot
 from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
@@ -50,6 +54,11 @@ def main(argv: list[str]) -> None:
     subject, world, out = choose_model(args.weights, args.budget), DEFAULT, sys.stderr if args.json else sys.stdout
     task = world.task
     assert task
+    if args.record or args.picture:
+        pyplot()  # says at once where matplotlib is missing
+    if args.picture and args.planner != "cost-to-go" and args.sampling.cost != "cost-to-go":
+        raise UserError(f"--picture draws the cost-to-go, which --cost {args.sampling.cost} does without")
+    torch.set_num_threads(1)  # CPU seconds are those of one core
     print(subject.describe(), file=out, flush=True)
     model: Any = subject.model
     settings: dict[str, Any] = {} if args.planner == "cost-to-go" else vars(args.sampling)

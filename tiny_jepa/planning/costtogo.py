@@ -25,6 +25,8 @@ RISK = 300.0
 """More than any way round takes. What the model calls closed costs `RISK` times more still, and only at the goal."""
 NOWHERE = 1e6
 """Steps: the cost where no way leads to the goal."""
+MOST_NODES = 1_000
+"""Along an axis: where an action moves a code by less, the model is untrained."""
 ARRIVED = 0.25
 """Nodes: this near to where it should end, a move has ended there."""
 DIRECTIONS, SIZES = 36, 4
@@ -50,12 +52,18 @@ class CostToGo:
     def solve(
         cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
     ) -> "CostToGo":
-        """frames [E, C, H, W]: only their form matters; context [E, K]; goal codes [E, 2]."""
+        """frames [E, C, H, W]: only their form matters; context [E, K]; goal codes [E, 2].
+
+        Raises:
+            UserError: codes of another width, or a model that hardly moves.
+        """
+        if goal.shape[-1] != 2:
+            raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}; plan by cem, cost='sum'")
         low, high = model.code_range(frames)
         to_action = action_per_code(model, frames, context, actions)
         offsets = torch.tensor(OFFSETS).to(goal)
         longest = float(actions.size(offsets @ to_action).max())
-        if not longest > 0:
+        if not longest * (high - low) < MOST_NODES or not longest > 0:
             raise UserError("the model predicts that no action moves anything; train it, or load trained weights")
         spacing = 1 / longest  # so that the longest move is one whole action
         index = torch.arange(int((high - low) / spacing) + 2).to(goal)

@@ -35,6 +35,9 @@ class Result:
     seeds: list[int]
     losses: dict[str, list[float] | None]  # px², one a seed; None: set not available
     minutes: float | None = None  # of training; None where nothing was trained
+    score_minutes: float | None = None  # of this measurement; None, as below, in older files
+    trained_at: dict[str, str | int] | None = None  # host, threads, versions
+    measured_at: dict[str, str | int] | None = None
 
     def mean(self, name: str) -> float | None:
         """Mean over the seeds in px²; None where the set was not available."""

@@ -148,4 +148,5 @@ def result_of(
         seeds=seeds,
         losses=losses,
         minutes=subject.metadata.get("minutes"),
+        trained_at=subject.metadata.get("machine"),
     )

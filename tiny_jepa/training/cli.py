@@ -15,7 +15,7 @@ from torch import Tensor
 from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.data import Source, TrajectorySet, look_at, open_source
-from tiny_jepa.device import get_device
+from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable, write_atomically
 from tiny_jepa.models.jepa import Architecture
@@ -38,19 +38,20 @@ class Options(Checked):
     """What to train, from what, and where it goes."""
 
     budget: str = "2k"  # trainable parameters: 500, 2k, 1M; the presets are in budgets/
-    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
+    world: str = DEFAULT.frame.world  # a world by its name (tiny_jepa/worlds), or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
     runs: Path = Path("runs")  # where run folders go
     resume: str | None = None  # go on with the interrupted run of this name, its settings as they were
     no_install: bool = False  # leave model_weights.pth alone
     threads: Annotated[int, Within(1, 256)] = 1  # CPU threads; one is best below 100k parameters
+    workers: Annotated[int, Within(0, 256)] = 0  # processes that read data; the weights are the same for any number
     device: str | None = None  # cpu, cuda or mps; the best there is unless given
     training: TrainingConfig = field(default_factory=TrainingConfig)
     architecture: Architecture = field(default_factory=Architecture)
 
 
-WITH_RESUME = {"--resume", "--runs", "--no-install", "--threads", "--device"}
+WITH_RESUME = {"--resume", "--runs", "--no-install", "--threads", "--workers", "--device"}
 
 
 def read_options(argv: list[str]) -> tuple[Options, Budget]:
@@ -82,14 +83,15 @@ def main(argv: list[str]) -> int:
         command, data = config["command"], config["data"]
     else:
         command, data = command_line(), options.data
+    world = budget.world
     if not options.no_install:
         require_writable(ROOT_WEIGHTS)
-    source = open_source(data, budget.world)
+    source = open_source(data, world)
     torch.manual_seed(budget.training.seed)
-    model = build(budget.architecture, budget.limit, budget.world.frame)
+    model = build(budget.architecture, budget.limit, world.frame)
     dataset = source.require("train")
     look_at(dataset)
-    trainer = Trainer(model, dataset, budget.training, get_device(options.device), budget.world)
+    trainer = Trainer(model, dataset, budget.training, get_device(options.device), world, workers=options.workers)
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     with Run(root / options.resume) if options.resume else Run.new(root, name) as run:
         metadata = describe_weights(budget, run, trainer, command, source, dataset)
@@ -99,12 +101,13 @@ def main(argv: list[str]) -> int:
         if options.resume:
             run.restore(trainer)
         else:
-            run.describe(budget, command, source.spec, metadata["parameters"])
+            run.describe(budget, command, source.spec, metadata["parameters"], trainer.device)
             run.save(trainer)  # a folder that cannot be written to is found now, not hours later
         run.open_board(trainer.step)
         try:
             figures = train(trainer, run)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who says it twice must not stop the saving
             if trainer.whole:
                 run.save(trainer)
             print(f"\nstopped at step {run.saved_step}; go on with: python train.py --resume {run.folder.name}")
@@ -142,7 +145,7 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
                 loss = float(losses["loss"])
                 watch.check(figures | {"loss": loss}, trainer.step)
                 run.log({"step": trainer.step, "phase": phase, "lr": lr, "loss": loss, **figures})
-                shown.set_description(phase, refresh=False)
+                shown.set_description_str(phase, refresh=False)
                 std = "/".join(f"{value:.2f}" for name, value in figures.items() if name.startswith("std"))
                 shown.set_postfix_str(
                     f"loss {loss:.4f}, one-step {figures['one_step']:.4f} px² (reckoned "
@@ -171,7 +174,7 @@ def describe_weights(
     return {
         "budget": budget.name,
         "budget_limit": budget.limit,
-        "parameters": parameter_count(budget.architecture),
+        "parameters": parameter_count(budget.architecture, budget.world.frame),
         "command": essential(command),
         "seed": config.seed,
         "steps": trainer.total_steps,
@@ -186,6 +189,7 @@ def describe_weights(
         "sets_read": ["train"],
         "run": run.folder.name,
         "version": __version__,
+        "machine": machine(trainer.device),
         "metrics": {},
     }
 

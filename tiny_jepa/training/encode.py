@@ -1,16 +1,18 @@
 """Phase 1, `encode`: short recurrent unrolls from frames, the predictor's gate at rest, teach the encoders where agent,
 wall and door are, and the predictor how far an action goes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from einops import rearrange
 from torch import Tensor, nn
 
+from tiny_jepa.data import work_ahead
 from tiny_jepa.models.encoder import centroid, with_edges
 from tiny_jepa.objectives import build_objective, concentration_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
-from tiny_jepa.training.phase import Phase
+from tiny_jepa.training.phase import Phase, randomness
 from tiny_jepa.training.watch import Seen
 
 
@@ -28,16 +30,31 @@ class Encode(Phase):
         model = self.model
         return [*model.agent_encoder.parameters(), *model.layout_encoder.parameters(), model.predictor.action]
 
+    def start(self, done: int) -> None:
+        self.batches: Iterator = work_ahead(self.read, range(done, self.steps), self.workers)
+
+    def read(self, step: int) -> tuple[Tensor, Tensor]:
+        """The frames [B, T, C, H, W] and the actions [B, T-1, 2] px of a step."""
+        indices, window = self.draw(randomness(self.config, step))
+        states = self.dataset.frames(indices, window.start, window.stop)
+        return states, self.dataset.actions(indices)[:, window.start : window.stop - 1]
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, slice]:
+        """The trajectories [B] of a step, and which frames of them."""
+        frames = min(self.config.encode_frames, self.dataset.length)
+        indices = np.sort(rng.integers(0, len(self.dataset), self.config.encode_batch))
+        start = int(rng.integers(0, self.dataset.length - frames + 1))
+        return indices, slice(start, start + frames)
+
     def terms(self, step: int, rng: np.random.Generator) -> tuple[dict[str, Tensor], Seen]:
         c, model, unit = self.config, self.model, self.model.frame.unit
-        window = min(c.encode_frames, self.dataset.length)
-        indices = np.sort(rng.integers(0, len(self.dataset), c.encode_batch))
-        start = int(rng.integers(0, self.dataset.length - window + 1))
-        states = self.dataset.frames(indices, start, start + window).to(self.device)
-        actions = self.dataset.actions(indices)[:, start : start + window - 1].to(self.device)
+        self.draw(rng)  # as `read` does: what follows is drawn after it
+        states, actions = (part.to(self.device) for part in next(self.batches))
+        if step + 1 == self.steps:
+            del self.batches  # and with it the processes
 
         agent_profiles = model.agent_profiles(rearrange(states, "b t c h w -> (b t) c h w"))
-        codes = rearrange(model.agent_encoder(agent_profiles), "(b t) d -> b t d", t=window)
+        codes = rearrange(model.agent_encoder(agent_profiles), "(b t) d -> b t d", b=len(states))
         layout_profiles = model.layout_profiles(states[:, 0])
         maps = model.layout_encoder.maps(layout_profiles)
         layout = centroid(maps, unit)

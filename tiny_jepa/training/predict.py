@@ -40,18 +40,18 @@ class Predict(Phase):
     def parameters(self) -> list[nn.Parameter]:
         return self.model.predictor.gate_parameters()
 
-    def start(self, first: bool) -> None:
+    def start(self, done: int) -> None:
         """Encodes the trajectories; at the phase's first step, fits the action's scale and chooses a gate."""
         c, cell = self.config, self.model.predictor
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
-        self.codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
+        self.codes = encode_trajectories(self.model, self.dataset, chosen, self.device, self.workers)
         self.transitions = Transitions.of(self.codes)
         self.variation = self.world.vary(self.transitions) if c.vary and self.world.vary else None
-        if first:
+        if not done:
             fit_action(cell, self.transitions)
         if cell.frame.gates > 1:  # of a single gate, the decision's share says the same
             self.transitions = expressible(cell, self.transitions)
-        if first and c.auditions > 1:
+        if not done and c.auditions > 1:
             cell.load_state_dict(best_gate(self.model, self.transitions, c))
         if self.strata is None:
             everything = torch.ones(len(self.transitions.actions), dtype=torch.bool, device=self.device)
@@ -76,7 +76,8 @@ class Predict(Phase):
     def load_state(self, state: dict[str, Any]) -> None:
         if (known := state["undecided"]) is not None:
             count = min(self.config.cached, len(self.dataset)) * (self.dataset.length - 1)
-            if known.dtype != torch.bool or known.shape != (count,):
+            some_left_out = self.model.predictor.frame.gates > 1  # those that no gate can express
+            if known.dtype != torch.bool or not ((some_left_out and known.ndim == 1) or known.shape == (count,)):
                 raise ValueError("its transitions are of other data")
             self.strata = Strata(known, self.config.predict_batch)
 

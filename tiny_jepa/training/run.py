@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import os
-import platform
 import shlex
 import subprocess
 import sys
@@ -15,11 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget
+from tiny_jepa.device import machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import cannot_write, locked, read_json, write_atomically, write_text
 from tiny_jepa.training.trainer import Trainer
@@ -71,7 +69,7 @@ class Run:
         self._close_board()
         self._open.close()
 
-    def describe(self, budget: Budget, command: str, data: str, parameters: int) -> None:
+    def describe(self, budget: Budget, command: str, data: str, parameters: int, device: torch.device) -> None:
         """Writes config.json: the resolved configuration and all that names this run."""
         content = {
             "budget": budget.name,
@@ -82,10 +80,7 @@ class Run:
             "training": asdict(budget.training),
             "command": command,
             "data": data,
-            "version": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
+            **machine(device),
             "git": git_revision(),
         }
         write_text(self.folder / "config.json", json.dumps(content, indent=1) + "\n")
@@ -241,9 +236,9 @@ def essential(command: str) -> str:
     """A training command without the options that say only where files go: it trains the same weights."""
     words, kept = iter(split_command(command)), []
     for word in words:
-        if word in ("--name", "--runs"):
+        if word in ("--name", "--runs", "--workers"):
             next(words, None)
-        elif word != "--no-install" and not word.startswith(("--name=", "--runs=")):
+        elif word != "--no-install" and not word.startswith(("--name=", "--runs=", "--workers=")):
             kept.append(word)
     return shlex.join(kept)
 

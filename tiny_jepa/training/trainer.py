@@ -4,7 +4,6 @@ in it."""
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +11,7 @@ from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.encode import Encode
-from tiny_jepa.training.phase import Phase, scheduled_lr
+from tiny_jepa.training.phase import Phase, randomness, scheduled_lr
 from tiny_jepa.training.predict import Predict
 from tiny_jepa.training.watch import Seen
 from tiny_jepa.worlds import DEFAULT
@@ -20,7 +19,8 @@ from tiny_jepa.worlds.contract import World
 
 
 class Trainer:
-    """Trains `model` on `dataset`. All randomness of a step comes from (seed, step): a resumed run is the same run."""
+    """Trains `model` on `dataset`. All randomness of a step comes from (seed, step): a resumed run is the same run.
+    `workers` processes read data ahead of its use."""
 
     def __init__(
         self,
@@ -29,9 +29,10 @@ class Trainer:
         config: TrainingConfig,
         device: torch.device,
         world: World = DEFAULT,
+        workers: int = 0,
     ) -> None:
         self.model, self.config, self.device = model.to(device), config, device
-        self.phases = [phase(self.model, dataset, config, device, world) for phase in (Encode, Predict)]
+        self.phases = [phase(self.model, dataset, config, device, world, workers) for phase in (Encode, Predict)]
         self.total_steps = sum(phase.steps for phase in self.phases)
         self.step = 0
         self.whole = True  # step, weights and optimizer belong together: a checkpoint may be written
@@ -62,10 +63,10 @@ class Trainer:
                 self.whole = self.whole and done > 0  # a phase's start may change the weights
                 if done == 0:
                     self.optimizer = self._new_optimizer()
-                phase.start(first=done == 0)
+                phase.start(done)
                 self._started = phase
             self.optimizer.param_groups[0]["lr"] = scheduled_lr(done, phase.steps, phase.lr)
-            terms, seen = phase.terms(done, np.random.default_rng([self.config.seed, 0, self.step]))
+            terms, seen = phase.terms(done, randomness(self.config, self.step))
             loss = torch.stack(list(terms.values())).sum()
             self.optimizer.zero_grad()
             loss.backward()
@@ -93,7 +94,7 @@ class Trainer:
         Raises:
             ValueError: it was a state of another training; other exceptions where it was none at all.
         """
-        self.step = state["step"]
+        self.step, self._started = state["step"], None
         if type(self.step) is not int or not 0 <= self.step <= self.total_steps:
             raise ValueError(f"step {self.step} of {self.total_steps}")
         if (state["optimizer"] is None) != (self.at(self.step)[1] == 0):

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tiny_jepa.options import Checked, Within
 from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.codes import Transitions
 
@@ -56,19 +57,23 @@ def as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
 
 
+Read = Literal["", "x", "y", "xy"]
+Channel = Annotated[int, Within(0, 63)]
+
+
 @dataclass(frozen=True)
-class Frame:
+class Frame(Checked):
     """What a model is told of a world's frames [C, H, W], H = W, or of their sums over rows and columns [C, 2, S]."""
 
-    channels: int  # C
-    agent: int | None  # index of the channel of what moves; None: to be found in a mix of all channels
-    layout: int | None  # the same of what stays; any, where there are no key points
-    key_points: int  # how many points (x, y) say where what stays is; 0: nothing can be said
-    unit: float  # px that a code unit stands for
-    read: str = "xy"  # which coordinates of key points differ between frames; the others are learned once for all
-    gates: int = 1  # 1: a move is made or not; 2: along each axis on its own, in part or whole
-    window: float = 0.5  # code units: how far a gate sees about key points when training starts
-    beyond: float = 0.0  # px: how far the far edge lies from the centre of the last pixel
+    channels: Annotated[int, Within(1, 64)]  # C
+    agent: Channel | None  # index of the channel of what moves; None: to be found in a mix of all
+    layout: Channel | None  # the same of what stays; any, where there are no key points
+    key_points: Annotated[int, Within(0, 16)]  # how many points (x, y) say where what stays is
+    unit: Annotated[float, Within(1e-3, 1e6)]  # px that a code unit stands for
+    read: Read = "xy"  # coordinates of key points that differ between frames; others are learned
+    gates: Annotated[int, Within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
+    window: Annotated[float, Within(1e-3, 1e3)] = 0.5  # code units: how far a gate sees about key points at first
+    beyond: Annotated[float, Within(0, 1e3)] = 0.0  # px: how far the far edge lies from the last pixel's centre
     world: str = ""  # the world's name
 
     @property

@@ -3,12 +3,12 @@
 
 import numpy as np
 
-from tiny_jepa.worlds.contract import Frame, Group, World
+from tiny_jepa.worlds.contract import Frame, Group, Read, World
 
 SETS = ("train", "probe_normal/train", "probe_normal/val")
 
 
-def pixel_world(size: int, *, read: str = "", gates: int = 2, channels: int = 3, beyond: float = 0.0) -> World:
+def pixel_world(size: int, *, read: Read = "", gates: int = 2, channels: int = 3, beyond: float = 0.0) -> World:
     """The world of one dot in square frames of `size` px.
 
     Args:

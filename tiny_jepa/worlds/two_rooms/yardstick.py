@@ -30,7 +30,7 @@ class TrueDynamics:
 
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
         """code [..., 2], action [..., 2] px, context [..., 4] of frames of one size -> next code [..., 2]."""
-        batch = torch.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context)))
+        batch = np.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context)))
         locations, actions, contexts = (
             rearrange(part.expand(*batch, -1).double().numpy(), "... d -> (...) d") * scale
             for part, scale in ((code, UNIT), (action, 1), (context, UNIT))

@@ -1,0 +1,147 @@
+"""Headless Chromium, driven over its DevTools pipe: for the page's tests and its pictures. Needs no further package.
+
+The protocol (chromedevtools.github.io/devtools-protocol) is JSON, each message ended by a zero byte. The browser reads
+from file descriptor 3 and writes to 4.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, " ": 32, "Tab": 9}
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium, or None. Pipes of this kind are POSIX's."""
+    return next(filter(None, map(shutil.which, NAMES)), None) if os.name == "posix" else None
+
+
+class Browser:
+    """One page in a browser of its own; use as a context."""
+
+    def __init__(self, width: int = 1200, height: int = 900, scale: float = 1, dark: bool = False, touch: bool = False):
+        self.size, self.scale, self.dark, self.touch = (width, height), scale, dark, touch
+        self.count, self.loaded = itertools.count(1), False
+        self.complaints: list[str] = []
+        """Uncaught exceptions and console errors."""
+
+    def __enter__(self) -> Browser:
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        (theirs_in, self.to), (self.back, theirs_out) = os.pipe(), os.pipe()
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--hide-scrollbars"]
+        command = [str(find_chromium()), *flags, f"--user-data-dir={self.folder.name}", "about:blank"]
+        # the shell puts the pipe's ends where the browser looks for them
+        shell = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", *command]
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(shell, pass_fds=(theirs_in, theirs_out), stdout=quiet, stderr=quiet)
+        os.close(theirs_in), os.close(theirs_out)
+        self.stream, self.session = os.fdopen(self.back, "rb"), ""
+        targets = self.call("Target.getTargets")["targetInfos"]
+        target = next(each["targetId"] for each in targets if each["type"] == "page")
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+        width, height = self.size
+        metrics = {"width": width, "height": height, "deviceScaleFactor": self.scale, "mobile": self.touch}
+        self.call("Emulation.setDeviceMetricsOverride", **metrics)
+        self.call("Emulation.setTouchEmulationEnabled", enabled=self.touch)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if self.dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self.stream.close(), os.close(self.to)
+        self.folder.cleanup()
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Sends a command and waits for its answer."""
+        message: dict[str, Any] = {"id": next(self.count), "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        sent = json.dumps(message).encode() + b"\0"
+        while sent:
+            sent = sent[os.write(self.to, sent) :]
+        while (answer := self.read()).get("id") != message["id"]:
+            self.note(answer.get("method"), answer.get("params", {}))
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+    def note(self, method: str | None, params: dict[str, Any]) -> None:
+        """Keeps what an event tells."""
+        self.loaded |= method == "Page.loadEventFired"
+        if method == "Runtime.exceptionThrown":
+            self.complaints.append(str(params["exceptionDetails"]))
+        if method == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.complaints.append(params["entry"]["text"])
+
+    def read(self) -> dict[str, Any]:
+        """The next message."""
+        parts = iter(lambda: self.stream.read(1), b"\0")
+        text = b"".join(parts)
+        return json.loads(text)
+
+    def open(self, path: Path) -> None:
+        """Opens a file from disk and waits until its scripts have run."""
+        self.loaded = False
+        self.call("Page.navigate", url=path.resolve().as_uri())
+        while not self.loaded:
+            self.evaluate("0")
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression; promises are waited for."""
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in found:
+            raise RuntimeError(found["exceptionDetails"]["exception"].get("description", expression))
+        return found["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = 20) -> None:
+        """Waits until an expression is true."""
+        until = time.monotonic() + seconds
+        while not self.evaluate(f"Boolean({expression})"):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{expression}; the page says: {self.evaluate('document.body.innerText')}")
+            time.sleep(0.03)
+
+    def key(self, name: str, hold: float = 0.0, shift: bool = False) -> None:
+        """Presses a key, holds it for some seconds, lets go."""
+        event = {"key": name, "windowsVirtualKeyCode": KEYS.get(name, ord(name[0].upper())), "modifiers": 8 * shift}
+        if len(name) == 1:
+            event["text"] = name
+        self.call("Input.dispatchKeyEvent", type="keyDown", **event)
+        time.sleep(hold)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    def drag(self, points: list[tuple[float, float]], hold: float = 0.0) -> None:
+        """Presses at the first point (CSS px), moves along the others, holds for some seconds, lets go. A single point
+        is a click; with touch, a finger does all this."""
+        for i, (x, y) in enumerate(points):
+            if self.touch:
+                kind = "touchMove" if i else "touchStart"
+                self.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
+            else:
+                kind = "mouseMoved" if i else "mousePressed"
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        time.sleep(hold)
+        if self.touch:
+            self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        else:
+            x, y = points[-1]
+            self.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left", clickCount=1)
+
+    def screenshot(self, path: Path, whole: bool = False) -> None:
+        """Writes a PNG of what is seen, or of the whole page."""
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
+        path.write_bytes(base64.b64decode(data))

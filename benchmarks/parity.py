@@ -1,0 +1,133 @@
+"""The same rollouts by torch, by the page's JavaScript and by onnxruntime, each preset of the page's menu.
+
+    python -m benchmarks.parity [--count 1000] [--budgets 250 2k]
+
+Random starts, layouts and 16 actions. JavaScript draws and reads its own frames and calculates in doubles, so it is
+compared with torch in double precision, too. In single precision, a move that passes a corner within rounding can go
+either way; the last columns count rollouts that come out more than 1e-4 px apart. Needs node and onnxruntime.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+
+from tiny_jepa.budgets import load_model
+from tiny_jepa.errors import run_cli
+from tiny_jepa.export.onnx import write_onnx
+from tiny_jepa.export.page import PARTS, page_data
+from tiny_jepa.models.encoder import with_edges
+from tiny_jepa.tables import markdown
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_states, sample_layouts
+
+MENU = ("250", "500", "2k", "10k")
+FRAMES: dict[str, tuple[int, type]] = {"64 px, uint8": (64, np.uint8), "65 px, float32": (65, np.float32)}
+APART = 1e-4  # px
+ROLLOUTS = """(given) => {
+  const {World, Model, readTensors, data} = tinyJepa;
+  const world = new World({...data.geometry, size: given.size});
+  const model = new Model(readTensors(data.models.find(({name}) => name === given.budget).weights), data.gate);
+  return given.starts.map((start, i) => {
+    const {code, context} = model.encode(world.render(start, given.layouts[i], given.bytes));
+    const codes = [code];
+    for (const action of given.actions[i]) codes.push(model.predict(codes.at(-1), action, context));
+    return codes;
+  });
+}"""
+"""All given rollouts by the page's JavaScript: codes [N, 17, 2]."""
+Call = Callable[[str, dict[str, Any]], Any]
+
+
+def node(function: str, given: dict[str, Any]) -> Any:
+    """Calls a JavaScript function in node, where `tinyJepa` is what the page's scripts export."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = page_data({name: load_model(name) for name in MENU}, MENU[0])
+        (folder / "input.json").write_text(json.dumps({"data": data, "given": given}), encoding="utf-8")
+        (folder / "call.mjs").write_text(
+            f"""import {{ readFileSync }} from "node:fs";
+            const {{ data, given }} = JSON.parse(readFileSync("{folder}/input.json"));
+            const modules = ["world", "model", "planner"].map((name) => import(`{PARTS}/${{name}}.mjs`));
+            const tinyJepa = Object.assign({{ data }}, ...(await Promise.all(modules)));
+            console.log(JSON.stringify(({function})(given)));""",
+            encoding="utf-8",
+        )
+        done = subprocess.run(["node", folder / "call.mjs"], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def draw(frames: str, count: int, seed: int = 7) -> tuple[dict[str, Any], torch.Tensor, torch.Tensor]:
+    """Random rollouts -> what JavaScript is given of them, first frames [N, 2, S, S], actions [N, 16, 2]."""
+    size, dtype = FRAMES[frames]
+    world, rng = Geometry(size=size), np.random.default_rng(seed)
+    layouts = sample_layouts(world, count, rng)
+    drawn = explore(world, layouts, 16, rng, 0.35)
+    starts, actions = drawn.locations[:, 0].astype(float), drawn.actions.astype(float)
+    given = {"size": size, "bytes": dtype is np.uint8, "layouts": layouts.tolist()}
+    given |= {"starts": starts.tolist(), "actions": actions.tolist()}
+    first = render_states(world, starts[:, None], layouts, dtype)[:, 0]
+    return given, torch.from_numpy(first), torch.from_numpy(actions)
+
+
+def by_torch(budget: str, first: torch.Tensor, actions: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions in double and in single precision, [N, 17, 2] px."""
+    model = load_model(budget)
+    single = model.unroll(model.encode_agent(first), actions.float(), model.encode_context(first))
+
+    def profiles(channel: torch.Tensor) -> torch.Tensor:  # `marginals`, without its rounding to float32
+        sums = [reduce(channel.double(), f"n h w -> n {axis}", "sum") for axis in "wh"]
+        return torch.stack(sums, dim=1) / rearrange(channel.double().amax((1, 2)), "n -> n 1 1")
+
+    exact = copy.deepcopy(model).double()
+    code, layout = exact.agent_encoder(profiles(first[:, 0])), exact.layout_encoder(profiles(first[:, 1]))
+    double = exact.unroll(code, actions, with_edges(layout, first.shape[-1], UNIT))
+    return double.numpy() * UNIT, single.numpy() * UNIT
+
+
+def farthest(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The largest difference within each rollout [N] px."""
+    return np.abs(one - other).max((1, 2))
+
+
+def main() -> None:
+    import onnxruntime
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description="Torch, JavaScript, onnxruntime.")
+    parser.add_argument("--budgets", nargs="+", default=list(MENU), help="presets (the page's menu)")
+    parser.add_argument("--count", type=int, default=1_000, help="rollouts (1000)")
+    args = parser.parse_args()
+    rows = []
+    for budget in args.budgets:
+        with tempfile.TemporaryDirectory() as folder:
+            *_, unroll = write_onnx(load_model(budget), Path(folder) / "model.onnx")
+            session = onnxruntime.InferenceSession(unroll)
+        for frames in FRAMES:
+            given, first, actions = draw(frames, args.count)
+            double, single = by_torch(budget, first, actions)
+            script = np.array(node(ROLLOUTS, {"budget": budget, **given})) * UNIT
+            fed = {"frames": first.float().numpy(), "actions": actions.float().numpy()}
+            runtime = session.run(None, fed)[0] * UNIT
+            apart = (farthest(one, single) for one in (double, script, runtime))
+            counts = [f"{(each > APART).sum()}" for each in apart]
+            middle = f"{np.median(farthest(runtime, single)):.0e}"
+            rows.append([budget, frames, f"{farthest(script, double).max():.0e}", middle, *counts])
+    names = ["JavaScript to torch in doubles: largest, px", "onnxruntime to torch: median, px"]
+    names += [
+        f"apart from torch in singles, of {args.count:,}: {who}"
+        for who in ("torch in doubles", "JavaScript", "onnxruntime")
+    ]
+    print(markdown(["preset", "frames", *names], rows))
+
+
+if __name__ == "__main__":
+    run_cli(main)

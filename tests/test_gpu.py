@@ -1,0 +1,75 @@
+"""Where the data of phase 2 lies, and that no step waits for a copy of it: on the CPU by what a step asks of torch, on
+a GPU, where one is found, for real (`python -m pytest -m gpu`).
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tiny_jepa import build_model
+from tiny_jepa.data import Loader, ProceduralSet, SetRecipe
+from tiny_jepa.models import JEPA
+from tiny_jepa.probing.protocol import ProbingEvaluator
+from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.training import cli
+from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.weights import read_weights
+
+GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
+SETTINGS = TrainingConfig(encode_steps=2, encode_batch=8, cached=64, predict_steps=6, predict_batch=32)
+WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "unique_consecutive", "_unique2"}
+"""Operators whose results the host waits for."""
+
+
+class Waits(TorchDispatchMode):
+    """Notes what makes the host wait for the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        name = function.overloadpacket.__name__
+        masks = name == "index" and any(index is not None and index.dtype == torch.bool for index in args[1])
+        moved = isinstance(result, torch.Tensor) and result.device.type == "cpu"
+        copied = moved and any(isinstance(each, torch.Tensor) and each.device.type != "cpu" for each in args)
+        if name in WAITS or masks or copied:
+            self.seen.append(name)
+        return result
+
+
+def trainer(device, **changes):
+    torch.manual_seed(0)
+    dataset = ProceduralSet("train", SetRecipe("explore", 100))
+    return Trainer(build_model("150"), dataset, replace(SETTINGS, **changes), torch.device(device))
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
+@pytest.mark.parametrize("vary", [False, True])
+def test_no_step_of_phase_2_waits_for_a_copy(device, vary):
+    training, steps = trainer(device, vary=vary), []
+    with Waits() as waits:
+        training.run(lambda *_: steps.append(list(waits.seen)) or waits.seen.clear())
+    assert steps[2]  # the phase's start: the mode sees what waits
+    assert steps[3:] == [[]] * 5
+    predict = training.phases[1]
+    assert {part.device.type for part in predict.transitions} == {device}
+
+
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])
+def test_a_gpu_trains_resumes_and_scores(device, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = "--encode-steps 30 --encode-batch 16 --cached 300 --predict-steps 170 --predict-batch 64 --workers 1"
+    assert cli.main(["--budget", "150", *words.split(), "--device", device, "--name", "there", "--no-install"]) == 0
+    model, metadata = read_weights(Path("runs/there/weights.pth"), device)
+    assert metadata["steps"] == 200 and isinstance(model, JEPA)
+    train, val = (ProceduralSet(name, SetRecipe("explore", 128)) for name in ("a", "b"))
+    evaluator = ProbingEvaluator(device, model, Loader(train), {"val": Loader(val)}, quick_debug=True)
+    loss = evaluator.evaluate_all(evaluator.train_pred_prober())["val"]
+    on_cpu = ProbingEvaluator("cpu", model, Loader(train), {"val": Loader(val)}, quick_debug=True)
+    assert math.isclose(loss, on_cpu.evaluate_all(on_cpu.train_pred_prober())["val"], rel_tol=1e-2)

@@ -1,0 +1,105 @@
+"""The page: one small file without a network, whose JavaScript predicts and plans as torch does.
+
+1. It carries every preset of its menu, and stays below its size.
+2. Its scripts pass their own tests (needs node).
+3. Its predictions are torch's, to 1e-4 px, and its cost-to-go is the planner's.
+
+tests/test_page_browser.py drives it in a browser.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, Call, by_torch, draw, farthest, node
+from tiny_jepa import load_model
+from tiny_jepa.errors import UserError
+from tiny_jepa.export import page
+from tiny_jepa.planning import costtogo
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, render_states
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("page") / "page.html"
+    page.main(["--budget", "250", "--out", str(out)])
+    return out
+
+
+def test_a_page_is_one_file_with_all_presets_of_its_menu(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.encode()) <= page.LIMIT
+    assert not re.search(r"https?:|\bsrc=|<link|@import|url\(", text)
+    assert "default-src 'none'" in text  # so that the browser, too, forbids any network
+    assert re.findall(r'"name":"(\w+)","parameters"', text) == list(MENU)
+
+
+def test_a_model_that_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(UserError, match="choose a smaller model"):
+        page.main(["--budget", "100k", "--out", str(tmp_path / "page.html")])
+    page.main(["--weights", str(ROOT / "model_weights.pth"), "--out", str(tmp_path / "own.html")])
+    assert '"chosen":"model_weights.pth"' in (tmp_path / "own.html").read_text(encoding="utf-8")
+
+
+@needs_node
+def test_the_scripts_pass_their_own_tests():
+    scripts = sorted(map(str, (ROOT / "tests" / "page").glob("*.test.mjs")))
+    done = subprocess.run(["node", "--test", *scripts], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+COSTS = """(given) => {
+  const {Model, CostToGo, readTensors, data} = tinyJepa;
+  const model = new Model(readTensors(data.models.find(({name}) => name === given.budget).weights), data.gate);
+  const solving = CostToGo.solve(model, given.context, given.goal, data.planning);
+  for (;;) {
+    const {done, value} = solving.next();
+    if (done) return given.codes.map((code) => value.at(code));
+  }
+}"""
+
+
+def assert_parity(call: Call, budget: str, frames: str, count: int) -> None:
+    """JavaScript's predictions are torch's."""
+    given, first, actions = draw(frames, count)
+    double, single = by_torch(budget, first, actions)
+    ours = np.array(call(ROLLOUTS, {"budget": budget, **given})) * UNIT
+    assert farthest(ours, double).max() < APART
+    # in single precision, a move that passes a corner within rounding can go either way, by torch itself
+    beyond = farthest(ours, single) > APART
+    assert beyond.mean() < 0.1 and (farthest(single, double)[beyond] > 0.9 * APART).all()
+
+
+@needs_node
+def test_predictions_are_torchs():
+    for frames in FRAMES:
+        for budget in MENU:
+            assert_parity(node, budget, frames, 40)
+
+
+@needs_node
+@pytest.mark.parametrize("budget", ["250", "2k"])
+def test_the_cost_to_go_is_the_planners(monkeypatch, budget):
+    # the page knows how far a free action goes from the weights, the planner from predictions: a lattice 0.1 % finer
+    monkeypatch.setattr(costtogo, "action_per_code", lambda model, *_: torch.eye(2) / model.predictor.action)
+    world, rng = Geometry(), np.random.default_rng(3)
+    frame = render_states(world, np.array([[[12.3, 50.1]]]), np.array([[31, 20]]), np.uint8)[:, 0]
+    goal_frame = render_states(world, np.array([[[48.7, 44.4]]]), np.array([[31, 20]]), np.uint8)[:, 0]
+    model = load_model(budget)
+    context, goal = model.encode_context(frame), model.encode_agent(goal_frame)
+    solved = costtogo.CostToGo.solve(model, frame, context, goal, TWO_ROOMS.task.actions)
+    codes = rng.uniform(5, 58, (1, 2_000, 2)) / UNIT
+    theirs = solved.at(torch.from_numpy(codes).float())[0].numpy()
+    given = {"budget": budget, "context": context[0].tolist(), "goal": goal[0].tolist(), "codes": codes[0].tolist()}
+    ours = np.array(node(COSTS, given))
+    assert (np.abs(ours - theirs) < 1e-4 * theirs).mean() > 0.99  # at a node or two, rounding decides

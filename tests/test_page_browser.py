@@ -1,0 +1,193 @@
+"""The page in headless Chromium, opened from disk: everything a visitor can do, by mouse, keyboard and touch."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.browser import Browser, find_chromium
+from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest
+from tiny_jepa.export import page
+from tiny_jepa.worlds.two_rooms import UNIT
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(find_chromium() is None, reason="no Chromium here; on Debian: apt-get install chromium"),
+]
+WALL, DOOR = 31, 40  # where the page puts them at first
+
+
+class Visitor(Browser):
+    """A browser with the page open, in px of the room."""
+
+    def __init__(self, path: Path, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.path = path
+
+    def __enter__(self) -> Visitor:
+        super().__enter__()
+        self.open(self.path)
+        return self
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """CSS px of a point of the room."""
+        left, top, side, size = self.evaluate(
+            "(({left, top, width}) => [left, top, width, tinyJepa.session.world.size])"
+            "(document.getElementById('room').getBoundingClientRect())"
+        )
+        return left + (x + 0.5) / size * side, top + (y + 0.5) / size * side
+
+    def drive(self, *points: tuple[float, float], hold: float = 0.1) -> None:
+        """Presses at the first point, drags to the others, holds, lets go."""
+        self.drag([self.point(*each) for each in points], hold)
+
+    def arrive(self, x: float, y: float) -> None:
+        """Waits until the true dot is within a px of a point."""
+        self.wait(f"Math.hypot(tinyJepa.session.location[0] - {x}, tinyJepa.session.location[1] - {y}) < 1")
+
+    def text(self, name: str) -> str:
+        return self.evaluate(f"document.getElementById('{name}').textContent")
+
+    def ask(self, what: str) -> Any:
+        return self.evaluate(f"tinyJepa.session.{what}")
+
+    def colour(self, x: float, y: float) -> list[int]:
+        """Red, green and blue that are drawn at a point of the room."""
+        return self.evaluate(f"""(() => {{
+            const room = document.getElementById("room");
+            const at = (i) => (i + 0.5) / tinyJepa.session.world.size * room.width;
+            return Array.from(room.getContext("2d").getImageData(at({x}), at({y}), 1, 1).data.slice(0, 3));
+        }})()""")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("page") / "page.html"
+    page.main(["--budget", "250", "--out", str(out)])
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser(path) -> Iterator[Visitor]:
+    with Visitor(path) as visitor:
+        yield visitor
+        assert visitor.complaints == []
+        assert visitor.evaluate("performance.getEntriesByType('resource').length") == 0
+
+
+@pytest.fixture
+def visitor(browser) -> Visitor:
+    browser.open(browser.path)
+    return browser
+
+
+def test_arrow_keys_drive_the_dot_into_the_wall_and_the_imagined_dot_stops_too(visitor):
+    visitor.key("ArrowRight", hold=1.5)
+    visitor.wait("tinyJepa.session.blocked")
+    assert WALL - 3 < visitor.ask("location")[0] < WALL - 1
+    assert visitor.ask("now.error") < 0.1 < 3 < visitor.ask("now.missed")
+    assert visitor.text("status").startswith("Stopped")
+    assert float(visitor.text("error")) < 0.1 and float(visitor.text("missed")) > 3
+
+
+def test_the_mouse_drives_the_dot_through_the_door(visitor):
+    visitor.drive((15, 20), (20, DOOR), hold=1.2)
+    visitor.arrive(20, DOOR)
+    visitor.drive((20, DOOR), (44, DOOR + 1), hold=1.2)
+    visitor.arrive(44, DOOR + 1)
+    assert visitor.ask("now.error") < 0.1 and visitor.ask("steps") > 20
+
+
+def test_wall_and_door_can_be_dragged_and_the_model_reads_them_again(visitor):
+    visitor.key("ArrowRight", hold=0.3)
+    visitor.drive((WALL, 15), (40, 15))
+    visitor.drive((40, DOOR), (40, 25))
+    assert visitor.ask("layout") == [40, 25] and visitor.ask("steps") == 0
+    assert visitor.text("read").endswith("wall 40.0; door 25.0")
+    visitor.evaluate("Object.assign(document.getElementById('wall'), {value: 25}).dispatchEvent(new Event('input'))")
+    assert visitor.ask("layout") == [25, 25]
+
+
+def test_a_click_sets_a_goal_and_the_model_walks_there_from_room_to_room(visitor):
+    before = visitor.colour(56, 30)
+    visitor.drive((50, 52))
+    visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+    visitor.arrive(50, 52)
+    assert visitor.colour(56, 30) != before  # the steps to the goal are drawn
+    visitor.evaluate("document.getElementById('costs').click()")
+    time.sleep(0.2)
+    assert visitor.colour(56, 30) == before
+
+
+def test_everything_works_from_the_keyboard(visitor):
+    visitor.key("ArrowDown", hold=0.3)
+    steps = visitor.ask("steps")
+    assert steps > 2
+    for _ in range(3):
+        visitor.key("ArrowRight", shift=True)
+    assert visitor.ask("steps") == steps and visitor.text("status").startswith("Goal at 21")
+    visitor.key("Enter")
+    visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+    visitor.key(" ")
+    assert visitor.ask("steps") == 0
+    visitor.key("p")
+    visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+    assert visitor.ask("location")[0] > WALL + 1
+    reached = []
+    for _ in range(9):
+        visitor.key("Tab")
+        reached.append(visitor.evaluate("document.activeElement.id"))
+    assert reached == ["room", "look", "plan", "model", "frames", "wall", "door", "reckoning", "costs"]
+
+
+def test_every_control_has_a_name_for_screen_readers(visitor):
+    tree = visitor.call("Accessibility.getFullAXTree")["nodes"]
+    roles = {"application", "button", "combobox", "slider", "checkbox", "image"}
+    named = {node["role"]["value"]: node["name"]["value"] for node in tree if node["role"]["value"] in roles}
+    assert set(named) == roles and all(named.values())
+    assert any(node["role"]["value"] == "status" for node in tree)
+
+
+def test_the_switch_hides_dead_reckoning(visitor):
+    shown = "getComputedStyle(document.getElementById('missed-gauge')).visibility"
+    assert visitor.evaluate(shown) == "visible"
+    visitor.evaluate("document.getElementById('reckoning').click()")
+    visitor.wait(f"{shown} === 'hidden'")
+
+
+def test_the_menu_changes_the_model_and_the_frames(visitor):
+    change = "Object.assign(document.getElementById('{}'), {{value: '{}'}}).dispatchEvent(new Event('change'))"
+    for budget, count in zip(MENU, ("247", "499", "1,994", "9,996"), strict=True):
+        visitor.evaluate(change.format("model", budget))
+        assert visitor.text("count") == count
+    visitor.evaluate(change.format("frames", 1))
+    assert visitor.ask("frame().size") == 65
+    visitor.key("ArrowRight", hold=1.5)
+    assert visitor.ask("now.error") < 0.1 < visitor.ask("now.missed")
+
+
+def test_a_finger_does_what_the_mouse_does_and_a_phone_shows_it_all(path):
+    with Visitor(path, width=390, height=844, scale=2, touch=True, dark=True) as visitor:
+        visitor.drive((15, 20), (27, 20), hold=1.0)
+        visitor.arrive(27, 20)
+        visitor.drive((45, 30))
+        visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+        assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
+        assert visitor.evaluate("document.getElementById('room').getBoundingClientRect().bottom") < 844
+        assert visitor.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 26)"
+        assert visitor.complaints == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frames", FRAMES)
+@pytest.mark.parametrize("budget", MENU)
+def test_a_thousand_predictions_are_torchs(visitor, budget, frames):
+    given, first, actions = draw(frames, 1_000)
+    ours = np.array(visitor.evaluate(f"({ROLLOUTS})({json.dumps({'budget': budget, **given})})"))
+    assert farthest(ours * UNIT, by_torch(budget, first, actions)[0]).max() < APART

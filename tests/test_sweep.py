@@ -1,0 +1,394 @@
+"""Sweeps (tiny_jepa/sweep).
+
+1. Every row of every grid is options that train.py and main.py take.
+2. A run that is there is not trained again, an interrupted one is gone on with, a collapsed one is counted.
+3. One process holds a job; a dead or silent holder's claim is taken over, once.
+4. Two sweeps at once, and sweeps that are killed, do everything once; a failed job stops no other.
+5. The table is the mean and spread over training seeds of what is stored; the status says what is left.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from main import Options
+from tiny_jepa.errors import UserError
+from tiny_jepa.options import parse
+from tiny_jepa.probing.results import Result, read_result, write_result
+from tiny_jepa.sweep import command, jobs, launchers
+from tiny_jepa.sweep.grid import read_grid
+from tiny_jepa.sweep.jobs import Job, jobs_of, latest_claim, read_claim, release, take
+from tiny_jepa.sweep.status import status
+from tiny_jepa.training.cli import read_options
+
+ROOT = Path(__file__).resolve().parent.parent
+GRIDS = sorted((ROOT / "benchmarks").glob("*.ini"))
+TRAIN = """
+import sys, time
+from pathlib import Path
+option = lambda name: sys.argv[sys.argv.index(name) + 1]
+name = option("--resume") if "--resume" in sys.argv else option("--name")
+folder = Path(option("--runs")) / name
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "checkpoint.pth").write_text("")
+if "collapse" in sys.argv: sys.exit(print("error: collapsed: std_x is 0.001") or 2)
+if "fail" in sys.argv: sys.exit("error: no such data folder")
+time.sleep(0.2)
+(folder / "weights.pth").write_text(f"weights of {name}")
+Path("done.txt").open("a").write(name + "\\n")
+"""
+MAIN = """
+import sys
+from pathlib import Path
+path = Path(sys.argv[sys.argv.index("--store") + 1])
+path.write_text(" ".join(sys.argv[1:]))
+Path("done.txt").open("a").write(path.name + "\\n")
+"""
+WORK = "from pathlib import Path; from tiny_jepa.sweep import grid, jobs, launchers; launchers.POLL = 0.05;"
+WORK += "launchers.work(jobs.jobs_of(grid.read_grid(Path('grid.ini'))), 2)"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A folder with a grid and with scripts that only pretend."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launchers, "POLL", 0.02)
+    Path("train.py").write_text(TRAIN)
+    Path("main.py").write_text(MAIN)
+    Path("page.md").write_text("a\n<!-- results:begin -->\nold\n<!-- results:end -->\nb\n")
+    text = "[DEFAULT]\npage = page.md\nseeds = 0 1\ncommon = --budget 2k\n[a row]\nfactor = f\ntrain = --clip 2\n"
+    Path("grid.ini").write_text(text + "[bare]\nof = a row\nscore = --no-lift\nseeds = 0\n")
+    return tmp_path
+
+
+def small_grid(more=""):
+    return read_grid(Path("grid.ini"), None, more)
+
+
+def finished():
+    return sorted(Path("done.txt").read_text().split()) if Path("done.txt").exists() else []
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+def test_every_row_is_options_that_the_scripts_take(path):
+    grid = read_grid(path)
+    assert grid.page and (ROOT / grid.page).is_file()
+    for row in grid.rows:
+        if row.train is not None:
+            read_options(list(row.train))
+        parse(Options, row.score, "main.py", "")
+
+
+def test_only_what_is_missing_is_done(root):
+    grid = small_grid()
+    launchers.work(jobs_of(grid), 2)
+    assert finished() == ["a-row-seed0", "a-row-seed0.json", "a-row-seed1", "a-row-seed1.json", "bare-seed0.json"]
+    assert grid.result(grid.rows[1], 0).read_text() == (
+        "--weights results/grid/a-row-seed0.pth --no-lift --store results/grid/bare-seed0.json"
+    )
+    assert grid.weights(grid.rows[1], 0).read_text() == "weights of a-row-seed0"
+    assert not list(grid.results.glob(".sweep/*"))
+    launchers.work(jobs_of(grid), 2)
+    assert len(finished()) == 5
+    training = jobs_of(grid)[0]
+    grid.weights(grid.rows[0], 0).unlink()
+    assert training.done()  # no result needs the weights
+    grid.result(grid.rows[1], 0).unlink()
+    launchers.work(jobs_of(grid), 2)  # the run's weights are kept again, nothing is trained
+    assert len(finished()) == 6 and grid.weights(grid.rows[0], 0).is_file()
+
+
+def test_a_run_begins_or_goes_on_or_begins_anew(root):
+    training = jobs_of(small_grid("--vary True"))[0]
+    new = ["train.py", "--budget", "2k", "--clip", "2", "--vary", "True", "--seed", "0", "--name", "a-row-seed0"]
+    tail = ["--runs", "runs/grid", "--no-install"]
+    training.run.mkdir(parents=True)
+    (training.run / "config.json").write_text("of a run that was killed before its first checkpoint")
+    assert training.command() == [*new, *tail] and not training.run.exists()
+    training.run.mkdir()
+    (training.run / "checkpoint.pth").write_text("")
+    assert training.command() == ["train.py", "--resume", "a-row-seed0", *tail]
+    (training.run / "weights.pth").write_text("")
+    assert training.command() is None
+
+
+def test_a_failed_job_stops_no_other_and_is_tried_again_on_request(root, capsys, monkeypatch):
+    monkeypatch.setattr(command, "show_table", lambda grid: None)
+    text = Path("grid.ini").read_text()
+    Path("grid.ini").write_text(text + "[bad]\ntrain = fail\nseeds = 0\n[flat]\ntrain = collapse\nseeds = 0\n")
+    with pytest.raises(UserError, match="--retry"):
+        command.main(["grid.ini", "--name", "other", "--jobs", "2"])
+    said = capsys.readouterr().out
+    assert "7 of 9 jobs done, 0 running, 2 failed\n" in said
+    assert "failed   train bad, seed 0: error: no such data folder (runs/other/train-bad-seed0.log)" in said
+    assert "failed   score bad, seed 0: its training failed" in said
+    assert "train flat, seed 0: stopped: error: collapsed: std_x" in said
+    grid = read_grid(Path("grid.ini"), "other")
+    assert "std_x" in grid.stopped(grid.rows[3], 0).read_text() and len(finished()) == 5
+    Path("train.py").write_text(TRAIN.replace("fail", "never"))
+    with pytest.raises(UserError, match="--retry"):
+        command.main(["grid.ini", "--name", "other"])
+    assert len(finished()) == 5
+    command.main(["grid.ini", "--name", "other", "--retry"])
+    assert {"bad-seed0", "bad-seed0.json"} <= set(finished()) and len(finished()) == 7
+
+
+def test_one_process_holds_a_job(root, monkeypatch):
+    training = jobs_of(small_grid())[0]
+    first = take(training)
+    assert first and take(training) is None and read_claim(first)["pid"] == os.getpid()
+    old = time.time() - jobs.STALE - 1
+    os.utime(first, (old, old))  # silent for too long
+    second = take(training)
+    assert second.name.endswith(".claim2") and take(training) is None
+    release(training, second)
+    assert latest_claim(training) is None
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for holder, alive in (
+        ({"pid": gone.pid}, False),
+        ({"pid": gone.pid, "host": "elsewhere"}, True),
+        ({"slurm": "7", "host": "elsewhere"}, False),  # this SLURM job, before it was put back into the queue
+        ({"slurm": "8", "host": "elsewhere"}, True),
+    ):
+        for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
+            monkeypatch.delenv(name, raising=False)
+        claim = take(training)
+        claim.write_text(json.dumps(json.loads(claim.read_text()) | holder))
+        monkeypatch.setenv("SLURM_JOB_ID", "7")
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+        assert (read_claim(claim) is not None) == alive
+        release(training, claim)
+    claim = take(training)
+    claim.write_text("")  # it is being written
+    assert read_claim(claim) and take(training) is None
+
+
+def test_a_job_that_is_done_meanwhile_is_not_taken(root, monkeypatch):
+    grid = small_grid()
+    training = jobs_of(grid)[0]
+    answers = iter([False])
+    monkeypatch.setattr(Job, "ready", lambda job: next(answers))
+    assert take(training) is None and not list(grid.results.glob(".sweep/*"))
+
+
+def test_a_lost_job_is_left_to_who_took_it(root, monkeypatch):
+    monkeypatch.setattr(launchers, "BEAT", 0.0)
+    Path("train.py").write_text("import time; time.sleep(60)")
+    training = jobs_of(small_grid())[0]
+    claim = take(training)
+    attempt = launchers.Attempt(training, claim)
+    before = claim.stat().st_mtime_ns
+    time.sleep(0.05)
+    assert not attempt.ended() and claim.stat().st_mtime_ns > before  # a sign of life
+    os.utime(claim, (0, 0))
+    other = take(training)
+    assert attempt.ended() and attempt.process.returncode == -signal.SIGKILL and other.is_file()
+
+
+def start_sweep():
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", WORK], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_sweeps_and_two_at_once_do_everything_once(root):
+    rows = "".join(f"[row {i}]\ntrain = --clip {i}\n" for i in range(1, 5))
+    Path("grid.ini").write_text("[DEFAULT]\nseeds = 0 1\n" + rows)
+    rng = random.Random(0)
+    for _ in range(3):
+        sweep = start_sweep()
+        time.sleep(rng.uniform(0.3, 0.8))
+        sweep.kill()
+        sweep.wait()
+    both = [start_sweep(), start_sweep()]
+    said = [sweep.communicate(timeout=60)[0] for sweep in both]
+    assert all("done" in each for each in said)
+    wanted = [f"row-{i}-seed{seed}" for i in range(1, 5) for seed in (0, 1)]
+    assert sorted({*finished()}) == sorted(wanted + [f"{name}.json" for name in wanted])
+    assert not list(Path("results/grid/.sweep").iterdir())
+    ended = finished()
+    assert all(ended.count(name) == 1 for name in {*ended})
+
+
+def stored(normal, minutes):
+    losses = {"normal": [normal], "wall": [0.5], "wall_other": None, "expert": [1.0], "long": [2.0]}
+    names = ("model", "kind", "fingerprint", "command", "trained_by", "trained_on", "data", "frames", "prober_data")
+    numbers = {"sets_version": 2, "parameters": 7, "lift": True, "seeds": [0], "losses": losses}
+    return Result(**dict.fromkeys(names, ""), **numbers, minutes=minutes, score_minutes=0.5)
+
+
+def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):
+    grid = small_grid()
+    for seed, normal in ((0, 0.02), (1, 0.04)):
+        write_result(grid.result(grid.rows[0], seed), stored(normal, seed + 1.0))
+    command.show_table(grid)
+    text = Path("page.md").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("| a row")]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[:5] == ["a row", "f", "7", "2", "2.00"]
+    assert cells[5:] == ["0.0300 ± 0.0141", "0.500 ± 0.000", "–", "1.00 ± 0.00", "2.00 ± 0.00"]
+    assert "| bare" not in text and text.startswith("a\n") and text.endswith("b\n") and "old" not in text
+
+
+def test_the_status_says_what_is_left(root):
+    grid = small_grid()
+    every = jobs_of(grid)
+    assert (
+        status(every)
+        == "0 of 5 jobs done, 0 running, 0 failed; minutes left are unknown until a job of each kind is done"
+    )
+    write_result(grid.result(grid.rows[0], 1), stored(0.02, 6.0))
+    take(every[0])
+    counts, running = status(every).splitlines()
+    assert counts == "2 of 5 jobs done, 1 running, 0 failed; about 7 minutes left, 1 at a time"
+    assert running.startswith("running  train a row, seed 0: 0.0 minutes on ") and f"process {os.getpid()}" in running
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seeds = 0\n[row]\ntrian = --clip 2\n", "row 'row': unknown key trian"),
+        ("seeds = 0 x\n[row]\ntrain =\n", "invalid literal"),
+        ("[row]\ntrain =\n", "row 'row': no seeds"),
+        ("seeds = 0\n[row]\nof = nobody\n", "row 'row': it cannot score the weights of row 'nobody'"),
+        ("seeds = 0\n[a]\ntrain =\n[b]\nof = a\nseeds = 0 1\n", "row 'a' is not trained with all of its seeds"),
+        ("seeds = 0\n[a b]\ntrain =\n[a  b]\ntrain =\n", "two that differ only in"),
+        ("seeds = 0\n", "no rows"),
+        ("seeds", "is no grid"),
+    ],
+)
+def test_bad_grids_are_named(root, text, says):
+    Path("grid.ini").write_text("[DEFAULT]\n" + text)
+    with pytest.raises(UserError, match=says):
+        small_grid()
+
+
+def test_bad_options_are_named(root):
+    for words, says in (
+        ("nothing.ini", "no grid nothing.ini"),
+        ("grid.ini --common=--clip=3", "give their results another --name"),
+        ("grid.ini --name ../x", "--name takes the name of a folder"),
+        ("grid.ini --launcher slurm --time 1h", "--time must be"),
+    ):
+        with pytest.raises(UserError, match=says):
+            command.main(words.split())
+    assert command.minutes_of("1-02:00:30") == 1561
+    Path("train.py").unlink()
+    with pytest.raises(UserError, match="in the project's root"):
+        command.main(["grid.ini"])
+
+
+# With the real scripts.
+
+TINY = "--encode-steps 5 --encode-batch 8 --cached 100 --predict-steps 20 --predict-batch 64 --auditions 1"
+
+
+def real_root(folder):
+    """A folder with the real scripts and tiny sets."""
+    for name in ("train.py", "main.py"):
+        (folder / name).symlink_to(ROOT / name)
+    run(folder, "data", "generate", "--out", "tiny", "--count", "130").wait()
+    for name in ("course", "unmirrored"):
+        run(folder, "data", "generate", "--out", f"runs/{name}", "--set", "train", "--count", "130").wait()
+
+
+def run(folder, *words, **environment):
+    environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TINY_JEPA_DATA": "tiny", **environment}
+    with (folder / "said.txt").open("a") as said:
+        command = [sys.executable, "-m", "tiny_jepa", *map(str, words)]
+        return subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=said, stderr=said)
+
+
+def states(folder):
+    paths = sorted(folder.glob("*.pth"))
+    return {path.name: torch.load(path, weights_only=True)["state_dict"] for path in paths}
+
+
+def assert_same_weights(one, other, count):
+    assert one.keys() == other.keys() and len(one) == count
+    for name, state in one.items():
+        assert all(torch.equal(value, other[name][key]) for key, value in state.items()), name
+
+
+def losses_of(folder):
+    return {path.name: read_result(path).losses for path in sorted(folder.glob("*.json"))}
+
+
+@pytest.mark.slow
+def test_the_ablations_killed_five_times_and_started_twice(tmp_path):
+    real_root(tmp_path)
+    grid = ROOT / "benchmarks" / "ablations.ini"
+    assert run(tmp_path, "sweep", grid, "--name", "whole", f"--common={TINY}", "--jobs", 2).wait() == 0
+    again = ("sweep", grid, "--name", "killed", f"--common={TINY}", "--jobs", 2)
+    rng, made = random.Random(0), tmp_path / "results" / "killed"
+    for kill in range(1, 6):
+        sweep = run(tmp_path, *again, TINY_JEPA_CHECKPOINT_SECONDS="0.2")
+        while len(list(made.glob("*-seed*"))) < 6 * kill:  # of 45
+            assert sweep.poll() is None
+            time.sleep(0.1)
+        time.sleep(rng.uniform(0, 6))
+        sweep.kill()
+        sweep.wait()
+    both = [run(tmp_path, *again), run(tmp_path, *again)]
+    assert [sweep.wait() for sweep in both] == [0, 0]
+    whole, killed = tmp_path / "results" / "whole", tmp_path / "results" / "killed"
+    assert_same_weights(states(whole), states(killed), 21)
+    assert losses_of(whole) == losses_of(killed) and len(losses_of(whole)) == 24
+    assert not list(killed.glob(".sweep/*"))
+
+
+def until(true):
+    deadline = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def ask(environment, *command):
+    """What a command of SLURM's says."""
+    return subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+def test_a_real_slurm_makes_the_same_weights(tmp_path):
+    pytest.importorskip("submitit")
+    if not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))) or os.geteuid():
+        pytest.skip("needs root, and slurmctld, slurmd and munged: apt-get install slurm-wlm munge")
+    real_root(tmp_path)
+    common = TINY.replace("--predict-steps 20 --predict-batch 64", "--predict-steps 440 --predict-batch 20000")
+    rows = "[100]\ntrain = --budget 100\n[500]\ntrain = --budget 500\n"
+    (tmp_path / "four.ini").write_text(f"[DEFAULT]\nseeds = 0 1\ncommon = {common}\nscore = --skip-long\n{rows}")
+    one = tmp_path / "one"
+    subprocess.run([ROOT / "tests" / "slurm.sh", "start", one], check=True)
+    try:
+        environment = {"SLURM_CONF": str(one / "slurm.conf"), "TINY_JEPA_CHECKPOINT_SECONDS": "0.5"}
+        words = ("--launcher", "slurm", "--jobs", 2, "--cpus", 1, "--partition", "main", "--time", "00:10:00")
+        sweep = run(tmp_path, "sweep", "four.ini", "--name", "slurm", *words, **environment)
+        firsts = [tmp_path / f"runs/slurm/100-seed{seed}" for seed in (0, 1)]
+        until(lambda: all((first / "log.csv").exists() for first in firsts))
+        claims = [tmp_path / f"results/slurm/.sweep/train-100-seed{seed}.claim1" for seed in (0, 1)]
+        numbers = [json.loads(claim.read_text())["slurm"] for claim in claims]
+        ask(environment, "scontrol", "requeue", numbers[0])  # a kill
+        ask(environment, "scancel", "--signal=USR2", numbers[1])  # what SLURM sends when the time is up
+        waiting = ("squeue", "--noheader", "--states=PENDING", "--format=%A", "--jobs", ",".join(numbers))
+        until(lambda: set(numbers) <= set(ask(environment, *waiting).split()))
+        for number, first in zip(numbers, firsts, strict=True):
+            assert (first / "checkpoint.pth").exists() and not (first / "weights.pth").exists()
+            ask(environment, "scontrol", "update", f"JobId={number}", "StartTime=now")
+        assert sweep.wait() == 0
+    finally:
+        subprocess.run([ROOT / "tests" / "slurm.sh", "stop", one], check=True)
+    assert run(tmp_path, "sweep", "four.ini", "--name", "local").wait() == 0
+    local, slurm = tmp_path / "results" / "local", tmp_path / "results" / "slurm"
+    assert_same_weights(states(local), states(slurm), 4)
+    assert losses_of(local) == losses_of(slurm) and len(losses_of(local)) == 4
+    assert list((tmp_path / "runs" / "slurm" / "slurm").glob("*_log.out"))

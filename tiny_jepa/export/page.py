@@ -1,0 +1,100 @@
+"""`python -m tiny_jepa page`: one file that opens in any browser, without a network, and shows what a model knows."""
+
+import base64
+import json
+import re
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tiny_jepa.budgets import list_budgets, load_model, parse_count
+from tiny_jepa.errors import UserError
+from tiny_jepa.export.safetensors import to_bytes
+from tiny_jepa.files import write_text
+from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.models.predictor import SEEN, WINDOW
+from tiny_jepa.models.size import count_parameters
+from tiny_jepa.options import parse
+from tiny_jepa.planning import costtogo
+from tiny_jepa.weights import read_weights
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
+
+PARTS = files("tiny_jepa.export") / "page"
+SCRIPTS = ("world", "model", "planner", "session", "view", "page")
+"""In this order: each imports from those before it."""
+MENU = range(250, 10_001)
+"""Parameters of the presets that every page has."""
+LIMIT = 150_000
+"""Bytes of a page, at most."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is shown."""
+
+    budget: str = "250"  # the trained preset that the page opens with; its menu has all from 250 to 10k
+    weights: Path | None = None  # a weights file of one's own, for the menu too, to open with instead
+    out: Path = Path("page.html")  # the file to write
+
+
+def main(argv: list[str]) -> None:
+    args = parse(Options, argv, "python -m tiny_jepa page", __doc__ or "")
+    models = {name: load_model(name) for name in list_budgets() if parse_count(name) in MENU}
+    if args.weights is not None:
+        chosen = args.weights.name
+        models[chosen] = read_weights(args.weights)[0]
+    else:
+        chosen = next((name for name in list_budgets() if parse_count(name) == parse_count(args.budget)), args.budget)
+        models.setdefault(chosen, load_model(chosen))
+    page = build_page(models, chosen)
+    if (size := len(page.encode())) > LIMIT:
+        raise UserError(f"with {chosen} the page has {size:,} bytes, more than {LIMIT:,}; choose a smaller model")
+    write_text(args.out, page)
+    print(f"wrote {args.out} ({size:,} bytes): open it in a browser")
+
+
+def build_page(models: dict[str, JEPA], chosen: str) -> str:
+    """The whole page, as HTML."""
+    page = (PARTS / "page.html").read_text(encoding="utf-8")
+    parts = {
+        "/* page.css */": (PARTS / "page.css").read_text(encoding="utf-8"),
+        "/* data */": json.dumps(page_data(models, chosen), separators=(",", ":")).replace("<", "\\u003c"),
+        "/* page.mjs */": script(),
+    }
+    for place, text in parts.items():
+        page = page.replace(place, text)
+    return page
+
+
+def script() -> str:
+    """The page's scripts as one: without imports, for all names are there, and without exports."""
+    text = "\n".join((PARTS / f"{name}.mjs").read_text(encoding="utf-8") for name in SCRIPTS)
+    return re.sub(r"^(import .*\n|export )", "", text, flags=re.MULTILINE)
+
+
+def page_data(models: dict[str, JEPA], chosen: str) -> dict[str, Any]:
+    """All that the page's scripts are given. No number of a model, a world or the planner stands in them."""
+    assert TWO_ROOMS.task
+    return {
+        "models": [describe(model, name) for name, model in models.items()],
+        "chosen": chosen,
+        "gate": {"unit": TWO_ROOMS.frame.unit, "window": WINDOW, "seen": SEEN},
+        "geometry": asdict(Geometry()),
+        "planning": {
+            "limit": TWO_ROOMS.task.actions.limit,
+            "offsets": costtogo.OFFSETS,
+            "risk": costtogo.RISK,
+            "nowhere": costtogo.NOWHERE,
+            "arrived": costtogo.ARRIVED,
+            "directions": costtogo.DIRECTIONS,
+            "sizes": costtogo.SIZES,
+            "memory": costtogo.MEMORY,
+        },
+    }
+
+
+def describe(model: JEPA, name: str) -> dict[str, Any]:
+    """What the page knows of a model: its name, its count of parameters, and its weights in base64."""
+    weights = base64.b64encode(to_bytes(model)).decode()
+    return {"name": name, "parameters": count_parameters(model), "weights": weights}
