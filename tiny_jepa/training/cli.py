@@ -1,10 +1,8 @@
 """What `train.py` runs: from a budget to trained weights."""
 
-import shutil
 import signal
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -201,7 +199,8 @@ def install(run: Run) -> None:
     try:
         for source, target in pairs:
             if source.is_file():
-                write_atomically(target, partial(shutil.copyfile, source))
+                content = source.read_bytes()
+                write_atomically(target, lambda temporary: temporary.write_bytes(content))
     except UserError as error:
         raise UserError(f"{error}; the trained weights are {run.weights}") from None
     print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")
