@@ -3,6 +3,7 @@
 import signal
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -199,8 +200,7 @@ def install(run: Run) -> None:
     try:
         for source, target in pairs:
             if source.is_file():
-                content = source.read_bytes()
-                write_atomically(target, lambda temporary: temporary.write_bytes(content))
+                write_atomically(target, partial(Path.write_bytes, data=source.read_bytes()))
     except UserError as error:
         raise UserError(f"{error}; the trained weights are {run.weights}") from None
     print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")
