@@ -1,6 +1,5 @@
 """What `train.py` runs: from a budget to trained weights."""
 
-import shutil
 import signal
 import time
 from dataclasses import dataclass, field, replace
@@ -201,7 +200,7 @@ def install(run: Run) -> None:
     try:
         for source, target in pairs:
             if source.is_file():
-                write_atomically(target, partial(shutil.copyfile, source))
+                write_atomically(target, partial(Path.write_bytes, data=source.read_bytes()))
     except UserError as error:
         raise UserError(f"{error}; the trained weights are {run.weights}") from None
     print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")
