@@ -77,10 +77,10 @@ def make_env(name: str) -> Any:
         raise UserError(f"{name} needs a package that is not installed ({error}); docs/tworoom.md says which") from None
     try:
         env = gymnasium.make(name, render_mode="rgb_array", disable_env_checker=True)
+        env.reset(seed=0)
+        shape = np.asarray(env.render()).shape
     except (gymnasium.error.Error, ImportError) as error:
         raise UserError(f"no environment {name}: {error}") from None
-    env.reset(seed=0)
-    shape = np.asarray(env.render()).shape
     if len(shape) != 3 or shape[0] != shape[1] or shape[0] > 257:
         raise UserError(f"{name} renders frames of shape {shape}; square ones [S, S, C] up to 257 px are read")
     if not isinstance(env.action_space, gymnasium.spaces.Box):

@@ -29,7 +29,7 @@ class CourseSet:
         Raises:
             UserError: a file is missing or broken, or their shapes do not go together.
         """
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.world = folder, name, world
         self.states_file = NpyFile(folder / "states.npy")
         self.actions_file = NpyFile(folder / "actions.npy")
         self.locations_file = NpyFile(folder / "locations.npy") if labelled else None

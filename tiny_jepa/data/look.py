@@ -4,6 +4,7 @@ of them."""
 from tiny_jepa.data.check import Report, read_some
 from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.errors import UserError
+from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import TrajectorySet
 
 ROWS = 16
@@ -13,7 +14,7 @@ HARMLESS = ("the agent's peak", "the agent does not sum", "the layout has other 
 
 def look_at(dataset: TrajectorySet) -> None:
     """Raises a `UserError` that names what most of a few trajectories suffer from."""
-    if not isinstance(dataset, CourseSet):
+    if not isinstance(dataset, CourseSet) or dataset.world.frame.world != DEFAULT.frame.world:
         return
     read_some(report := Report(dataset.name), dataset, ROWS)
     for fault, count in report.faults.items():

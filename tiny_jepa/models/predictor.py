@@ -20,6 +20,9 @@ from tiny_jepa.worlds.contract import Frame
 OPEN_BIAS = 2.0
 WINDOW = 0.5
 """Code units: how far the gate sees when training starts."""
+SCATTER = 1.5
+"""Code units: how far from the frame's middle learned key points may begin. In the middle itself, what a gate sees is
+symmetric, and a door would be as good as its mirror image."""
 SEEN = 2.0
 """What the gate sees at the end of its window: Adam learns faster from inputs of this size than of size 1."""
 
@@ -48,7 +51,7 @@ class GatedCell(nn.Module):
         self.log_zoom = nn.Parameter(torch.zeros(1 + 2 * frame.key_points))  # edges; each key point along x, y
         self.action = nn.Parameter(torch.zeros(()))
         fixed = frame.key_points * (2 - len(frame.read))
-        self.fixed = nn.Parameter(torch.zeros(fixed)) if fixed else None  # code units, from the frame's middle
+        self.fixed = nn.Parameter(torch.empty(fixed).uniform_(-SCATTER, SCATTER)) if fixed else None  # from the middle
         nn.init.constant_(self.log_zoom[1:], log(WINDOW / frame.window))
         nn.init.constant_(self.out.bias, OPEN_BIAS)
 

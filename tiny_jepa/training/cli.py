@@ -37,7 +37,7 @@ class Options(Checked):
     """What to train, from what, and where it goes."""
 
     budget: str = "2k"  # trainable parameters: 500, 2k, 1M; the presets are in budgets/
-    world: str = DEFAULT.frame.world  # a world by its name (tiny_jepa/worlds), or package.module:NAME of your own
+    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
     runs: Path = Path("runs")  # where run folders go
@@ -89,8 +89,7 @@ def main(argv: list[str]) -> int:
     torch.manual_seed(budget.training.seed)
     model = build(budget.architecture, budget.limit, world.frame)
     dataset = source.require("train")
-    if world.frame.world == DEFAULT.frame.world:
-        look_at(dataset)
+    look_at(dataset)
     trainer = Trainer(model, dataset, budget.training, get_device(options.device), world, workers=options.workers)
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     with Run(root / options.resume) if options.resume else Run.new(root, name) as run:

@@ -20,7 +20,7 @@ def pixel_world(size: int, *, read: Read = "", gates: int = 2, channels: int = 3
             borders when it touches them; 1 where coordinates run from 0 to `size`.
     """
     unit = size / 3.5  # so that what spreads over a whole frame spreads less than the objective wants: it stays awake
-    frame = Frame(channels, None, None, 1, unit, read, gates, window=2.0, beyond=beyond)
+    frame = Frame(channels, None, None, 1, unit, read, gates, window=1.0, beyond=beyond)
     middle, spread = (size / 2, size / 2), (size / 4, size / 4)
     groups = (Group("probe_normal/train", {"normal": "probe_normal/val"}),)
     return World(frame, 2, middle, spread, SETS, 1, range(size, size + 1), size, groups, None)

@@ -8,5 +8,3 @@ from tiny_jepa.worlds.pixels import pixel_world
 
 TWOROOM = pixel_world(224, beyond=1)
 """One wall, one door, always at the same place."""
-DOORS = pixel_world(224, beyond=1, read="y")
-"""The door lies elsewhere in each episode."""
