@@ -78,7 +78,7 @@ def evaluate_model(
 class Options(Checked):
     """What is scored, on which data."""
 
-    world: str = DEFAULT.frame.world  # a world by its name (tiny_jepa/worlds), or package.module:NAME of your own
+    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     prober_data: str | None = None  # train the probers on this source instead, named like --data
     weights: Path | None = None  # weights file; model_weights.pth unless given

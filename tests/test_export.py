@@ -24,7 +24,7 @@ def model():
 
 def test_a_safetensors_file_gives_the_model_back(model):
     again = from_bytes(to_bytes(model), "here")
-    assert again.architecture == model.architecture
+    assert again.architecture == model.architecture and again.frame == model.frame
     assert again.metadata["seed"] == model.metadata["seed"] and "metrics" not in again.metadata
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
     assert not any(parameter.requires_grad for parameter in again.parameters())

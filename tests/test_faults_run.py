@@ -251,7 +251,8 @@ def test_finished_work_is_installed_whatever_pictures_and_boards_do(tmp_path, mo
 
 def test_a_folder_that_vanishes_and_one_that_cannot_be_written_are_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "tensorboard", None)  # it has a thread that writes, too
+    for name in ("tensorboard", "torch.utils.tensorboard"):  # it has a thread that writes, too
+        monkeypatch.setitem(sys.modules, name, None)
     original = Trainer.run
     monkeypatch.setattr(Trainer, "run", lambda *given: (shutil.rmtree("runs"), original(*given)))
     with pytest.raises(UserError, match=r"cannot write .*log\.csv|is gone"):

@@ -55,3 +55,10 @@ def test_wheel_and_source_distribution(tmp_path):
     command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
     run(*command, "--collect-only", cwd=unpacked, PYTHONPATH=str(unpacked))
     run(*command, "tests/test_rooms.py", "tests/test_configuration.py", cwd=unpacked, PYTHONPATH=str(unpacked))
+
+
+def test_every_text_file_names_its_encoding():
+    """One that does not is read in the machine's own."""
+    if importlib.util.find_spec("ruff") is None:
+        pytest.skip("needs ruff")
+    run(sys.executable, "-m", "ruff", "check", "--preview", "--select", "PLW1514", "--no-cache", ".", cwd=ROOT)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, Call, by_torch, dra
 from tiny_jepa import load_model
 from tiny_jepa.errors import UserError
 from tiny_jepa.export import page
+from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.planning import costtogo
+from tiny_jepa.weights import save_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, render_states
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -49,6 +52,13 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path):
         page.main(["--budget", "100k", "--out", str(tmp_path / "page.html")])
     page.main(["--weights", str(ROOT / "model_weights.pth"), "--out", str(tmp_path / "own.html")])
     assert '"chosen":"model_weights.pth"' in (tmp_path / "own.html").read_text(encoding="utf-8")
+
+
+def test_a_model_of_another_world_is_refused(tmp_path):
+    other = JEPA(Architecture(), replace(TWO_ROOMS.frame, gates=2))
+    save_weights(tmp_path / "other.pth", other, {"budget": "2k"})
+    with pytest.raises(UserError, match="another world"):
+        page.main(["--weights", str(tmp_path / "other.pth"), "--out", str(tmp_path / "page.html")])
 
 
 @needs_node

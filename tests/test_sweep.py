@@ -62,11 +62,11 @@ def root(tmp_path, monkeypatch):
     """A folder with a grid and with scripts that only pretend."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(launchers, "POLL", 0.02)
-    Path("train.py").write_text(TRAIN)
-    Path("main.py").write_text(MAIN)
-    Path("page.md").write_text("a\n<!-- results:begin -->\nold\n<!-- results:end -->\nb\n")
+    Path("train.py").write_text(TRAIN, encoding="utf-8")
+    Path("main.py").write_text(MAIN, encoding="utf-8")
+    Path("page.md").write_text("a\n<!-- results:begin -->\nold\n<!-- results:end -->\nb\n", encoding="utf-8")
     text = "[DEFAULT]\npage = page.md\nseeds = 0 1\ncommon = --budget 2k\n[a row]\nfactor = f\ntrain = --clip 2\n"
-    Path("grid.ini").write_text(text + "[bare]\nof = a row\nscore = --no-lift\nseeds = 0\n")
+    Path("grid.ini").write_text(text + "[bare]\nof = a row\nscore = --no-lift\nseeds = 0\n", encoding="utf-8")
     return tmp_path
 
 
@@ -75,7 +75,7 @@ def small_grid(more=""):
 
 
 def finished():
-    return sorted(Path("done.txt").read_text().split()) if Path("done.txt").exists() else []
+    return sorted(Path("done.txt").read_text(encoding="utf-8").split()) if Path("done.txt").exists() else []
 
 
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
@@ -123,8 +123,10 @@ def test_a_run_begins_or_goes_on_or_begins_anew(root):
 
 def test_a_failed_job_stops_no_other_and_is_tried_again_on_request(root, capsys, monkeypatch):
     monkeypatch.setattr(command, "show_table", lambda grid: None)
-    text = Path("grid.ini").read_text()
-    Path("grid.ini").write_text(text + "[bad]\ntrain = fail\nseeds = 0\n[flat]\ntrain = collapse\nseeds = 0\n")
+    text = Path("grid.ini").read_text(encoding="utf-8")
+    Path("grid.ini").write_text(
+        text + "[bad]\ntrain = fail\nseeds = 0\n[flat]\ntrain = collapse\nseeds = 0\n", encoding="utf-8"
+    )
     with pytest.raises(UserError, match="--retry"):
         command.main(["grid.ini", "--name", "other", "--jobs", "2"])
     said = capsys.readouterr().out
@@ -134,7 +136,7 @@ def test_a_failed_job_stops_no_other_and_is_tried_again_on_request(root, capsys,
     assert "train flat, seed 0: stopped: error: collapsed: std_x" in said
     grid = read_grid(Path("grid.ini"), "other")
     assert "std_x" in grid.stopped(grid.rows[3], 0).read_text() and len(finished()) == 5
-    Path("train.py").write_text(TRAIN.replace("fail", "never"))
+    Path("train.py").write_text(TRAIN.replace("fail", "never"), encoding="utf-8")
     with pytest.raises(UserError, match="--retry"):
         command.main(["grid.ini", "--name", "other"])
     assert len(finished()) == 5
@@ -183,7 +185,7 @@ def test_a_job_that_is_done_meanwhile_is_not_taken(root, monkeypatch):
 
 def test_a_lost_job_is_left_to_who_took_it(root, monkeypatch):
     monkeypatch.setattr(launchers, "BEAT", 0.0)
-    Path("train.py").write_text("import time; time.sleep(60)")
+    Path("train.py").write_text("import time; time.sleep(60)", encoding="utf-8")
     training = jobs_of(small_grid())[0]
     claim = take(training)
     attempt = launchers.Attempt(training, claim)
@@ -202,7 +204,7 @@ def start_sweep():
 
 def test_killed_sweeps_and_two_at_once_do_everything_once(root):
     rows = "".join(f"[row {i}]\ntrain = --clip {i}\n" for i in range(1, 5))
-    Path("grid.ini").write_text("[DEFAULT]\nseeds = 0 1\n" + rows)
+    Path("grid.ini").write_text("[DEFAULT]\nseeds = 0 1\n" + rows, encoding="utf-8")
     rng = random.Random(0)
     for _ in range(3):
         sweep = start_sweep()
@@ -231,7 +233,7 @@ def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):
     for seed, normal in ((0, 0.02), (1, 0.04)):
         write_result(grid.result(grid.rows[0], seed), stored(normal, seed + 1.0))
     command.show_table(grid)
-    text = Path("page.md").read_text()
+    text = Path("page.md").read_text(encoding="utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith("| a row")]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells[:5] == ["a row", "f", "7", "2", "2.00"]
@@ -267,7 +269,7 @@ def test_the_status_says_what_is_left(root):
     ],
 )
 def test_bad_grids_are_named(root, text, says):
-    Path("grid.ini").write_text("[DEFAULT]\n" + text)
+    Path("grid.ini").write_text("[DEFAULT]\n" + text, encoding="utf-8")
     with pytest.raises(UserError, match=says):
         small_grid()
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.weights import fingerprint, read_weights, save_weights
+from tiny_jepa.weights import PARTS, fingerprint, read_weights, save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 METADATA = {"budget": "99", "budget_limit": 99, "seed": 3, "metrics": {"64 px uint8": {"normal": 0.25, "wall": None}}}
@@ -59,14 +59,7 @@ def test_a_file_says_what_model_it_holds(tmp_path, model):
     states, actions = torch.rand(3, 1, 2, 64, 64), torch.randn(3, 5, 2)
     assert torch.equal(loaded(states, actions), model(states, actions))
     content = torch.load(path, weights_only=True)
-    assert content["format"] == 2 and set(content) == {
-        "format",
-        "architecture",
-        "frame",
-        "state_dict",
-        "metadata",
-        "digest",
-    }
+    assert content["format"] == 2 and set(content) == {*PARTS, "frame", "digest"}
     assert len(fingerprint(model)) == 12 and fingerprint(model) == fingerprint(loaded)
     next(loaded.parameters()).data[0] += 1
     assert fingerprint(model) != fingerprint(loaded)

@@ -14,9 +14,12 @@ def get_device(name: str | None = None) -> torch.device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name is None:
         return torch.device("cuda" if available["cuda"] else "mps" if available["mps"] else "cpu")
-    if not available.get(name.split(":")[0], False):
-        raise UserError(f"no device '{name}' here; available: {', '.join(k for k, v in available.items() if v)}")
-    return torch.device(name)
+    try:
+        if available.get(name.split(":")[0], False):
+            return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError):  # a number that is none, or beyond the last
+        pass
+    raise UserError(f"no device '{name}' here; available: {', '.join(k for k, v in available.items() if v)}")
 
 
 def machine(device: torch.device) -> dict[str, str | int]:

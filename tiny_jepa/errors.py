@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from tiny_jepa.console import Console
@@ -26,6 +27,7 @@ def run_cli(main: Callable[[], int | None]) -> None:
     out, err = Console(sys.stdout), Console(sys.stderr)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.excepthook = _say_of_thread
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):  # type: ignore[type-var]
         status = _status_of(main)
         out.flush()
@@ -34,6 +36,11 @@ def run_cli(main: Callable[[], int | None]) -> None:
             status = status or 2
         err.flush()
     sys.exit(status)
+
+
+def _say_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """TensorBoard writes in a thread of its own, which nobody can catch."""
+    print(f"warning: {failed.exc_type.__name__} beside the work: {failed.exc_value}", file=sys.stderr)
 
 
 def _status_of(main: Callable[[], int | None]) -> int:

@@ -101,7 +101,8 @@ def read_some(report: Report, dataset: CourseSet, limit: int) -> None:
     count = min(limit, len(dataset))
     chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)
     size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
-    for i in bar(range(0, count, size), desc=report.name, unit="batch", leave=False):
+    starts = range(0, count, size)
+    for i in starts if len(starts) < 8 else bar(starts, desc=report.name, unit="batch", leave=False):
         indices = chosen[i : i + size]
         states, actions = dataset.frames(indices).numpy(), dataset.actions(indices).numpy()
         locations = dataset.locations(indices).numpy() if dataset.locations_file else None

@@ -100,7 +100,12 @@ def open_source(data: str | None = None, world: World = DEFAULT) -> Source:
     if data == PROCEDURAL or data.startswith(PROCEDURAL + ":"):
         return replace(_parse_procedural(data), chosen_by=chosen_by)
     root = Path(data)
-    parent, one = split_set(root, world)
+    try:
+        parent, one = split_set(root, world)
+        if root.is_dir():
+            next(root.iterdir(), None)
+    except OSError as error:
+        raise UserError(f"cannot read {data[:200]} (from {chosen_by}): {error.strerror}; give another folder") from None
     if one is not None:
         raise UserError(f"{root} (from {chosen_by}) is the one set {one}; give the folder of all sets, {parent}")
     if not root.is_dir():

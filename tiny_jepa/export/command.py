@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.export.onnx import SIZES, agreement, write_onnx
+from tiny_jepa.export.page import require_two_rooms
 from tiny_jepa.export.quantise import Kind
 from tiny_jepa.export.safetensors import to_bytes
 from tiny_jepa.files import write_atomically
@@ -35,6 +36,7 @@ def main(argv: list[str]) -> None:
     elif args.out.suffix == ".onnx":
         if args.numbers != "float32":
             raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
+        require_two_rooms(subject.model, "the comparison with onnxruntime")
         print("wrote", *(f"{path} ({path.stat().st_size:,} bytes)" for path in write_onnx(subject.model, args.out)))
         for size in SIZES:
             print(agreement(subject.model, args.out, size))

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def main(argv: list[str]) -> None:
     if args.weights is not None:
         chosen = args.weights.name
         models[chosen] = read_weights(args.weights)[0]
+        require_two_rooms(models[chosen], "the page")
     else:
         chosen = next((name for name in list_budgets() if parse_count(name) == parse_count(args.budget)), args.budget)
         models.setdefault(chosen, load_model(chosen))
@@ -52,6 +53,12 @@ def main(argv: list[str]) -> None:
         raise UserError(f"with {chosen} the page has {size:,} bytes, more than {LIMIT:,}; choose a smaller model")
     write_text(args.out, page)
     print(f"wrote {args.out} ({size:,} bytes): open it in a browser")
+
+
+def require_two_rooms(model: JEPA, what: str) -> None:
+    """Raises a `UserError` for a model of another world than the course's."""
+    if replace(model.frame, world=TWO_ROOMS.frame.world) != TWO_ROOMS.frame:
+        raise UserError(f"{what} is for models of the two rooms, and these weights are of another world")
 
 
 def build_page(models: dict[str, JEPA], chosen: str) -> str:

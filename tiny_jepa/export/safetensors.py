@@ -14,15 +14,18 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.export.quantise import Kind, coded, decoded
 from tiny_jepa.models.jepa import JEPA, Architecture
 from tiny_jepa.options import read_settings
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.contract import Frame
 
 DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I8": np.dtype("i1")}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def to_bytes(model: JEPA, kind: Kind = "float32") -> bytes:
-    """The whole file. Its metadata hold the architecture and what is known of the training, each as JSON text."""
+    """The whole file. Its metadata hold architecture, frame and what is known of the training, each as JSON text."""
     known = {key: value for key, value in model.metadata.items() if key != "metrics"}
-    described = {"architecture": asdict(model.architecture), "metadata": known}
+    settings = {"architecture": asdict(model.architecture), "frame": asdict(model.frame)}
+    described = {**settings, "metadata": known}
     header: dict[str, Any] = {"__metadata__": {key: json.dumps(value) for key, value in described.items()}}
     body = b""
     for name, array in coded(model.state_dict(), kind).items():
@@ -49,9 +52,8 @@ def from_bytes(content: bytes, where: Path | str) -> JEPA:
         for name, entry in header.items():
             numbers = np.frombuffer(body[slice(*entry["data_offsets"])], DTYPES[entry["dtype"]])
             arrays[name] = numbers.reshape(entry["shape"])
-        model = JEPA(
-            read_settings(Architecture, described["architecture"], f"{where}: its architecture", Architecture())
-        )
+        architecture = read_settings(Architecture, described["architecture"], str(where), Architecture())
+        model = JEPA(architecture, read_settings(Frame, described["frame"], str(where), DEFAULT.frame))
         model.load_state_dict(decoded(arrays))
         model.metadata = described["metadata"]
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:

@@ -59,7 +59,6 @@ def gate_count(first: int, second: int, frame: Frame) -> int:
 
 def build(architecture: Architecture, limit: int, frame: Frame = DEFAULT.frame) -> JEPA:
     """Builds a model; its count may not exceed `limit`."""
-    model = JEPA(architecture, frame)
-    if (count := count_parameters(model)) > limit:
+    if (count := parameter_count(architecture, frame)) > limit:
         raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {limit:,}")
-    return model
+    return JEPA(architecture, frame)

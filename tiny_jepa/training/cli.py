@@ -1,6 +1,5 @@
 """What `train.py` runs: from a budget to trained weights."""
 
-import shutil
 import signal
 import time
 from dataclasses import dataclass, field, replace
@@ -38,7 +37,7 @@ class Options(Checked):
     """What to train, from what, and where it goes."""
 
     budget: str = "2k"  # trainable parameters: 500, 2k, 1M; the presets are in budgets/
-    world: str = DEFAULT.frame.world  # a world by its name (tiny_jepa/worlds), or package.module:NAME of your own
+    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
     runs: Path = Path("runs")  # where run folders go
@@ -200,7 +199,7 @@ def install(run: Run) -> None:
     try:
         for source, target in pairs:
             if source.is_file():
-                write_atomically(target, partial(shutil.copyfile, source))
+                write_atomically(target, partial(Path.write_bytes, data=source.read_bytes()))
     except UserError as error:
         raise UserError(f"{error}; the trained weights are {run.weights}") from None
     print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")

@@ -15,7 +15,7 @@ ERRORS = {
 def draw_run(folder: Path) -> Path:
     """log.csv -> run.png beside it; a `UserError` where matplotlib is not installed."""
     plt = pyplot()
-    with (folder / "log.csv").open(newline="") as file:
+    with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     steps = [int(row["step"]) for row in rows]
     phases = [row["phase"] for row in rows]

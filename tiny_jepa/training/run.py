@@ -222,7 +222,7 @@ def git_revision() -> str | None:
             subprocess.check_output, cwd=Path(__file__).parent, encoding="utf-8", stderr=subprocess.DEVNULL, timeout=9
         )
         revision, changes = ask(["git", "rev-parse", "--short", "HEAD"]), ask(["git", "status", "--porcelain", "-uno"])
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except Exception:  # no git, no checkout: nothing to say
         return None
     return revision.strip() + ("+" if changes.strip() else "")
 

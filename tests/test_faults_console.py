@@ -1,0 +1,187 @@
+"""Programs as their users run them, where consoles, readers, libraries and systems are not as they should be."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tiny_jepa.console import Console
+from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.progress import bar
+from tiny_jepa.weights import read_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ["--budget", "150", "--encode-steps", "4", "--encode-batch", "4", "--cached", "40", "--predict-steps", "6"]
+TINY += ["--predict-batch", "16", "--auditions", "1"]
+
+
+class Stream(io.StringIO):
+    """Breaks after `room` characters, as `error` says."""
+
+    def __init__(self, room, error):
+        super().__init__()
+        self.room, self.problem = room, error
+
+    def write(self, text):
+        if self.tell() + len(text) > self.room:
+            raise self.problem
+        return super().write(text)
+
+    def fileno(self):
+        raise io.UnsupportedOperation
+
+
+@pytest.mark.parametrize(("error", "status"), [(BrokenPipeError(32, "pipe"), 0), (OSError(28, "No space left"), 2)])
+def test_a_reader_who_leaves_does_not_end_the_work(monkeypatch, capsys, error, status):
+    done = []
+
+    def work():
+        for i in range(3):
+            print("line", i, flush=True)
+            done.append(i)
+
+    monkeypatch.setattr(sys, "stdout", Stream(8, error))
+    with pytest.raises(SystemExit) as ended:
+        run_cli(work)
+    assert done == [0, 1, 2] and ended.value.code == status
+    assert ("what was printed is lost" in capsys.readouterr().err) == bool(status)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp1252", "utf-8"])
+def test_a_console_prints_what_it_can(encoding):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding)
+    print("0.5 ± 0.1 px², 1–3 \U0001f600 \udcff", file=Console(stream), flush=True)
+    stream.flush()
+    text = raw.getvalue().decode(encoding)
+    assert "px²" in text or "px^2" in text
+    assert "±" in text or "+/-" in text
+
+
+def test_a_closed_console_is_silent():
+    console = Console(None)
+    print("nobody", file=console, flush=True)
+    assert not console.isatty()
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "says"),
+    [
+        (UserError("two\nlines"), 2, "error: two lines\n"),
+        (FileNotFoundError(2, "No such file", "x"), 2, "error: x: No such file\n"),
+        (MemoryError(), 2, "error: out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: out of memory"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (SystemExit(3), 3, ""),
+        (SystemExit(None), 0, ""),
+    ],
+)
+def test_whatever_a_user_or_a_machine_did_is_one_sentence(capsys, raised, status, says):
+    def work():
+        raise raised
+
+    with pytest.raises(SystemExit) as ended:
+        run_cli(work)
+    assert ended.value.code == status and capsys.readouterr().err.startswith(says)
+
+
+def test_a_bug_stays_a_traceback():
+    with pytest.raises(RuntimeError, match="shape"):
+        run_cli(lambda: (_ for _ in ()).throw(RuntimeError("shape")))
+
+
+def test_a_log_gets_plain_lines(capsys):
+    for _ in bar(range(1000), desc="work", unit="step"):
+        for _ in bar(range(3), desc="inner", leave=False):
+            pass
+    err = capsys.readouterr().err
+    assert "work: 0 of 1000 step" in err and not any(sign in err for sign in "\r\x1b█")
+
+
+def run(script, *arguments, cwd, timeout=300, prelude="", **environment):
+    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
+    if prelude:
+        start = f"import runpy, sys; sys.argv = {command[1:]!r}; sys.path.insert(0, {str(ROOT)!r})\n"
+        command = [sys.executable, "-c", start + prelude + "\nrunpy.run_path(sys.argv[0], run_name='__main__')"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    done = run("tiny_jepa/__main__.py", "data", "generate", "--out", "d", "--count", 64, "--steps", 4, cwd=root)
+    assert done.returncode == 0 and "MB to write" in done.stdout
+    return root / "d"
+
+
+POSIX = """
+import os, torch, numpy, tyro, tqdm, subprocess
+for name in ("preadv", "pread", "pwrite", "pwritev", "fork", "forkpty", "mkfifo", "geteuid", "getuid", "getloadavg",
+             "sched_getaffinity", "sched_setaffinity", "nice", "setsid", "killpg", "getpgid", "uname", "sysconf",
+             "posix_fallocate", "posix_fadvise", "sendfile", "wait", "wait3", "wait4", "statvfs", "fchmod", "fchown",
+             "chown", "lchown", "sync", "mknod", "setuid"):
+    if hasattr(os, name): delattr(os, name)
+for name in ("fcntl", "resource", "pwd", "grp", "termios"): sys.modules[name] = None
+import types
+sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=2, locking=lambda *_: None)
+"""
+
+
+def test_the_main_paths_do_without_what_only_posix_has(tmp_path, data):
+    trained = run("train.py", *TINY, "--data", data, cwd=tmp_path, prelude=POSIX)
+    assert trained.returncode == 0, trained.stderr[-2000:]
+    scored = run("main.py", "--data", data, "--skip-long", "--store", "s.json", cwd=tmp_path, prelude=POSIX)
+    assert scored.returncode == 0 and "normal loss: " in scored.stdout, scored.stderr[-2000:]
+    assert (tmp_path / "s.json").is_file()
+
+
+HOSTILE = {
+    "PYTHONIOENCODING": "ascii",
+    "PYTHONWARNINGS": "error",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "TQDM_DISABLE": "1",
+}
+
+
+def test_train_and_main_under_a_hostile_environment(tmp_path, data):
+    assert run("train.py", *TINY, "--data", data, cwd=tmp_path, **HOSTILE).returncode == 0
+    assert list((tmp_path / "runs").rglob("run.png"))
+    scored = run("main.py", "--data", data, "--skip-long", "--seeds", 2, cwd=tmp_path, **HOSTILE)
+    assert scored.returncode == 0 and " +/- " in scored.stdout and "Traceback" not in scored.stderr
+
+
+@pytest.mark.slow
+def test_a_pipe_that_closes_loses_nothing(tmp_path, data):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    scripts = {"train.py": " ".join(TINY), "main.py": "--skip-long --store s.json"}
+    for script, more in scripts.items():
+        command = f"{sys.executable} {ROOT / script} --data {data} {more} | head -1"
+        subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert read_weights(tmp_path / "model_weights.pth")[1]["steps"] == 10 and (tmp_path / "s.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="cannot see what a process has imported")
+@pytest.mark.parametrize("script", ["train.py", "main.py", "count_params.py", "tiny_jepa/__main__.py"])
+def test_ctrl_c_during_the_imports_is_no_traceback(tmp_path, script):
+    """From the moment on at which torch is being loaded; what comes before is Python's own start."""
+    for delay in (0.0, 0.1, 0.3, 0.6, 1.0):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / script), *(["score"] if "__main__" in script else [])],
+            cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        while process.poll() is None and "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text(
+            encoding="utf-8"
+        ):
+            time.sleep(0.01)
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+        assert b"Traceback" not in error, error.decode()
