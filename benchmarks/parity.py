@@ -2,9 +2,10 @@
 
     python -m benchmarks.parity [--count 1000] [--budgets 250 2k]
 
-Random starts, layouts and 16 actions. JavaScript draws and reads its own frames and calculates in doubles, so it is
-compared with torch in double precision, too. In single precision, a move that passes a corner within rounding can go
-either way; the last columns count rollouts that come out more than 1e-4 px apart. Needs node and onnxruntime.
+Random starts, layouts and 16 actions. JavaScript draws and reads its own frames and calculates in doubles: its largest
+difference from torch in double precision; onnxruntime's median difference from torch. In px. In single precision, a
+move that passes a corner within rounding can go either way. `apart` counts rollouts that come out more than 1e-4 px
+from torch's in single precision, torch's own in double precision first. Needs node and onnxruntime.
 """
 
 from __future__ import annotations
@@ -121,10 +122,10 @@ def main() -> None:
             counts = [f"{(each > APART).sum()}" for each in apart]
             middle = f"{np.median(farthest(runtime, single)):.0e}"
             rows.append([budget, frames, f"{farthest(script, double).max():.0e}", middle, *counts])
-    names = ["JavaScript to torch in doubles: largest, px", "onnxruntime to torch: median, px"]
-    names += [
-        f"apart from torch in singles, of {args.count:,}: {who}"
-        for who in ("torch in doubles", "JavaScript", "onnxruntime")
+    names = [
+        "JavaScript, largest",
+        "onnxruntime, median",
+        *(f"apart: {who}" for who in ("torch", "JavaScript", "onnxruntime")),
     ]
     print(markdown(["preset", "frames", *names], rows))
 

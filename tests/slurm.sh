@@ -8,6 +8,11 @@ set -euo pipefail
 verb=$1 dir=$(realpath -m "$2")
 
 if [ "$verb" = stop ]; then
+    SLURM_CONF="$dir/slurm.conf" scancel --me || true
+    for _ in $(seq 20); do
+        if [ -z "$(SLURM_CONF="$dir/slurm.conf" squeue --noheader)" ]; then break; fi
+        sleep 1
+    done
     for daemon in slurmd slurmctld munged; do
         if [ -f "$dir/$daemon.pid" ]; then kill "$(cat "$dir/$daemon.pid")" || true; fi
     done
@@ -41,7 +46,7 @@ MpiDefault=none
 KillWait=10
 SlurmctldPort=16817
 SlurmdPort=16818
-NodeName=$(hostname) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=1000 State=UNKNOWN
+NodeName=$(hostname) NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes=$(hostname) Default=YES MaxTime=INFINITE State=UP
 CONF
 munged --force --key-file="$dir/munge/key" --socket="$dir/munge/socket" --pid-file="$dir/munged.pid" \

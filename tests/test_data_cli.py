@@ -66,7 +66,7 @@ def test_options_reach_the_files(tmp_path):
     assert states.shape == (60, 26, 2, 65, 65) and states.dtype == np.float32
     np.testing.assert_allclose(states[:, :, 0].sum((2, 3)), 1, atol=1e-4)
     report = check_set_of(tmp_path, "train")
-    assert report.walls and report.walls <= {31, 32, 33, 35, 36, 42, 43, 44}
+    assert report.inspection.walls and report.inspection.walls <= {31, 32, 33, 35, 36, 42, 43, 44}
 
 
 @pytest.mark.parametrize("size", [62, 72])
@@ -272,10 +272,13 @@ def test_check_counts_starts_in_the_wall_and_takes_them_for_ordinary(tmp_path, n
     assert generate(tmp_path, "--set", name, "--count", "400", "--steps", "16", "--door-rate", "0.6") == 0
     assert main(["check", str(tmp_path)]) == 0
     report = check_set_of(tmp_path, name)
-    assert 2 <= report.in_wall <= 20 and 5 <= report.in_door <= 30
+    assert 2 <= report.inspection.in_wall <= 20 and 5 <= report.inspection.in_door <= 30
     header, row = capsys.readouterr().out.splitlines()[-2:]
     assert "starts in wall  starts in door" in header
-    assert f"{report.in_wall} ({report.in_wall / 400:.1%})" in row and f"{report.in_door} (" in row
+    assert (
+        f"{report.inspection.in_wall} ({report.inspection.in_wall / 400:.1%})" in row
+        and f"{report.inspection.in_door} (" in row
+    )
 
 
 def test_check_takes_starts_in_the_wall_for_faults_where_the_set_is_none_of_the_ordinary(tmp_path, capsys):
@@ -284,7 +287,9 @@ def test_check_takes_starts_in_the_wall_for_faults_where_the_set_is_none_of_the_
     (tmp_path / "probe_normal/val").rename(tmp_path / "probe_wall/val")
     assert main(["check", str(tmp_path)]) == 1
     report = check_set_of(tmp_path, "probe_wall/val")
-    assert report.lines() == [f"the agent starts inside the wall ({report.in_wall} of 400 trajectories read)"]
+    assert report.lines() == [
+        f"the agent starts inside the wall ({report.inspection.in_wall} of 400 trajectories read)"
+    ]
 
 
 def test_check_finds_a_truncated_and_a_missing_file(good, tmp_path, capsys):

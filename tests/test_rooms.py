@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tiny_jepa"
 FLOORS = [
     {"console"},
     {"errors"},
-    {"files", "device", "progress", "tables", "options"},
+    {"files", "device", "processes", "progress", "tables", "options"},
     {"plotting"},
     {"worlds"},
     {"data", "models"},  # neither knows the other

@@ -276,7 +276,7 @@ def test_bad_grids_are_named(root, text, says):
 
 def test_bad_options_are_named(root):
     for words, says in (
-        ("nothing.ini", "no grid nothing.ini"),
+        ("nothing.ini", "nothing.ini is missing"),
         ("grid.ini --common=--clip=3", "give their results another --name"),
         ("grid.ini --name ../x", "--name takes the name of a folder"),
         ("grid.ini --launcher slurm --time 1h", "--time must be"),
@@ -345,7 +345,9 @@ def test_the_ablations_killed_five_times_and_started_twice(tmp_path):
     whole, killed = tmp_path / "results" / "whole", tmp_path / "results" / "killed"
     assert_same_weights(states(whole), states(killed), 21)
     assert losses_of(whole) == losses_of(killed) and len(losses_of(whole)) == 24
-    assert not list(killed.glob(".sweep/*"))
+    assert not list(killed.glob(".sweep/*.failed"))
+    logs = [path.read_text() for path in (tmp_path / "runs" / "killed").glob("train-*.log")]
+    assert len(logs) == 21 and all(log.count("trained in") <= 1 for log in logs)
 
 
 def until(true):
@@ -366,28 +368,38 @@ def test_a_real_slurm_makes_the_same_weights(tmp_path):
     if not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))) or os.geteuid():
         pytest.skip("needs root, and slurmctld, slurmd and munged: apt-get install slurm-wlm munge")
     real_root(tmp_path)
-    common = TINY.replace("--predict-steps 20 --predict-batch 64", "--predict-steps 440 --predict-batch 20000")
+    common = TINY.replace("--predict-steps 20 --predict-batch 64", "--predict-steps 440 --predict-batch 40000")
     rows = "[100]\ntrain = --budget 100\n[500]\ntrain = --budget 500\n"
     (tmp_path / "four.ini").write_text(f"[DEFAULT]\nseeds = 0 1\ncommon = {common}\nscore = --skip-long\n{rows}")
     one = tmp_path / "one"
     subprocess.run([ROOT / "tests" / "slurm.sh", "start", one], check=True)
+    environment = {"SLURM_CONF": str(one / "slurm.conf"), "TINY_JEPA_CHECKPOINT_SECONDS": "0.5"}
+    words = ("--launcher", "slurm", "--jobs", 2, "--cpus", 1, "--partition", "main", "--time", "00:10:00")
+    sweep = run(tmp_path, "sweep", "four.ini", "--name", "slurm", *words, **environment)
     try:
-        environment = {"SLURM_CONF": str(one / "slurm.conf"), "TINY_JEPA_CHECKPOINT_SECONDS": "0.5"}
-        words = ("--launcher", "slurm", "--jobs", 2, "--cpus", 1, "--partition", "main", "--time", "00:10:00")
-        sweep = run(tmp_path, "sweep", "four.ini", "--name", "slurm", *words, **environment)
-        firsts = [tmp_path / f"runs/slurm/100-seed{seed}" for seed in (0, 1)]
-        until(lambda: all((first / "log.csv").exists() for first in firsts))
-        claims = [tmp_path / f"results/slurm/.sweep/train-100-seed{seed}.claim1" for seed in (0, 1)]
-        numbers = [json.loads(claim.read_text())["slurm"] for claim in claims]
-        ask(environment, "scontrol", "requeue", numbers[0])  # a kill
-        ask(environment, "scancel", "--signal=USR2", numbers[1])  # what SLURM sends when the time is up
-        waiting = ("squeue", "--noheader", "--states=PENDING", "--format=%A", "--jobs", ",".join(numbers))
-        until(lambda: set(numbers) <= set(ask(environment, *waiting).split()))
-        for number, first in zip(numbers, firsts, strict=True):
+        numbers, asking = {}, []
+        stops = {"100-seed0": ("scontrol", "requeue"), "100-seed1": ("scancel", "--signal=USR2")}  # killed; time is up
+
+        def stop_what_has_begun():
+            for name in [name for name in stops if (tmp_path / "runs/slurm" / name / "log.csv").exists()]:
+                claim = tmp_path / "results/slurm/.sweep" / f"train-{name}.claim1"
+                numbers[name] = json.loads(claim.read_text())["slurm"]
+                asking.append(subprocess.Popen([*stops.pop(name), numbers[name]], env=os.environ | environment))
+            return not stops
+
+        until(stop_what_has_begun)
+        waiting = ("squeue", "--noheader", "--states=PENDING", "--format=%A", "--jobs", ",".join(numbers.values()))
+        until(lambda: set(numbers.values()) <= set(ask(environment, *waiting).split()))
+        for each in asking:
+            each.kill()  # scancel would signal again
+            each.wait()
+        for name, number in numbers.items():
+            first = tmp_path / "runs/slurm" / name
             assert (first / "checkpoint.pth").exists() and not (first / "weights.pth").exists()
             ask(environment, "scontrol", "update", f"JobId={number}", "StartTime=now")
         assert sweep.wait() == 0
     finally:
+        sweep.kill()
         subprocess.run([ROOT / "tests" / "slurm.sh", "stop", one], check=True)
     assert run(tmp_path, "sweep", "four.ini", "--name", "local").wait() == 0
     local, slurm = tmp_path / "results" / "local", tmp_path / "results" / "slurm"

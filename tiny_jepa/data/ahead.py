@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from torch.utils.data import DataLoader, Dataset
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.processes import end_with_parent
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -37,7 +38,14 @@ def work_ahead(do: Callable[[Item], Done], items: Sequence[Item], workers: int) 
     if not workers:
         yield from map(do, items)
         return
-    for done in DataLoader(_Work(do, items), batch_size=None, num_workers=workers, multiprocessing_context="fork"):
+    loader = DataLoader(
+        _Work(do, items),
+        batch_size=None,
+        num_workers=workers,
+        multiprocessing_context="fork",
+        worker_init_fn=lambda _: end_with_parent(),  # whose run folder it would hold else
+    )
+    for done in loader:
         if isinstance(done, UserError):
             raise done
         yield done

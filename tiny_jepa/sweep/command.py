@@ -10,7 +10,7 @@ import tyro
 
 from tiny_jepa.course.report import replaced
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_text
+from tiny_jepa.files import read_text, write_text
 from tiny_jepa.options import Checked, Within, parse
 from tiny_jepa.sweep.grid import Grid, read_grid
 from tiny_jepa.sweep.jobs import jobs_of
@@ -72,7 +72,8 @@ def show_table(grid: Grid) -> None:
     if grid.page is None:
         print(table(grid))
         return
-    write_text(grid.page, replaced(grid.page.read_text(encoding="utf-8"), table(grid) + "\n", grid.page))
+    page = read_text(grid.page, "make it, or leave `page` out of the grid")
+    write_text(grid.page, replaced(page, table(grid) + "\n", grid.page))
     print(f"wrote the table of {grid.page}")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import read_text
 
 KEYS = {"page", "seeds", "common", "factor", "train", "score", "of"}
 
@@ -66,11 +67,9 @@ def read_grid(path: Path, name: str | None = None, more: str = "") -> Grid:
     """
     parser = configparser.ConfigParser()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(read_text(path, "give an .ini file such as benchmarks/ablations.ini"))
         rows = tuple(_read_row(parser[section], more) for section in parser.sections())
-    except FileNotFoundError:
-        raise UserError(f"no grid {path}; give an .ini file such as benchmarks/ablations.ini") from None
-    except (OSError, configparser.Error, ValueError) as error:
+    except (configparser.Error, ValueError) as error:
         raise UserError(f"{path} is no grid ({' '.join(str(error).split())}); see docs/sweep.md") from None
     known = {row.name: row for row in rows}
     for row in rows:

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_atomically, write_text
+from tiny_jepa.files import cannot_write, write_atomically, write_text
 from tiny_jepa.sweep.grid import Grid, Row
 
 BEAT = 10.0
@@ -191,7 +190,7 @@ def take(job: Job) -> Path | None:
     except FileExistsError:
         return None
     except OSError as error:
-        raise UserError(f"cannot write {claim}: {error.strerror}; free some space or choose another folder") from None
+        raise cannot_write(claim, error) from None
     if not job.ready():  # somebody was done with it meanwhile
         release(job, claim)
         return None

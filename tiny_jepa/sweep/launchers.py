@@ -1,6 +1,5 @@
 """Where jobs run: as processes of this machine, or in a SLURM cluster's job array."""
 
-import ctypes
 import math
 import os
 import signal
@@ -13,20 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.processes import end_with_parent
 from tiny_jepa.sweep.grid import Grid
 from tiny_jepa.sweep.jobs import BEAT, STALE, Job, latest_claim, release, take
 
 POLL = 0.5
 """Seconds between two looks at processes and files."""
-PRCTL = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
-TO_PARENT = 1
-"""PR_SET_PDEATHSIG of linux/prctl.h."""
 
 
 def _of_its_sweep() -> None:
     """Makes a process end with its sweep, and leave it to the sweep what Ctrl-C and a time-out mean."""
-    if PRCTL:
-        PRCTL(TO_PARENT, signal.SIGKILL)
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
@@ -39,7 +35,7 @@ class Attempt:
         self.process: subprocess.Popen | None = None
         if (command := job.command()) is not None:
             job.log.parent.mkdir(parents=True, exist_ok=True)
-            with job.log.open("a") as log:
+            with job.log.open("ab") as log:
                 environment = {"OMP_NUM_THREADS": "1"} | os.environ
                 before = None if sys.platform == "win32" else _of_its_sweep
                 self.process = subprocess.Popen(

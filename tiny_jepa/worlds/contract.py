@@ -1,5 +1,6 @@
 """The contract of a world: all that the other rooms may know of one."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Protocol
@@ -103,6 +104,33 @@ class Variation(Protocol):
         ...
 
 
+class Inspection(Protocol):
+    """What a world finds in the trajectories of a set that claims to be one of its own."""
+
+    read: int
+    """Trajectories looked at."""
+    faults: Counter[str]
+    """How many of them have a fault, by kind."""
+    harmless: tuple[str, ...]
+    """How the kinds begin that a model does not mind."""
+
+    def add(self, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None) -> None:
+        """Looks at some more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them."""
+        ...
+
+    def figures(self) -> dict[str, str]:
+        """What a table says of the set."""
+        ...
+
+    def lines(self) -> list[str]:
+        """What is wrong, a sentence each."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What is no fault, but unusual."""
+        ...
+
+
 class WorldModel(Protocol):
     """What planning asks of a model, and what a world's own dynamics can be given as. `JEPA` has it all."""
 
@@ -139,7 +167,8 @@ class Task:
 @dataclass(frozen=True)
 class World:
     """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `vary(transitions)` says how such
-    transitions may be varied, `task` how planning is measured."""
+    transitions may be varied, `task` how planning is measured, `inspect(set's name, image size)` what to look for in
+    a folder that claims to hold such a set."""
 
     frame: Frame
     action_dim: int  # numbers of an action, px
@@ -153,3 +182,4 @@ class World:
     simulate: Callable[[str, int, int, str], TrajectorySet] | None  # None: its data come from a folder alone
     vary: Callable[[Transitions], Variation] | None = None
     task: Task | None = None
+    inspect: Callable[[str, int], Inspection] | None = None

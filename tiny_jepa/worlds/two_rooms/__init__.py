@@ -4,6 +4,7 @@ from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.contract import Frame, Task, World
 from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, UNSEEN_WALLS, Geometry, sample_layouts
+from tiny_jepa.worlds.two_rooms.inspect import Inspection
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
 from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, simulate
 from tiny_jepa.worlds.two_rooms.trajectories import NORM_MAX, Trajectories, expert, explore, rollout, run_into_wall
@@ -22,6 +23,7 @@ TWO_ROOMS = World(
     groups=GROUPS,
     simulate=simulate,
     vary=Variation.within,
+    inspect=Inspection,
     task=Task(
         environment="tiny_jepa.worlds.two_rooms.env:TwoRooms-v0",
         actions=Actions(NORM_MAX),

@@ -1,0 +1,14 @@
+"""Processes that must not outlive the one that started them."""
+
+import ctypes
+import signal
+import sys
+
+PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Makes the kernel kill this process as soon as its parent is gone, however that ends; on Linux only."""
+    if PRCTL is not None:
+        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
