@@ -21,6 +21,7 @@ from tiny_jepa.models.predictor import SCATTER
 from tiny_jepa.models.size import build, count_parameters
 from tiny_jepa.objectives import decision_loss
 from tiny_jepa.planning import plan
+from tiny_jepa.planning.swm import Costable, Policy
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.trainer import Trainer
@@ -226,6 +227,18 @@ def test_a_planner_walks_through_the_door_of_a_pixel_world(trained):
     for _ in range(70):
         env.step(agent.act(env.render().transpose(2, 0, 1)))
     assert np.linalg.norm(env.place - [24.0, 24.0]) < 3.0
+
+
+def test_the_harness_gets_costs_and_actions_in_the_shapes_that_it_wants(trained):
+    model, _ = trained
+    start, goal = (np.stack([stand_in.draw(place)])[:, None] for place in ([7.0, 24.0], [7.0, 12.0]))
+    up, down = torch.tensor([0.0, -1.0] * 5), torch.tensor([0.0, 1.0] * 5)  # a block of five actions each
+    candidates = torch.stack([up, down])[None, :, None]  # [B, S, T, 5 * 2]
+    info = {"pixels": np.stack([start] * 2, 1), "goal": np.stack([goal] * 2, 1)}  # [B, S, 1, H, W, C]
+    costs = Costable(model).get_cost(info, candidates)
+    assert costs.shape == (1, 2) and costs[0, 0] < costs[0, 1]
+    action = Policy(model, "cost-to-go").get_action({"pixels": start, "goal": goal})
+    assert action.shape == (1, 2) and action[0, 1] < -0.5
 
 
 def test_presets_of_tworoom_ship_with_weights_of_their_size():

@@ -74,13 +74,12 @@ class Costable(torch.nn.Module):
 
     @torch.no_grad()
     def get_cost(self, info_dict: dict[str, Any], action_candidates: torch.Tensor) -> torch.Tensor:
-        """info of B episodes, each repeated for S candidates, whose actions are [B, S, T, 2] -> costs [B, S]."""
-        first, goal = (
-            pooled(rearrange(np.asarray(info_dict[name])[:, 0], "b 1 ... -> b 1 ...")) for name in ("pixels", "goal")
-        )
+        """info of B episodes, each repeated for S candidates, whose actions [B, S, T, K * 2] are K to a block
+        -> costs [B, S]."""
+        first, goal = (pooled(np.asarray(info_dict[name])[:, 0]) for name in ("pixels", "goal"))
         codes = self.model.unroll(
             self.model.encode_agent(first)[:, None],
-            action_candidates.float().clamp(-1, 1),
+            rearrange(action_candidates.float().clamp(-1, 1), "b s t (k a) -> b s (t k) a", a=2),
             self.model.encode_context(first)[:, None],
         )
         return (codes - repeat(self.model.encode_agent(goal), "b d -> b 1 1 d")).norm(dim=-1).amin(-1)
