@@ -85,7 +85,8 @@ def main() -> None:
         for workers in args.workers:
             forget(args.folder / "train" / "states.npy")
             for where in ("disk", "memory"):
-                found.setdefault((workers, where), []).append(measure(args.folder, workers))
+                found.setdefault((workers, where), []).append(run := measure(args.folder, workers))
+                print(f"{workers} workers, from {where}: {run}", file=sys.stderr, flush=True)
     rows = []
     for (workers, where), runs in found.items():
         seconds, cpu = (statistics.median(run[name] for run in runs) for name in ("seconds", "cpu"))

@@ -221,6 +221,18 @@ def test_killed_sweeps_and_two_at_once_do_everything_once(root):
     assert all(ended.count(name) == 1 for name in {*ended})
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_a_process_ends_with_its_parent():
+    says = "import subprocess, time; from tiny_jepa.processes import end_with_parent;"
+    says += "print(subprocess.Popen(['sleep', '60'], preexec_fn=end_with_parent).pid, flush=True); time.sleep(60)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", says], env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        child = Path("/proc") / parent.stdout.readline().strip()
+        assert child.is_dir()
+        parent.kill()
+    until(lambda: not child.is_dir() or ") Z " in (child / "stat").read_text())
+
+
 def stored(normal, minutes):
     losses = {"normal": [normal], "wall": [0.5], "wall_other": None, "expert": [1.0], "long": [2.0]}
     names = ("model", "kind", "fingerprint", "command", "trained_by", "trained_on", "data", "frames", "prober_data")

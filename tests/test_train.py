@@ -20,6 +20,7 @@ from tiny_jepa import build_model
 from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import locked
 from tiny_jepa.models.encoder import with_edges
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.settings import TrainingConfig
@@ -120,6 +121,18 @@ def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, kills):
         assert same(state(tmp_path / "runs" / "whole" / "weights.pth"), state(tmp_path / f"runs/killed{i}/weights.pth"))
         steps = [row["step"] for row in csv.DictReader((tmp_path / f"runs/killed{i}/log.csv").open())]
         assert steps == ["50", "100", "150", "200"]
+
+
+def test_a_lock_ends_though_a_reader_still_has_the_file_open(tmp_path):
+    with locked(tmp_path / ".lock", "taken") as file:
+        forked = os.dup(file.fileno())
+    with (
+        locked(tmp_path / ".lock", "taken"),
+        pytest.raises(UserError, match="taken"),
+        locked(tmp_path / ".lock", "taken"),
+    ):
+        pass
+    os.close(forked)
 
 
 def test_weights_are_the_same_however_many_processes_read(tmp_path, monkeypatch):

@@ -103,4 +103,9 @@ def locked(path: Path, taken: str) -> Iterator[IO[bytes]]:
             raise UserError(taken) from None
         except OSError:
             pass  # a file system without locks
-        yield file
+        try:
+            yield file
+        finally:
+            if fcntl is not None:
+                with contextlib.suppress(OSError):  # processes forked meanwhile have the file open, too
+                    fcntl.flock(file, fcntl.LOCK_UN)

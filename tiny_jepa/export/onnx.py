@@ -44,7 +44,7 @@ class Graph(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         if self.name == "step":
-            return self.model.step(*inputs)
+            return self.model.predictor(*inputs)  # `step` would fix the batch where it broadcasts
         code, context = self.model.encode_agent(inputs[0]), self.model.encode_context(inputs[0])
         return (code, context) if self.name == "encoder" else self.unroll(code, inputs[1], context)
 
