@@ -252,12 +252,12 @@ def test_presets_of_tworoom_ship_with_weights_of_their_size():
 
 def test_the_page_of_a_users_world_runs(tmp_path, monkeypatch):
     page = (HERE.parent / "docs" / "your_world.md").read_text(encoding="utf-8")
-    environment, world, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "pond.py").write_text(environment + world, encoding="utf-8")
+    world, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "my_room.py").write_text(world, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    collect(Collection(out=tmp_path / "data", env="pond:Pond-v0", episodes=20))
-    dataset = open_source(str(tmp_path / "data"), find_world("pond:POND")).require("train")
-    assert dataset.frames(np.arange(1)).shape == (1, 17, 3, 2, 48)
+    collect(Collection(out=tmp_path / "data", env="my_room:Room-v0", episodes=20, expert="my_room:Expert"))
+    dataset = open_source(str(tmp_path / "data"), find_world("my_room:ROOM")).require("train")
+    assert dataset.frames(np.arange(1)).shape == (1, 17, 3, 2, 32)
 
 
 @pytest.mark.swm
