@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_jepa import progress
 from tiny_jepa.console import Console
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.progress import bar
@@ -95,12 +96,16 @@ def test_a_bug_stays_a_traceback():
         run_cli(lambda: (_ for _ in ()).throw(RuntimeError("shape")))
 
 
-def test_a_log_gets_plain_lines(capsys):
-    for _ in bar(range(1000), desc="work", unit="step"):
-        for _ in bar(range(3), desc="inner", leave=False):
-            pass
-    err = capsys.readouterr().err
-    assert "work: 0 of 1000 step" in err and not any(sign in err for sign in "\r\x1b█")
+def test_a_log_gets_plain_lines_of_long_work_and_none_of_short(capsys, monkeypatch):
+    def work():
+        for _ in bar(range(1000), desc="work", unit="step"):
+            for _ in bar(range(3), desc="inner", leave=False):
+                pass
+        return capsys.readouterr().err
+
+    assert work() == ""
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    assert "work: 0 of 1000 step" in (said := work()) and not any(sign in said for sign in "\r\x1b█")
 
 
 def run(script, *arguments, cwd, timeout=300, prelude="", **environment):

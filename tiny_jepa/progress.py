@@ -28,5 +28,5 @@ def bar(steps: Iterable | None = None, **options: Any) -> tqdm:
     """tqdm with its own options."""
     if sys.stderr.isatty():
         return tqdm(steps, **options)
-    plain = {"file": _Lines(), "bar_format": PLAIN, "mininterval": SECONDS, "maxinterval": SECONDS}
+    plain = {"file": _Lines(), "bar_format": PLAIN, "mininterval": SECONDS, "maxinterval": SECONDS, "delay": SECONDS}
     return tqdm(steps, **options | plain)
