@@ -84,7 +84,11 @@ class JEPA(nn.Module):
 
     def encode_context(self, frames: Tensor | np.ndarray) -> Tensor:
         """frames [..., C, H, W] -> what does not move [..., L + 2], for the predictor: layout code and far edge."""
-        return with_edges(self.encode_layout(frames), frames.shape[-1] + self.frame.beyond, self.frame.unit)
+        return self.context_of(self.encode_layout(frames), frames.shape[-1])
+
+    def context_of(self, layout: Tensor, side: int) -> Tensor:
+        """layout codes [..., L] of frames of `side` px -> contexts [..., L + 2]."""
+        return with_edges(layout, side + self.frame.beyond, self.frame.unit)
 
     def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
         """frames [..., C, H, W] -> the same on the model's device [N, C, H, W], and what `unpack` needs."""

@@ -61,10 +61,12 @@ class GatedCell(nn.Module):
 
     def key_points(self, context: Tensor) -> list[Tensor]:
         """context [..., L + 2] -> the key points [..., 2] each: read off the frame, or learned once for all."""
-        read = iter(context[..., :-2].unbind(-1))
-        fixed = iter(() if self.fixed is None else (self.fixed + context[..., -1:] / 2).unbind(-1))
-        each = [next(read if axis in self.frame.read else fixed) for axis in "xy" * self.frame.key_points]
-        return [torch.stack(pair, dim=-1) for pair in zip(each[::2], each[1::2], strict=True)]
+        coordinates = context[..., :-2]
+        if self.fixed is not None:
+            read, fixed = (iter(part.unbind(-1)) for part in (coordinates, self.fixed + context[..., -1:] / 2))
+            each = [next(read if axis in self.frame.read else fixed) for axis in "xy" * self.frame.key_points]
+            coordinates = torch.stack(each, dim=-1)
+        return [coordinates[..., 2 * i : 2 * i + 2] for i in range(self.frame.key_points)]
 
     def view(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
         """What the gate sees of a move between codes [..., 2], context [..., L + 2] -> [..., 2 + 4P] from -2 to 2.

@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from tiny_jepa.data import work_ahead
-from tiny_jepa.models.encoder import centroid, with_edges
+from tiny_jepa.models.encoder import centroid
 from tiny_jepa.objectives import build_objective, concentration_loss
 from tiny_jepa.objectives.adapters import TWIN_SHIFT, EncodedStep
 from tiny_jepa.training.phase import Phase, randomness
@@ -58,9 +58,7 @@ class Encode(Phase):
         layout_profiles = model.layout_profiles(states[:, 0])
         maps = model.layout_encoder.maps(layout_profiles)
         layout = centroid(maps, unit)
-        context = with_edges(
-            layout.detach(), states.shape[-1] + model.frame.beyond, unit
-        )  # the gate at rest has nothing to teach it
+        context = model.context_of(layout.detach(), states.shape[-1])  # the gate at rest has nothing to teach it
         predicted = model.unroll(codes[:, 0], actions, context)
         shift = int(rng.integers(-TWIN_SHIFT, TWIN_SHIFT + 1))
         terms = self.objective.terms(EncodedStep(predicted, codes, layout, agent_profiles, layout_profiles, shift))
