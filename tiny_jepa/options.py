@@ -2,6 +2,7 @@
 type the check."""
 
 import contextlib
+import importlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -102,6 +103,15 @@ def parse(options: type[Options], argv: Sequence[str], prog: str, says: str, def
         if not end.code:
             raise
         raise UserError(f"{in_one_sentence(said.getvalue())}; see {prog} --help") from None
+
+
+def imported(path: str, what: str) -> Any:
+    """What `package.module:NAME` names; a `UserError` that begins with `what` where there is no such thing."""
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{what} {path!r}: {error}; write it as package.module:NAME") from None
 
 
 def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str:

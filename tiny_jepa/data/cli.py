@@ -1,8 +1,9 @@
 """`python -m tiny_jepa data generate|collect|check|show`."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -17,17 +18,10 @@ from tiny_jepa.options import Checked, Numbers, Seed, Within, choose_verb, parse
 from tiny_jepa.worlds.two_rooms import Geometry
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SIZES, SetRecipe
 
-Set = Literal[
-    "train",
-    "probe_normal/train",
-    "probe_normal/val",
-    "probe_wall/val",
-    "probe_wall_other/val",
-    "probe_expert/train",
-    "probe_expert/val",
-    "probe_long/train",
-    "probe_long/val",
-]
+if TYPE_CHECKING:
+    Set = str
+else:
+    Set = Literal[tuple(RECIPES)]
 
 
 @dataclass(frozen=True)
@@ -82,14 +76,14 @@ def _generate(args: Generate) -> int:
     sets = {args.out / name: generate.set_arrays(recipe, world, name, args.dtype) for name, recipe in recipes.items()}
     size = generate.bytes_to_write(sets) / 1e6
     print(f"{args.out}: {size:,.0f} MB to write", flush=True)
-    try:
-        for name, recipe in recipes.items():
-            new = generate.write_set(args.out, name, recipe, world, args.seed, args.dtype)
-            print(f"{args.out / name}: {recipe.count:,} trajectories{'' if new else ', complete before'}")
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here")
-        return 130
-    return 0
+    return generate.write_all(
+        (
+            args.out / name,
+            recipe.count,
+            partial(generate.write_set, args.out, name, recipe, world, args.seed, args.dtype),
+        )
+        for name, recipe in recipes.items()
+    )
 
 
 def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:

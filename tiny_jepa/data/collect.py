@@ -10,15 +10,16 @@ import importlib.metadata
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tyro
 
-from tiny_jepa.data.generate import write_arrays
+from tiny_jepa.data.generate import write_all, write_arrays
 from tiny_jepa.errors import UserError
-from tiny_jepa.options import Checked, Count, Seed
+from tiny_jepa.options import Checked, Count, Seed, imported
 from tiny_jepa.worlds.pixels import SETS, sums_of
 
 SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))
@@ -49,21 +50,12 @@ class Collection(Checked):
     seed: Seed = 0  # of episodes and actions
 
 
-class Frame(NamedTuple):
-    """One frame of an episode: sums [C, 2, S], location [2], and the action [A] that follows, if any does."""
+class Moment(NamedTuple):
+    """One moment of an episode: sums [C, 2, S], location [2], and the action [A] that follows, if any does."""
 
     sums: np.ndarray
     location: np.ndarray
     action: np.ndarray | None
-
-
-def imported(path: str, option: str) -> Any:
-    """What `package.module:NAME` names; a `UserError` where there is no such thing."""
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{option} {path!r}: {error}; write it as package.module:NAME") from None
 
 
 def make_env(name: str) -> Any:
@@ -101,7 +93,7 @@ class Smooth:
         return self.half * self.last
 
 
-def play(env: Any, what: Collection, expert: Any, rng: np.random.Generator) -> Iterator[Frame]:
+def play(env: Any, what: Collection, expert: Any, rng: np.random.Generator) -> Iterator[Moment]:
     """One episode, from a reset to its end or to `LONGEST` actions."""
     options = {"variation": list(what.vary)} if what.vary else None
     _, info = env.reset(seed=int(rng.integers(2**31)), options=options)
@@ -112,18 +104,18 @@ def play(env: Any, what: Collection, expert: Any, rng: np.random.Generator) -> I
     for step in range(LONGEST + 1):
         sums, location = sums_of(env.render()), np.array(info[what.location], np.float32).ravel()[:2]
         if over or step == LONGEST:
-            yield Frame(sums, location, None)
+            yield Moment(sums, location, None)
             return
         aim, weight = (np.asarray(expert.get_action(info)), disturbed) if follows else (smooth.middle, 1.0)
         action = np.clip(aim + weight * smooth.draw(), box.low, box.high).astype(np.float32)
-        yield Frame(sums, location, action)
+        yield Moment(sums, location, action)
         _, _, terminated, truncated, info = env.step(action)
         over = terminated or truncated
 
 
-def trajectories(episode: Iterator[Frame], steps: int) -> Iterator[dict[str, np.ndarray]]:
+def trajectories(episode: Iterator[Moment], steps: int) -> Iterator[dict[str, np.ndarray]]:
     """An episode cut into trajectories of `steps` actions; one's last frame is the next one's first."""
-    frames: list[Frame] = []
+    frames: list[Moment] = []
     for frame in episode:
         frames.append(frame)
         if len(frames) > steps:
@@ -136,16 +128,16 @@ def trajectories(episode: Iterator[Frame], steps: int) -> Iterator[dict[str, np.
             frames = frames[-1:]
 
 
-def read(recording: Any, what: Collection, rng: np.random.Generator) -> Iterator[Frame]:
+def read(recording: Any, what: Collection, rng: np.random.Generator) -> Iterator[Moment]:
     """One episode of a recording, drawn at random; an action is NaN after the last frame."""
     episode = recording.load_episode(int(rng.integers(len(recording.lengths))))
     columns = (np.asarray(episode[name]) for name in ("pixels", what.location, "action"))
     for pixels, location, action in zip(*columns, strict=True):
         follows = action.astype(np.float32) if np.isfinite(action).all() else None
-        yield Frame(sums_of(pixels.transpose(1, 2, 0)), np.asarray(location, np.float32).ravel()[:2], follows)
+        yield Moment(sums_of(pixels.transpose(1, 2, 0)), np.asarray(location, np.float32).ravel()[:2], follows)
 
 
-def open_episodes(what: Collection) -> tuple[Callable[[np.random.Generator], Iterator[Frame]], str]:
+def open_episodes(what: Collection) -> tuple[Callable[[np.random.Generator], Iterator[Moment]], str]:
     """What gives episodes, drawn with a generator, and the package it comes from."""
     if bool(what.env) == bool(what.recording):
         raise UserError("give --env or --recording, one of them")
@@ -167,14 +159,14 @@ def collect(what: Collection) -> int:
     first = next(trajectories(episodes(np.random.default_rng(what.seed)), 1))
     versions = importlib.metadata.packages_distributions().get(package, [])
     made_by = [f"{name} {importlib.metadata.version(name)}" for name in versions]
-    for name, share in SHARES.items():
-        count = max(1, round(share * what.episodes))
+
+    def write(name: str, count: int) -> bool:
         lengths = {"actions": what.steps, "locations": what.steps + 1, "states": what.steps + 1}
         arrays = {key: ((count, length, *first[key].shape[1:]), first[key].dtype) for key, length in lengths.items()}
         if name == "train":
             del arrays["locations"]
 
-        def block(number: int, name: str = name, count: int = count) -> Iterator[dict[str, np.ndarray]]:
+        def block(number: int) -> Iterator[dict[str, np.ndarray]]:
             rng = np.random.default_rng([what.seed, zlib.crc32(name.encode()), number])
             wanted = min(BLOCK, count - number * BLOCK)
             while wanted:
@@ -184,10 +176,7 @@ def collect(what: Collection) -> int:
                         yield {key: rows[None] for key, rows in trajectory.items()}
 
         settings = {**asdict(replace(what, out=Path())), "out": "", "set": name, "made_by": made_by}
-        try:
-            new = write_arrays(what.out / name, settings, arrays, BLOCK, block)
-        except KeyboardInterrupt:
-            print("interrupted; the same command goes on from here")
-            return 130
-        print(f"{what.out / name}: {count:,} trajectories{'' if new else ', complete before'}")
-    return 0
+        return write_arrays(what.out / name, settings, arrays, BLOCK, block)
+
+    counts = {name: max(1, round(share * what.episodes)) for name, share in SHARES.items()}
+    return write_all((what.out / name, count, partial(write, name, count)) for name, count in counts.items())

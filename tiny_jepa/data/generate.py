@@ -9,7 +9,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -101,6 +101,19 @@ def write_arrays(
     except OSError as error:
         raise UserError(f"cannot write {folder} ({error.strerror or error}); give another --out") from None
     return True
+
+
+def write_all(sets: Iterable[tuple[Path, int, Callable[[], bool]]]) -> int:
+    """Writes sets, one after the other, by a call each that is False where all was there already: folder, trajectories,
+    call. 130 if interrupted."""
+    for folder, count, write in sets:
+        try:
+            new = write()
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from here")
+            return 130
+        print(f"{folder}: {count:,} trajectories{'' if new else ', complete before'}")
+    return 0
 
 
 def _rendered(

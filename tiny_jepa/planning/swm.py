@@ -3,6 +3,7 @@ counts an episode as a success once the agent was within its environment's radiu
 
 import importlib
 import json
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.pixels import sums_of
 
 ENV = "swm/TwoRoom-v1"
+WORLD = find_world("tworoom")
+SIDE = WORLD.size  # px; the wall stands in the middle
 BOX = Actions(1.0, box=True)
 ARRIVED = 16.0
 """px: the environment's radius of success; here only walkers and the share of episodes that start there use it."""
@@ -96,7 +99,7 @@ class Walker:
         self.expert.set_env(env)
 
     def draw(self, count: int) -> np.ndarray:
-        return self.rng.uniform(2 * ARRIVED, 224 - 2 * ARRIVED, (count, 1, 2)).astype(np.float32)
+        return self.rng.uniform(2 * ARRIVED, SIDE - 2 * ARRIVED, (count, 1, 2)).astype(np.float32)
 
     def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
         there = np.linalg.norm(info["state"] - self.aims, axis=-1) < ARRIVED
@@ -136,14 +139,14 @@ class Options(Checked):
 
 def record(swm: Any, args: Options) -> Path:
     """Records episodes by the harness's own means, once -> their file."""
-    name = "-".join(["walker" if args.protocol == "100/150" else "expert", str(args.recorded), *args.vary])
+    long = args.protocol == "100/150"
+    name = "-".join(["walker" if long else "expert", str(args.recorded), *args.vary])
     path = args.recordings / f"{name}.h5"
     if path.is_file():
         return path
     expert = importlib.import_module("stable_worldmodel.envs.two_room").ExpertPolicy(seed=0)
-    long = args.protocol == "100/150"
     world = swm.World(
-        ENV, 10, (224, 224), max_episode_steps=125 if long else 100, pre_wrappers=[endless] if long else []
+        ENV, 10, (SIDE, SIDE), max_episode_steps=125 if long else 100, pre_wrappers=[endless] if long else []
     )
     world.set_policy(Walker(expert, 0) if long else expert)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +162,7 @@ def draw(dataset: Any, args: Options, seed: int, offset: int) -> tuple[list[int]
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     pairs = [(e, s) for e, length in enumerate(lengths) for s in range(length - offset)]
     if args.rooms:
-        left = states[:, 0] < 112
+        left = states[:, 0] < SIDE / 2
         pairs = [(e, s) for e, s in pairs if left[starts[e] + s] != left[starts[e] + s + offset]]
     if len(pairs) < args.episodes:
         raise UserError(f"the recording has {len(pairs)} starts for --episodes {args.episodes}; raise --recorded")
@@ -171,7 +174,7 @@ def draw(dataset: Any, args: Options, seed: int, offset: int) -> tuple[list[int]
 def evaluate(swm: Any, dataset: Any, policy: Any, episodes: list[int], steps: list[int], protocol: str) -> np.ndarray:
     """Which episodes `World.evaluate` counts as successes [E] bool."""
     offset, budget = map(int, protocol.split("/"))
-    world = swm.World(ENV, len(episodes), (224, 224), max_episode_steps=2 * budget)
+    world = swm.World(ENV, len(episodes), (SIDE, SIDE), max_episode_steps=2 * budget)
     world.set_policy(policy)
     found = world.evaluate(
         dataset=dataset,
@@ -197,7 +200,7 @@ def main(argv: list[str]) -> None:
         import stable_worldmodel as swm
     except ImportError as error:
         raise UserError(f"stable-worldmodel is not installed ({error}); docs/tworoom.md says how") from None
-    subject = choose_model(args.weights, args.budget, world=find_world("tworoom"))
+    subject = choose_model(args.weights, args.budget, world=WORLD)
     model: Any = subject.model
     dataset = swm.data.HDF5Dataset(path=record(swm, args))
     offset = int(args.protocol.split("/")[0])
@@ -217,17 +220,16 @@ def main(argv: list[str]) -> None:
             successes[name].append(found.astype(int).tolist())
             print(f"seed {seed}, {name}: {found.mean():.1%}", flush=True)
     count = args.episodes * args.seeds
-    rows, shares = [], {}
+    rows, shares = [], dict[str, tuple[float, float, float]]()
     for name, seen in successes.items():
         share = float(np.mean(seen))
-        shares[name] = [share, *wilson(share, count)]
-        low, high = wilson(share, count)
+        shares[name] = share, low, high = (share, *wilson(share, count))
         rows.append([name, f"{share:.1%} ({low:.1%} to {high:.1%})", f"{seconds[name] / count:.2f}"])
     print(markdown([f"planner, {args.protocol}", f"success, {count} episodes", "CPU s an episode"], rows))
     print(f"episodes that start within {ARRIVED:g} px of their goal: {np.mean(near):.1%}")
     if args.store:
         result = {
-            "command": " ".join(["python -m tiny_jepa swm", *argv]),
+            "command": shlex.join(["python", "-m", "tiny_jepa", "swm", *argv]),
             "parameters": subject.parameters,
             "fingerprint": fingerprint(model),
             "protocol": args.protocol,

@@ -1,9 +1,9 @@
 """Worlds, each a folder. `contract.py` says all that the other rooms may know of one."""
 
-import importlib
 from dataclasses import replace
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.options import imported
 from tiny_jepa.worlds.contract import World
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 from tiny_jepa.worlds.tworoom import TWOROOM
@@ -21,11 +21,7 @@ def find_world(name: str) -> World:
     """
     world = WORLDS.get(name)
     if world is None and ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            world = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"no world {name}: {error}") from None
+        world = imported(name, "no world")
     if not isinstance(world, World):
         raise UserError(f"no world '{name}'; there are {', '.join(WORLDS)}, or write package.module:NAME")
     return replace(world, frame=replace(world.frame, world=name))
