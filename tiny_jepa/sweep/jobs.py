@@ -197,6 +197,14 @@ def take(job: Job) -> Path | None:
     return claim
 
 
+def tidy(jobs: Iterable[Job]) -> None:
+    """Removes the claims of jobs that are done whose holders were killed before they could."""
+    for job in jobs:
+        claim = latest_claim(job)
+        if claim and job.done() and read_claim(claim) is None:
+            release(job, claim)
+
+
 def release(job: Job, claim: Path) -> None:
     """Gives a claim back, with those that it took over."""
     for number in range(1, _number(claim) + 1):

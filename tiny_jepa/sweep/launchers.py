@@ -14,7 +14,7 @@ from typing import Any
 from tiny_jepa.errors import UserError
 from tiny_jepa.processes import end_with_parent
 from tiny_jepa.sweep.grid import Grid
-from tiny_jepa.sweep.jobs import BEAT, STALE, Job, latest_claim, release, take
+from tiny_jepa.sweep.jobs import BEAT, STALE, Job, latest_claim, release, take, tidy
 
 POLL = 0.5
 """Seconds between two looks at processes and files."""
@@ -82,6 +82,7 @@ def work(jobs: Sequence[Job], at_once: int, patience: float = math.inf) -> None:
             elif time.monotonic() - busy > patience:
                 return
             time.sleep(POLL)
+        tidy(jobs)
     finally:
         for attempt in attempts:
             attempt.stop()
