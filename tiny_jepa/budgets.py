@@ -78,15 +78,15 @@ def find_budget(text: str, world: World = DEFAULT) -> Budget:
 
 
 def _read_preset(name: str, world: World) -> Budget:
+    path = presets(world) / f"{name}.ini"
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
-    parser.read(presets(world) / f"{name}.ini", encoding="utf-8")
+    parser.read(path, encoding="utf-8")
     model, training = (dict(parser[part]) if part in parser else {} for part in ("model", "training"))
-
-    limit, architecture = parse_count(name), read_settings(Architecture, model, f"budgets/{name}.ini", Architecture())
+    where, limit = f"budgets/{path.relative_to(FOLDER).as_posix()}", parse_count(name)
+    architecture = read_settings(Architecture, model, where, Architecture())
     if "gate_widths" not in model:
         architecture = solve(limit, architecture, world.frame)
-    config = read_settings(TrainingConfig, training, f"budgets/{name}.ini", TrainingConfig())
-    return Budget(name, limit, architecture, config, world)
+    return Budget(name, limit, architecture, read_settings(TrainingConfig, training, where, TrainingConfig()), world)
 
 
 def build_model(budget: str, world: World = DEFAULT) -> JEPA:

@@ -58,12 +58,8 @@ def check_files(root: Path) -> None:
     for name in ("tiny_jepa", "budgets"):
         there = (root / name).is_dir() and any((root / name).iterdir())
         refuse(not there, f"the folder {name}/ is missing or empty in {root.resolve()}")
-    names_torch = (
-        re.search(
-            r"^torch\b", read_text(root / "requirements.txt", "write the packages that it takes to run"), re.MULTILINE
-        )
-        is not None
-    )
+    packages = read_text(root / "requirements.txt", "write the packages that it takes to run")
+    names_torch = re.search(r"^torch\b", packages, re.MULTILINE) is not None
     refuse(not names_torch, "requirements.txt does not name torch, so nothing would run after installing it")
 
 
