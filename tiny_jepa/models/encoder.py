@@ -58,6 +58,12 @@ def centroid(mass: Tensor, unit: float) -> Tensor:
     return (mass * index).sum(-1) / mass.sum(-1).clamp_min(1e-12)
 
 
+def half_width(maps: Tensor, unit: float) -> Tensor:
+    """Half of what maps [..., S] that each sum to 1 cover, in units of `unit` px -> [...]: the inverse participation
+    ratio, which is the width of an even map, and hardly minds a little mass elsewhere."""
+    return 0.5 / (unit * maps.square().sum(-1))
+
+
 class SymmetricConv(nn.Module):
     """1-D convolution of a profile by a palindrome: [N, S] -> [N, S].
 
@@ -113,17 +119,18 @@ class AgentEncoder(nn.Module):
 
 class LayoutEncoder(nn.Module):
     """Layout profiles -> layout code [N, L]: of each key point the coordinates that are read, each a soft arg-max over
-    a map of its own axis."""
+    a map of its own axis, and the half-widths of those maps where a world asks for them."""
 
     def __init__(self, kernel: int, frame: Frame) -> None:
         super().__init__()
         self.unit, self.read = frame.unit, ["xy".index(axis) for axis in frame.read * frame.key_points]
+        self.widths = frame.widths
         self.mix = mix(frame, frame.layout) if self.read else nn.Identity()
         self.axes = nn.ModuleList(SymmetricConv(kernel) for _ in self.read)
 
     def maps(self, profiles: Tensor) -> Tensor:
-        """profiles [N, 2, S] from `marginals`, or [N, C, 2, S] from `deviations` -> maps [N, L, S], each summing to 1
-        over S."""
+        """profiles [N, 2, S] from `marginals`, or [N, C, 2, S] from `deviations` -> maps of the coordinates
+        [N, coordinates, S], each summing to 1 over S."""
         if not self.read:
             return profiles.new_empty(len(profiles), 0, profiles.shape[-1])
         profiles = self.mix(profiles)
@@ -132,7 +139,12 @@ class LayoutEncoder(nn.Module):
 
     def forward(self, profiles: Tensor) -> Tensor:
         """profiles as `maps` takes them -> code [N, L]."""
-        return centroid(self.maps(profiles), self.unit)
+        return self.read_off(self.maps(profiles))
+
+    def read_off(self, maps: Tensor) -> Tensor:
+        """maps [N, coordinates, S] -> code [N, L]."""
+        places = centroid(maps, self.unit)
+        return torch.cat([places, half_width(maps, self.unit)], dim=-1) if self.widths else places
 
 
 def with_edges(layout: Tensor, size: float, unit: float) -> Tensor:

@@ -69,8 +69,11 @@ class JEPA(nn.Module):
         return deviations(frames) if self.frame.agent is None else marginals(frames[:, self.frame.agent])
 
     def layout_profiles(self, frames: Tensor) -> Tensor:
-        """frames [N, C, H, W], uint8 or float -> what the layout encoder takes, likewise."""
-        return deviations(frames) if self.frame.layout is None else marginals(frames[:, self.frame.layout])
+        """frames [N, C, H, W], uint8 or float -> what the layout encoder takes, likewise; in pixels, where the largest
+        deviation counts as a whole row."""
+        if self.frame.layout is not None:
+            return marginals(frames[:, self.frame.layout])
+        return frames.shape[-1] * deviations(frames)
 
     def encode_agent(self, frames: Tensor | np.ndarray) -> Tensor:
         """frames [..., C, H, W], uint8 or float: one, or any number of them -> agent codes [..., 2] in code units."""

@@ -28,8 +28,9 @@ SEEN = 2.0
 
 
 def gate_inputs(frame: Frame) -> int:
-    """Numbers that a gate sees: on each axis, the edge, and the move's end and start about each key point."""
-    return 2 + 4 * frame.key_points
+    """Numbers that a gate sees: on each axis, the edge, and the move's end and start about each key point; and the
+    half-widths."""
+    return 2 + 4 * frame.key_points + frame.coordinates * frame.widths
 
 
 class GatedCell(nn.Module):
@@ -50,6 +51,7 @@ class GatedCell(nn.Module):
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.log_zoom = nn.Parameter(torch.zeros(1 + 2 * frame.key_points))  # edges; each key point along x, y
         self.action = nn.Parameter(torch.zeros(()))
+        self.along = [1 + 2 * i + "xy".index(axis) for i in range(frame.key_points) for axis in frame.read]
         fixed = frame.key_points * (2 - len(frame.read))
         self.fixed = nn.Parameter(torch.empty(fixed).uniform_(-SCATTER, SCATTER)) if fixed else None  # from the middle
         nn.init.constant_(self.log_zoom[1:], log(WINDOW / frame.window))
@@ -61,7 +63,7 @@ class GatedCell(nn.Module):
 
     def key_points(self, context: Tensor) -> list[Tensor]:
         """context [..., L + 2] -> the key points [..., 2] each: read off the frame, or learned once for all."""
-        coordinates = context[..., :-2]
+        coordinates = context[..., : self.frame.coordinates]
         if self.fixed is not None:
             read, fixed = (iter(part.unbind(-1)) for part in (coordinates, self.fixed + context[..., -1:] / 2))
             each = [next(read if axis in self.frame.read else fixed) for axis in "xy" * self.frame.key_points]
@@ -69,11 +71,11 @@ class GatedCell(nn.Module):
         return [coordinates[..., 2 * i : 2 * i + 2] for i in range(self.frame.key_points)]
 
     def view(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
-        """What the gate sees of a move between codes [..., 2], context [..., L + 2] -> [..., 2 + 4P] from -2 to 2.
+        """What the gate sees of a move between codes [..., 2], context [..., L + 2] -> [..., gate_inputs] from -2 to 2.
 
         On each axis, in the direction of the move: how far its end is from the edge of the frame ahead of it, and how
         far its end and its start have come from each key point. Along an axis without a move, the direction is away
-        from the first key point, so that a mirror image is the mirror image there, too.
+        from the first key point, so that a mirror image is the mirror image there, too. Half-widths come last.
         """
         keys = self.key_points(context)
         forward = torch.where(end == start, end - keys[0] if keys else 0 * end, end - start) >= 0
@@ -83,6 +85,8 @@ class GatedCell(nn.Module):
         distances = [to_edge * zoom[0]]
         for i, key in enumerate(keys):
             distances += [(point - key) * ahead * zoom[2 * i + 1 : 2 * i + 3] for point in (end, start)]
+        if self.frame.widths:
+            distances.append(context[..., self.frame.coordinates : -2] * zoom[self.along])
         return SEEN * nn.functional.hardtanh(torch.cat(distances, dim=-1))
 
     @in_float32

@@ -134,7 +134,8 @@ class CostToGoAgent(Agent):
     """Takes the action whose predicted code costs least.
 
     A deterministic planner would repeat a move that does not happen for ever: the agent is where it was. So such moves
-    are remembered, and none is chosen that begins within a node of one and should end within half a node of it.
+    are remembered, and none is chosen that begins within a node of one and should end within half a node of it. Where
+    the model knows no way, the agent goes straight at the goal.
     """
 
     def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
@@ -153,7 +154,9 @@ class CostToGoAgent(Agent):
         ends = self.model.step(code[:, None], tried, self.context[:, None])
         moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
         repeated = torch.cdist(moves / self.nodes, self.failed / self.nodes, compute_mode=EXACT).amin(-1) < 1
-        best = (self.map.at(ends) + NOWHERE * repeated).argmin(dim=1)
+        costs = self.map.at(ends)
+        lost = costs.amin(dim=1) >= NOWHERE
+        best = torch.where(lost, len(tried[0]) - 1, (costs + NOWHERE * repeated).argmin(dim=1))
         each = torch.arange(len(code))
         self.expected = moves[each, best]
         return tried[each, best]

@@ -14,9 +14,9 @@ IMAGINED = 15
 """Steps ahead that an animation shows."""
 
 
-def draw_costs(axis: Any, costs: CostToGo, unit: float) -> Any:
-    """Filled contours, 2 steps apart, of where a way without risk leads to the goal of the first episode."""
-    shown = costs.costs[0].cpu().numpy()
+def draw_costs(axis: Any, costs: CostToGo, unit: float, episode: int = 0) -> Any:
+    """Filled contours, 2 steps apart, of where a way without risk leads to the goal of an episode."""
+    shown = costs.costs[episode].cpu().numpy()
     shown = np.where(shown < RISK / 3, shown, np.nan)  # the shortest risk costs more
     place = (costs.low + costs.spacing * np.arange(shown.shape[0])) * unit
     return axis.contourf(place, place, shown, levels=np.arange(0, np.nanmax(shown) + 2, 2), cmap="viridis_r", alpha=0.8)
@@ -64,6 +64,28 @@ def record(world: World, agent: MakeAgent, steps: int, name: str, options: dict[
     )
     figure.legend(loc="outside lower center", ncols=4, fontsize=9)
     axis.set_title(f"{name}: colour is the model's cost-to-go")
+    return animate(figure, moving, path)
+
+
+def record_ways(
+    rooms: np.ndarray, costs: CostToGo, ways: np.ndarray, goals: np.ndarray, unit: float, title: str, path: Path
+) -> Path:
+    """Episodes side by side: rooms [E, H, W, 3] uint8, what planning knew of them, ways [E, T, 2] px, goals [E, 2] px,
+    px of a code unit."""
+    figure, axes = pyplot().subplots(1, len(rooms), figsize=(3 * len(rooms), 3.6), layout="constrained", squeeze=False)
+    moving: list[tuple[Any, Any]] = []
+    for i, (axis, room, way, goal) in enumerate(zip(axes[0], rooms, ways, goals, strict=True)):
+        axis.imshow(room)
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+        draw_costs(axis, costs, unit, i)
+        axis.plot(*goal, "*", ms=14, color="white", mec="black", label="goal")
+        moving += [
+            (axis.plot([], [], color=TRUE, lw=2.5, label="way so far")[0], way),
+            (axis.plot([], [], "o", color=OURS, ms=8, label="agent")[0], [place[None] for place in way]),
+        ]
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    figure.suptitle(title)
     return animate(figure, moving, path)
 
 

@@ -18,7 +18,7 @@ GRACE_STEPS = 200
 
 class Seen(NamedTuple):
     """What a step looked at: how many frames or transitions, agent codes [B, T, 2], actions [B, T-1, 2] px, contexts
-    [B, K], all but the last two of them the layout code."""
+    [B, K], the layout's coordinates first."""
 
     size: int
     codes: Tensor
@@ -45,7 +45,7 @@ class Watch:
     def look(self, model: JEPA, seen: Seen) -> dict[str, float]:
         """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors)."""
         agent = seen.codes.flatten(0, 1)
-        layout = seen.contexts[:, :-2]
+        layout = seen.contexts[:, : model.frame.coordinates]
         std = torch.cat([codes.std(dim=0) for codes in (agent, layout) if codes.shape[1]])
         before, after = seen.codes[:, :-1], seen.codes[:, 1:]
         contexts = seen.contexts[:, None].expand(-1, before.shape[1], -1)

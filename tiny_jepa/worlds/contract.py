@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from tyro.conf import FlagConversionOff
 
 from tiny_jepa.options import Checked, Within
 from tiny_jepa.worlds.actions import Actions
@@ -72,15 +73,21 @@ class Frame(Checked):
     key_points: Annotated[int, Within(0, 16)]  # how many points (x, y) say where what stays is
     unit: Annotated[float, Within(1e-3, 1e6)]  # px that a code unit stands for
     read: Read = "xy"  # coordinates of key points that differ between frames; others are learned
+    widths: FlagConversionOff[bool] = False  # whether how wide a thing lies there is read with each coordinate
     gates: Annotated[int, Within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
     window: Annotated[float, Within(1e-3, 1e3)] = 0.5  # code units: how far a gate sees about key points at first
     beyond: Annotated[float, Within(0, 1e3)] = 0.0  # px: how far the far edge lies from the last pixel's centre
     world: str = ""  # the world's name
 
     @property
-    def layout_dim(self) -> int:
-        """Numbers of a layout code: the coordinates that are read off a frame."""
+    def coordinates(self) -> int:
+        """Coordinates of key points that are read off a frame."""
         return len(self.read) * self.key_points
+
+    @property
+    def layout_dim(self) -> int:
+        """Numbers of a layout code: the coordinates that are read off a frame, then a half-width for each."""
+        return self.coordinates * (1 + self.widths)
 
     @property
     def context_dim(self) -> int:

@@ -8,19 +8,22 @@ from tiny_jepa.worlds.contract import Frame, Group, Read, World
 SETS = ("train", "probe_normal/train", "probe_normal/val")
 
 
-def pixel_world(size: int, *, read: Read = "", gates: int = 2, channels: int = 3, beyond: float = 0.0) -> World:
+def pixel_world(
+    size: int, *, read: Read = "", widths: bool = False, gates: int = 2, channels: int = 3, beyond: float = 0.0
+) -> World:
     """The world of one dot in square frames of `size` px.
 
     Args:
         read: the coordinates ("", "x", "y", "xy") of the layout's key point that differ between episodes; the others
             are learned once for all.
+        widths: whether what lies there is of different widths, too.
         gates: 1 where a blocked move leaves the agent where it was, 2 where it slides along.
         channels: of a frame.
         beyond: px from the centre of the last pixel to the frame's far edge: 0 where an agent is as far from both
             borders when it touches them; 1 where coordinates run from 0 to `size`.
     """
     unit = size / 3.5  # so that what spreads over a whole frame spreads less than the objective wants: it stays awake
-    frame = Frame(channels, None, None, 1, unit, read, gates, window=1.0, beyond=beyond)
+    frame = Frame(channels, None, None, 1, unit, read, widths, gates, window=1.0, beyond=beyond)
     middle, spread = (size / 2, size / 2), (size / 4, size / 4)
     groups = (Group("probe_normal/train", {"normal": "probe_normal/val"}),)
     return World(frame, 2, middle, spread, SETS, 1, range(size, size + 1), size, groups, None)

@@ -112,12 +112,16 @@ export class Walker {
     const { settings, spacing } = this.map;
     const straight = this.model.action([this.map.goal[0] - code[0], this.map.goal[1] - code[1]]);
     const length = Math.max(Math.hypot(...straight) / settings.limit, 1);
-    let best = { cost: Infinity };
-    for (const action of [...this.candidates, straight.map((value) => value / length)]) {
+    const tried = [...this.candidates, straight.map((value) => value / length)].map((action) => {
       const end = this.model.predict(code, action, this.context);
+      return { action, end, steps: this.map.at(end) };
+    });
+    const lost = tried.every(({ steps }) => steps >= settings.nowhere);
+    let best = { cost: Infinity };
+    for (const { action, end, steps } of lost ? tried.slice(-1) : tried) { // where no way is known, straight at the goal
       // within a node where it begins, and half a node where it should end
       const like = (failed) => failed && Math.hypot(distance(failed.from, code), 2 * distance(failed.to, end)) < spacing;
-      const cost = this.map.at(end) + (this.failed.some(like) ? settings.nowhere : 0);
+      const cost = steps + (this.failed.some(like) ? settings.nowhere : 0);
       if (cost < best.cost) best = { cost, action, from: code, to: end };
     }
     this.expected = best;

@@ -8,3 +8,5 @@ from tiny_jepa.worlds.pixels import pixel_world
 
 TWOROOM = pixel_world(224, beyond=1)
 """One wall, one door, always at the same place."""
+TWOROOM_DOORS = pixel_world(224, read="y", widths=True, beyond=1)
+"""The same wall, with a door whose height and width are drawn for each episode."""

@@ -1,0 +1,188 @@
+"""stable-worldmodel's harness: our planners as its policies, our model as its solvers' cost, episodes recorded by its
+own means, and its own count of successes."""
+
+import importlib
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.models import JEPA
+from tiny_jepa.planning import plan
+from tiny_jepa.planning.agents import Agent
+from tiny_jepa.worlds import find_world
+from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.pixels import sums_of
+
+ENV = "swm/TwoRoom-v1"
+SIDE = find_world("tworoom").size  # px; the wall stands in the middle
+BOX = Actions(1.0, box=True)
+ARRIVED = 16.0
+"""px: the environment's radius of success; here only walkers and the share of episodes that start there use it."""
+STATES = [
+    {"method": "_set_state", "args": {"state": {"value": "state"}}},
+    {"method": "_set_goal_state", "args": {"goal_state": {"value": "goal_state"}}},
+]
+"""How the harness puts agent and goal where the recorded episode had them."""
+
+
+def pooled(pixels: Any) -> np.ndarray:
+    """The harness's frames [E, 1, S, S, C] -> their sums [E, C, 2, S] float32."""
+    return np.stack([sums_of(frame) for frame in np.asarray(pixels)[:, -1]]).astype(np.float32)
+
+
+class Policy:
+    """One of our planners, as the harness wants a policy."""
+
+    def __init__(self, model: JEPA, planner: str) -> None:
+        self.model, self.planner, self.seconds = model, planner, 0.0
+        self.agent: Agent | None = None
+
+    def set_env(self, env: Any) -> None:
+        self.env = env
+
+    def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
+        """info of E episodes -> actions [E, 2]."""
+        start = time.process_time()
+        frames = pooled(info["pixels"])
+        if self.agent is None:
+            self.agent = plan(self.model, frames, pooled(info["goal"]), BOX, self.planner)
+        action = self.agent.act(frames)
+        self.seconds += time.process_time() - start
+        return action
+
+
+class Watched(Policy):
+    """A policy that keeps where its agents were, for a picture."""
+
+    def __init__(self, model: JEPA, planner: str) -> None:
+        super().__init__(model, planner)
+        self.ways: list[np.ndarray] = []
+
+    def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
+        self.ways.append(np.array(info["state"][:, -1]))
+        return super().get_action(info)
+
+
+class Costable(torch.nn.Module):
+    """Our model as the harness's solvers want one: the cost of actions is the least distance of a predicted code to the
+    goal's code."""
+
+    def __init__(self, model: JEPA) -> None:
+        super().__init__()
+        self.model = model
+
+    @torch.no_grad()
+    def get_cost(self, info_dict: dict[str, Any], action_candidates: torch.Tensor) -> torch.Tensor:
+        """info of B episodes, each repeated for S candidates, whose actions [B, S, T, K * 2] are K to a block
+        -> costs [B, S]."""
+        first, goal = (pooled(np.asarray(info_dict[name])[:, 0]) for name in ("pixels", "goal"))
+        codes = self.model.unroll(
+            self.model.encode_agent(first)[:, None],
+            rearrange(action_candidates.float().clamp(-1, 1), "b s t (k a) -> b s (t k) a", a=2),
+            self.model.encode_context(first)[:, None],
+        )
+        return (codes - repeat(self.model.encode_agent(goal), "b d -> b 1 1 d")).norm(dim=-1).amin(-1)
+
+
+class Walker:
+    """The harness's own expert, sent from one random place to the next: its episodes do not end at a goal."""
+
+    def __init__(self, expert: Any, seed: int) -> None:
+        self.expert, self.rng = expert, np.random.default_rng(seed)
+
+    def set_env(self, env: Any) -> None:
+        self.env, self.aims = env, self.draw(env.num_envs)
+        self.expert.set_env(env)
+
+    def draw(self, count: int) -> np.ndarray:
+        return self.rng.uniform(2 * ARRIVED, SIDE - 2 * ARRIVED, (count, 1, 2)).astype(np.float32)
+
+    def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
+        there = np.linalg.norm(info["state"] - self.aims, axis=-1) < ARRIVED
+        self.aims = np.where(there[..., None], self.draw(len(self.aims)), self.aims)
+        return self.expert.get_action({**info, "goal_state": self.aims})
+
+
+def endless(env: Any) -> Any:
+    """The environment, which does not end at its own target."""
+    import gymnasium
+
+    class Endless(gymnasium.Wrapper):
+        def step(self, action: Any) -> Any:
+            observation, reward, _, truncated, info = self.env.step(action)
+            return observation, reward, False, truncated, info
+
+    return Endless(env)
+
+
+def record(swm: Any, folder: Path, count: int, long: bool, vary: tuple[str, ...] = ()) -> Path:
+    """Records `count` episodes, once -> their file: the expert's own, or `long` ones that do not end at a goal; `vary`
+    differs from episode to episode."""
+    path = folder / ("-".join(["walker" if long else "expert", str(count), *vary]) + ".h5")
+    if path.is_file():
+        return path
+    expert = importlib.import_module("stable_worldmodel.envs.two_room").ExpertPolicy(seed=0)
+    world = swm.World(
+        ENV, 10, (SIDE, SIDE), max_episode_steps=125 if long else 100, pre_wrappers=[endless] if long else []
+    )
+    world.set_policy(Walker(expert, 0) if long else expert)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {"variation": ["agent.position", "target.position", *vary]}
+    world.collect(path, count, seed=1_000_000, format="hdf5", options=options)
+    world.close()
+    return path
+
+
+def draw(dataset: Any, seed: int, count: int, offset: int, rooms: bool) -> tuple[list[int], list[int]]:
+    """`count` episodes and their first steps, drawn evenly over all that go on for `offset` steps; with `rooms`, over
+    those that are in another room then."""
+    lengths, states = np.asarray(dataset.lengths), dataset.get_col_data("state")
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    pairs = [(e, s) for e, length in enumerate(lengths) for s in range(length - offset)]
+    if rooms:
+        left = states[:, 0] < SIDE / 2
+        pairs = [(e, s) for e, s in pairs if left[starts[e] + s] != left[starts[e] + s + offset]]
+    if len(pairs) < count:
+        raise UserError(f"the recording has {len(pairs)} starts for --episodes {count}; raise --recorded")
+    chosen = np.random.default_rng([seed, offset]).permutation(len(pairs))[:count]
+    episodes, steps = zip(*(pairs[i] for i in chosen), strict=True)
+    return list(episodes), list(steps)
+
+
+def furnish(world: Any, dataset: Any, episodes: list[int]) -> None:
+    """Gives each environment the door, the colours, ... that its recorded episode had: the harness restores the states
+    of agent and goal alone."""
+    starts = np.concatenate([[0], np.cumsum(dataset.lengths)[:-1]])[episodes]
+    varied = [name for name in dataset.column_names if name.startswith("variation.")]
+    columns = {name.removeprefix("variation."): dataset.get_col_data(name)[starts] for name in varied}
+    for i, env in enumerate(world.envs.envs):
+        env.unwrapped.variation_space.set_init_value({name: column[i] for name, column in columns.items()})
+
+
+def evaluate(swm: Any, dataset: Any, policy: Any, episodes: list[int], steps: list[int], protocol: str) -> np.ndarray:
+    """Which episodes `World.evaluate` counts as successes [E] bool."""
+    offset, budget = map(int, protocol.split("/"))
+    world = swm.World(ENV, len(episodes), (SIDE, SIDE), max_episode_steps=2 * budget)
+    furnish(world, dataset, episodes)
+    world.set_policy(policy)
+    found = world.evaluate(
+        dataset=dataset,
+        episodes_idx=episodes,
+        start_steps=steps,
+        goal_offset=offset,
+        eval_budget=budget,
+        callables=STATES,
+    )
+    world.close()
+    return np.asarray(found["episode_successes"], bool)
+
+
+def their_cem(swm: Any, model: JEPA) -> Any:
+    """The harness's own CEM on our model."""
+    solver = swm.solver.CEMSolver(Costable(model), batch_size=1, num_samples=300, n_steps=10, topk=30)
+    return swm.policy.WorldModelPolicy(solver, swm.PlanConfig(horizon=10, receding_horizon=5, action_block=5))
