@@ -12,31 +12,33 @@ class StandIn(gymnasium.Env):
     action_space = gymnasium.spaces.Box(-1, 1, (2,))
     observation_space = gymnasium.spaces.Box(0, SIZE, (2,))
 
-    def __init__(self, render_mode="rgb_array"):
-        self.render_mode = render_mode
+    def __init__(self, render_mode="rgb_array", vary=False):
+        self.render_mode, self.vary, self.door, self.half = render_mode, vary, 10, 2
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.place = self.np_random.uniform([4, 4], [11, 28])
+        if self.vary:
+            self.door, self.half = self.np_random.integers([4, 2], [28, 5])
         return self.place.astype(np.float32), {"state": self.place}
 
     def step(self, action):
         end = np.clip(self.place + STEP * np.clip(action, -1, 1), 4, SIZE - 5)
         near = 12.5 if self.place[0] < 15.5 else 18.5
-        if (end[0] - near) * (15.5 - self.place[0]) > 0 and abs(end[1] - 10) > 3:
+        if (end[0] - near) * (15.5 - self.place[0]) > 0 and abs(end[1] - self.door) > self.half + 1:
             end[0] = near
         self.place = end
         return end.astype(np.float32), 0.0, False, False, {"state": end}
 
     def render(self):
-        return draw(self.place)
+        return draw(self.place, self.door, self.half)
 
 
-def draw(place):
-    """A frame [32, 32, 3] uint8 with the dot at `place`."""
+def draw(place, door=10, half=2):
+    """A frame [32, 32, 3] uint8 with the dot at `place`, and a door of 2 `half` + 1 px about the row `door`."""
     frame = np.full((SIZE, SIZE, 3), 255.0)
     frame[:, 15:17] = 0
-    frame[8:13, 15:17] = 255
+    frame[max(door - half, 0) : door + half + 1, 15:17] = 255
     frame[[1, -2]], frame[:, [1, -2]] = 0, 0
     x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     dot = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 4.5)[..., None]
@@ -54,3 +56,4 @@ class Expert:
 
 
 gymnasium.register("StandIn-v0", StandIn)
+gymnasium.register("StandInDoors-v0", StandIn, kwargs={"vary": True})

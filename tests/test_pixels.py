@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from tiny_jepa.budgets import find_budget, find_weights, list_budgets, load_model, presets
+from tiny_jepa.budgets import find_budget, find_weights, list_budgets, load_model
 from tiny_jepa.data import open_source
 from tiny_jepa.data.collect import Collection, collect
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.models.predictor import SCATTER
+from tiny_jepa.models.encoder import half_width
+from tiny_jepa.models.predictor import SCATTER, gate_inputs
 from tiny_jepa.models.size import build, count_parameters
 from tiny_jepa.objectives import decision_loss
 from tiny_jepa.planning import plan
-from tiny_jepa.planning.swm import Costable, Policy
+from tiny_jepa.planning.harness import Costable, Policy
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.trainer import Trainer
@@ -36,6 +37,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 stand_in = pytest.importorskip("stand_in")
 STAND_IN = pixel_world(stand_in.SIZE)
+DOORS = pixel_world(stand_in.SIZE, read="y", widths=True)
 ENV = "stand_in:StandIn-v0"
 
 
@@ -83,6 +85,45 @@ def test_key_points_are_read_off_frames_or_learned_once(read):
     middle = (stand_in.SIZE - 1) / 2 / world.frame.unit
     for axis, name in enumerate("xy"):
         assert name in read or ((key[:, axis] == key[0, axis]).all() and abs(key[0, axis] - middle) < SCATTER)
+
+
+def test_a_half_width_is_that_of_an_even_map_and_hardly_minds_what_lies_elsewhere():
+    even = torch.zeros(2, 50)
+    even[0, 10:17], even[1, 10:31] = 1 / 7, 1 / 21
+    assert torch.allclose(half_width(even, 2.0), torch.tensor([7.0, 21.0]) / 4)
+    stained = 0.99 * even + 0.01 * torch.eye(50)[45]
+    assert ((half_width(stained, 2.0) / half_width(even, 2.0) - 1).abs() < 0.03).all()
+
+
+def doors(count):
+    """Frames [N, 3, 32, 32], heights and half-widths of their doors [N, 2]."""
+    rng = np.random.default_rng(0)
+    rooms = rng.integers([6, 2], [26, 5], (count, 2))
+    frames = np.stack([stand_in.draw(rng.uniform([4, 4], [12, 28]), *room) for room in rooms])
+    return torch.from_numpy(frames.transpose(0, 3, 1, 2)), rooms
+
+
+def test_what_rests_is_found_beside_an_agent_that_moves(tmp_path):
+    """A door's height and half-width are read in frames in which the agent differs, too, and more."""
+    collect(collected(tmp_path, env="stand_in:StandInDoors-v0", episodes=200))
+    torch.manual_seed(3)
+    model = JEPA(Architecture(layout_kernel=1, gate_widths=(3, 3)), DOORS.frame)
+    config = replace(TrainingConfig(), encode_steps=300, encode_lr=0.02, encode_frames=2, predict_steps=1)
+    dataset = open_source(str(tmp_path), DOORS).require("train")
+    Trainer(model, dataset, config, torch.device("cpu"), DOORS).run(lambda losses, seen: None)
+    frames, rooms = doors(100)
+    height, half = (model.encode_layout(frames).detach() * DOORS.frame.unit).numpy().T
+    assert np.abs(height - rooms[:, 0]).mean() < 0.5
+    assert np.corrcoef(half, rooms[:, 1])[0, 1] > 0.9
+
+
+def test_a_gate_sees_half_widths_as_wide_as_distances():
+    cell = JEPA(Architecture(gate_widths=(3, 3)), DOORS.frame).predictor
+    start, end, key, half = torch.zeros(1, 2), torch.tensor([[0.0, 0.25]]), 0.75, 0.125
+    seen = cell.view(start, end, torch.tensor([[key, half, 3.5, 3.5]]))
+    assert seen.shape == (1, gate_inputs(DOORS.frame)) == (1, 7)
+    to_key = seen[0, 3]  # along y, the move's end
+    assert torch.isclose(seen[0, -1] / half, to_key / (0.25 - key))
 
 
 def test_one_gate_an_axis_lets_an_agent_slide():
@@ -241,13 +282,14 @@ def test_the_harness_gets_costs_and_actions_in_the_shapes_that_it_wants(trained)
     assert action.shape == (1, 2) and action[0, 1] < -0.5
 
 
-def test_presets_of_tworoom_ship_with_weights_of_their_size():
-    world = find_world("tworoom")
+@pytest.mark.parametrize("name", ["tworoom", "tworoom_doors"])
+def test_presets_of_tworoom_ship_with_weights_of_their_size(name):
+    world = find_world(name)
     assert list_budgets(world)
-    for name in (name for name in list_budgets(world) if (presets(world) / f"{name}.pth").is_file()):
-        model, metadata = read_weights(find_weights(name, world))
-        assert count_parameters(model) <= int(name) and model.frame.world == "tworoom"
-        assert "--world tworoom" in metadata["command"]
+    for budget in list_budgets(world):
+        model, metadata = read_weights(find_weights(budget, world))
+        assert count_parameters(model) <= int(budget) and model.frame == world.frame
+        assert f"--world {name} " in metadata["command"]
 
 
 def test_the_page_of_a_users_world_runs(tmp_path, monkeypatch):
@@ -271,3 +313,9 @@ def test_the_harness_of_stable_worldmodel_counts_our_successes(tmp_path, capsys)
     found = json.loads(store.read_text(encoding="utf-8"))
     assert found["success"]["cost-to-go"][0] >= 0.9 > found["success"]["random"][0]
     assert "cost-to-go" in capsys.readouterr().out
+    picture = tmp_path / "ways.gif"
+    words = f"--world tworoom_doors --budget 500 --vary door.position door.size --recorded 40 --recordings {tmp_path}"
+    rest = ["--episodes", "20", "--planners", "cost-to-go", "--store", str(store), "--record", str(picture)]
+    main([*words.split(), *rest])
+    assert json.loads(store.read_text(encoding="utf-8"))["success"]["cost-to-go"][0] >= 0.9
+    assert picture.read_bytes().startswith(b"GIF")

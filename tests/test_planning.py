@@ -141,6 +141,15 @@ def test_what_did_not_happen_is_not_tried_again():
     assert 0 < len(failed) == len(set(failed)) and (codes - torch.tensor(goal)).norm() < 0.02
 
 
+def test_an_agent_goes_straight_at_a_goal_that_the_model_knows_no_way_to():
+    """The model takes the goal's place for wall; the agent slides as near as it can get."""
+    world = Sliding()
+    for start, wall in (([0.2, 0.3], "before"), ([0.8, 0.1], "behind")):
+        agent = plan(world, as_frames([start]), as_frames([[0.5, 0.5]]), Actions(1.0, box=True), "cost-to-go")
+        end = act_out(world, agent, [start], 20)[-1, 0]
+        assert (end - torch.tensor([0.5, 0.5])).norm() < 0.12, wall
+
+
 def test_codes_that_are_not_two_numbers_are_planned_with_by_sampling():
     world = Sliding(seen=0, dims=3)
     start, goal = [[0.3, 0.2, 0.5]], [[0.6, 0.7, 0.5]]

@@ -153,10 +153,12 @@ def _is_plain(value: Tensor) -> bool:
 
 
 def _frame(path: Path, settings: Any) -> Frame:
-    """What a file says of a world's frames; files from before there were two worlds say nothing."""
+    """What a file says of a world's frames; files from before there were two worlds say nothing, and those from before
+    doors of several widths say nothing of these."""
     if settings is None:
         return DEFAULT.frame
-    if not isinstance(settings, dict) or set(settings) != set(asdict(DEFAULT.frame)):
+    settings = {"widths": False} | settings if isinstance(settings, dict) else {}
+    if set(settings) != set(asdict(DEFAULT.frame)):
         raise UserError(f"{path}: it does not say what its frames hold; train it again")
     return read_settings(Frame, settings, f"{path}: its frame", DEFAULT.frame)
 
