@@ -23,6 +23,8 @@ SIDE = find_world("tworoom").size  # px; the wall stands in the middle
 BOX = Actions(1.0, box=True)
 ARRIVED = 16.0
 """px: the environment's radius of success; here only walkers and the share of episodes that start there use it."""
+PLACES, VARIED = ("agent.position", "target.position"), "variation."
+"""What differs between all episodes, and how columns of a recording begin that say what differed."""
 STATES = [
     {"method": "_set_state", "args": {"state": {"value": "state"}}},
     {"method": "_set_goal_state", "args": {"goal_state": {"value": "goal_state"}}},
@@ -132,7 +134,7 @@ def record(swm: Any, folder: Path, count: int, long: bool, vary: tuple[str, ...]
     )
     world.set_policy(Walker(expert, 0) if long else expert)
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"variation": ["agent.position", "target.position", *vary]}
+    options = {"variation": [*PLACES, *vary]}
     world.collect(path, count, seed=1_000_000, format="hdf5", options=options)
     world.close()
     return path
@@ -158,8 +160,8 @@ def furnish(world: Any, dataset: Any, episodes: list[int]) -> None:
     """Gives each environment the door, the colours, ... that its recorded episode had: the harness restores the states
     of agent and goal alone."""
     starts = np.concatenate([[0], np.cumsum(dataset.lengths)[:-1]])[episodes]
-    varied = [name for name in dataset.column_names if name.startswith("variation.")]
-    columns = {name.removeprefix("variation."): dataset.get_col_data(name)[starts] for name in varied}
+    recorded = {name.removeprefix(VARIED): name for name in dataset.column_names if name.startswith(VARIED)}
+    columns = {name: dataset.get_col_data(column)[starts] for name, column in recorded.items() if name not in PLACES}
     for i, env in enumerate(world.envs.envs):
         env.unwrapped.variation_space.set_init_value({name: column[i] for name, column in columns.items()})
 
