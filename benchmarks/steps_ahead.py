@@ -1,6 +1,6 @@
 """How far off a prober reads the agent some steps ahead, in a world of which a folder was collected.
 
-    python -m benchmarks.steps_ahead --world tworoom --data data/tworoom --budgets 500 100
+python -m benchmarks.steps_ahead --world tworoom --data data/tworoom --budgets 500 100
 """
 
 import sys

@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import torch
 
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets, load_model
 from tiny_jepa.data import open_source
-from tiny_jepa.data.collect import Collection, collect
+from tiny_jepa.data.collect import Collection, collect, to_vary
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.encoder import half_width
@@ -210,6 +211,16 @@ def test_an_expert_leads_half_of_the_episodes(tmp_path):
     collect(collected(tmp_path, policy="mixed", expert="stand_in:Expert"))
     actions = np.load(tmp_path / "train" / "actions.npy")
     assert actions[..., 0].mean() > 0.2 and abs(actions[..., 1].mean()) < 0.1
+
+
+def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monkeypatch):
+    env = stand_in.StandIn()
+    assert to_vary(env, ()) == [] and to_vary(env, ("door",)) == ["door"]  # an environment that does not say
+    monkeypatch.setattr(stand_in, "DEFAULT_VARIATIONS", ("place",), raising=False)
+    monkeypatch.setattr(env, "variation_space", SimpleNamespace(names=lambda: ["place", "door"]), raising=False)
+    assert to_vary(env, ("door",)) == ["place", "door"]
+    with pytest.raises(UserError, match=r"--vary dor: .*place, door"):
+        to_vary(env, ("dor",))
 
 
 @pytest.mark.parametrize(

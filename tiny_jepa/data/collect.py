@@ -7,6 +7,7 @@ frame of 224 px. Locations are recorded for probing sets alone.
 
 import importlib
 import importlib.metadata
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -45,7 +46,9 @@ class Collection(Checked):
     steps: Count = 16  # actions of each; what an environment plays on end becomes several
     policy: Literal["random", "expert", "mixed"] = "random"  # mixed: every second episode is the expert's, disturbed
     expert: str = ""  # package.module:CLASS of the expert
-    vary: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # drawn anew at each reset, as door.position (repeatable)
+    vary: tyro.conf.UseAppendAction[
+        tuple[str, ...]
+    ] = ()  # drawn anew at each reset, too, as door.position (repeatable)
     location: str = "state"  # entry of `info` whose first two numbers are the location, for probing alone
     seed: Seed = 0  # of episodes and actions
 
@@ -80,6 +83,20 @@ def make_env(name: str) -> Any:
     return env
 
 
+def to_vary(env: Any, names: tuple[str, ...]) -> list[str]:
+    """What differs between episodes, as the option `variation` of a reset: `names`, and what stable-worldmodel's
+    environments vary unless told.
+
+    Raises:
+        UserError: a name that is not among those of the environment.
+    """
+    space = getattr(env.unwrapped, "variation_space", None)
+    if space is not None and (unknown := [name for name in names if name not in space.names()]):
+        raise UserError(f"--vary {unknown[0]}: this environment varies {', '.join(space.names())}")
+    usual = getattr(sys.modules[type(env.unwrapped).__module__], "DEFAULT_VARIATIONS", ())
+    return [*usual, *names] if names else []
+
+
 class Smooth:
     """Random actions of a box, each like the last one."""
 
@@ -95,7 +112,7 @@ class Smooth:
 
 def play(env: Any, what: Collection, expert: Any, rng: np.random.Generator) -> Iterator[Moment]:
     """One episode, from a reset to its end or to `LONGEST` actions."""
-    options = {"variation": list(what.vary)} if what.vary else None
+    options = {"variation": varied} if (varied := to_vary(env, what.vary)) else None
     _, info = env.reset(seed=int(rng.integers(2**31)), options=options)
     smooth, box = Smooth(env.action_space, rng), env.action_space
     follows = expert is not None and (what.policy == "expert" or rng.random() < 0.5)

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from einops import rearrange, repeat
 
+from tiny_jepa.data.collect import to_vary
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA
 from tiny_jepa.planning import plan
 from tiny_jepa.planning.agents import Agent
@@ -24,7 +26,7 @@ BOX = Actions(1.0, box=True)
 ARRIVED = 16.0
 """px: the environment's radius of success; here only walkers and the share of episodes that start there use it."""
 PLACES, VARIED = ("agent.position", "target.position"), "variation."
-"""What differs between all episodes, and how columns of a recording begin that say what differed."""
+"""What differs between episodes anyway, and how columns of a recording begin that say what differed."""
 STATES = [
     {"method": "_set_state", "args": {"state": {"value": "state"}}},
     {"method": "_set_goal_state", "args": {"goal_state": {"value": "goal_state"}}},
@@ -133,10 +135,17 @@ def record(swm: Any, folder: Path, count: int, long: bool, vary: tuple[str, ...]
         ENV, 10, (SIDE, SIDE), max_episode_steps=125 if long else 100, pre_wrappers=[endless] if long else []
     )
     world.set_policy(Walker(expert, 0) if long else expert)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"variation": [*PLACES, *vary]}
-    world.collect(path, count, seed=1_000_000, format="hdf5", options=options)
-    world.close()
+    settings = {
+        "seed": 1_000_000,
+        "format": "hdf5",
+        "options": {"variation": to_vary(world.envs.envs[0], vary)} if vary else None,
+    }
+    try:
+        write_atomically(path, lambda temporary: world.collect(temporary, count, **settings))
+    except AssertionError as error:
+        raise UserError(f"{ENV} cannot vary {' '.join(vary)} alone: {error}") from None
+    finally:
+        world.close()
     return path
 
 
