@@ -172,7 +172,10 @@ def furnish(world: Any, dataset: Any, episodes: list[int]) -> None:
     recorded = {name.removeprefix(VARIED): name for name in dataset.column_names if name.startswith(VARIED)}
     columns = {name: dataset.get_col_data(column)[starts] for name, column in recorded.items() if name not in PLACES}
     for i, env in enumerate(world.envs.envs):
-        env.unwrapped.variation_space.set_init_value({name: column[i] for name, column in columns.items()})
+        space = env.unwrapped.variation_space
+        for name in sorted(columns):  # one by one: whether a door's size is allowed depends on how many there are
+            space.set_init_value({name: columns[name][i]})
+            space.reset()
 
 
 def evaluate(swm: Any, dataset: Any, policy: Any, episodes: list[int], steps: list[int], protocol: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from tiny_jepa.options import Checked, Count, Seed, Within, parse
 from tiny_jepa.planning.episodes import wilson
 from tiny_jepa.planning.harness import ARRIVED, Policy, Watched, draw, evaluate, record, their_cem
 from tiny_jepa.planning.pictures import record_ways
+from tiny_jepa.plotting import pyplot
 from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> None:
         import stable_worldmodel as swm
     except ImportError as error:
         raise UserError(f"stable-worldmodel is not installed ({error}); docs/tworoom.md says how") from None
+    if args.record:
+        pyplot()  # says at once where matplotlib is missing
     subject = choose_model(args.weights, args.budget, world=find_world(args.world))
     model: Any = subject.model
     dataset = swm.data.HDF5Dataset(
