@@ -110,9 +110,10 @@ class Smooth:
         return self.half * self.last
 
 
-def play(env: Any, what: Collection, expert: Any, rng: np.random.Generator) -> Iterator[Moment]:
+def play(
+    env: Any, what: Collection, options: dict[str, Any] | None, expert: Any, rng: np.random.Generator
+) -> Iterator[Moment]:
     """One episode, from a reset to its end or to `LONGEST` actions."""
-    options = {"variation": varied} if (varied := to_vary(env, what.vary)) else None
     _, info = env.reset(seed=int(rng.integers(2**31)), options=options)
     smooth, box = Smooth(env.action_space, rng), env.action_space
     follows = expert is not None and (what.policy == "expert" or rng.random() < 0.5)
@@ -167,7 +168,8 @@ def open_episodes(what: Collection) -> tuple[Callable[[np.random.Generator], Ite
             raise UserError(f"--policy {what.policy} needs --expert package.module:CLASS")
         expert = imported(what.expert, "--expert")()
         expert.set_env(env)
-    return lambda rng: play(env, what, expert, rng), type(env.unwrapped).__module__.partition(".")[0]
+    options = {"variation": varied} if (varied := to_vary(env, what.vary)) else None
+    return lambda rng: play(env, what, options, expert, rng), type(env.unwrapped).__module__.partition(".")[0]
 
 
 def collect(what: Collection) -> int:

@@ -149,14 +149,17 @@ def record(swm: Any, folder: Path, count: int, long: bool, vary: tuple[str, ...]
     return path
 
 
+def first_rows(dataset: Any) -> np.ndarray:
+    """Where each episode of a recording begins [E]."""
+    return np.concatenate([[0], np.cumsum(dataset.lengths)[:-1]])
+
+
 def draw(dataset: Any, seed: int, count: int, offset: int, rooms: bool) -> tuple[list[int], list[int]]:
     """`count` episodes and their first steps, drawn evenly over all that go on for `offset` steps; with `rooms`, over
     those that are in another room then."""
-    lengths, states = np.asarray(dataset.lengths), dataset.get_col_data("state")
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    pairs = [(e, s) for e, length in enumerate(lengths) for s in range(length - offset)]
+    pairs = [(e, s) for e, length in enumerate(dataset.lengths) for s in range(length - offset)]
     if rooms:
-        left = states[:, 0] < SIDE / 2
+        starts, left = first_rows(dataset), dataset.get_col_data("state")[:, 0] < SIDE / 2
         pairs = [(e, s) for e, s in pairs if left[starts[e] + s] != left[starts[e] + s + offset]]
     if len(pairs) < count:
         raise UserError(f"the recording has {len(pairs)} starts for --episodes {count}; raise --recorded")
@@ -168,7 +171,7 @@ def draw(dataset: Any, seed: int, count: int, offset: int, rooms: bool) -> tuple
 def furnish(world: Any, dataset: Any, episodes: list[int]) -> None:
     """Gives each environment the door, the colours, ... that its recorded episode had: the harness restores the states
     of agent and goal alone."""
-    starts = np.concatenate([[0], np.cumsum(dataset.lengths)[:-1]])[episodes]
+    starts = first_rows(dataset)[episodes]
     recorded = {name.removeprefix(VARIED): name for name in dataset.column_names if name.startswith(VARIED)}
     columns = {name: dataset.get_col_data(column)[starts] for name, column in recorded.items() if name not in PLACES}
     for i, env in enumerate(world.envs.envs):

@@ -28,7 +28,7 @@ def picture(world: World, agent: MakeAgent, count: int, name: str, options: dict
     figure, axes = plt.subplots(1, count, figsize=(4 * count, 4.4), layout="constrained", squeeze=False)
     for i, axis in enumerate(axes[0]):
         env, frame, info = reset(world, FIRST_SEED + i, options)
-        show_room(axis, env)
+        show_room(axis, env.render())
         drawn = draw_costs(axis, agent(frame, info["goal_frame"]).map, world.frame.unit)  # type: ignore[attr-defined]
         axis.plot(*info["location"], "o", color=OURS, label="start")
         axis.plot(*info["goal"], "*", ms=14, color="white", mec="black", label="goal")
@@ -45,7 +45,7 @@ def record(world: World, agent: MakeAgent, steps: int, name: str, options: dict[
     acting = agent(frame, info["goal_frame"])
     plt = pyplot()
     figure, axis = plt.subplots(figsize=(5, 5.4), layout="constrained")
-    show_room(axis, env)
+    show_room(axis, env.render())
     if hasattr(acting, "map"):
         draw_costs(axis, acting.map, world.frame.unit)
     way, imagined = [info["location"]], []
@@ -75,9 +75,7 @@ def record_ways(
     figure, axes = pyplot().subplots(1, len(rooms), figsize=(3 * len(rooms), 3.6), layout="constrained", squeeze=False)
     moving: list[tuple[Any, Any]] = []
     for i, (axis, room, way, goal) in enumerate(zip(axes[0], rooms, ways, goals, strict=True)):
-        axis.imshow(room)
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
+        show_room(axis, room)
         draw_costs(axis, costs, unit, i)
         axis.plot(*goal, "*", ms=14, color="white", mec="black", label="goal")
         moving += [
@@ -96,7 +94,7 @@ def reset(world: World, seed: int, options: dict[str, Any]) -> tuple[Any, np.nda
     return (env, *env.reset(seed=seed, options={"radius": 0.0}))
 
 
-def show_room(axis: Any, env: Any) -> None:
-    axis.imshow(env.render())
+def show_room(axis: Any, room: np.ndarray) -> None:
+    axis.imshow(room)
     axis.set(xticks=[], yticks=[])
     axis.grid(False)

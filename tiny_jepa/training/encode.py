@@ -45,7 +45,7 @@ class Encode(Phase):
         indices, window = self.draw(randomness(self.config, step))
         states, last = self.dataset.frames(indices, window.start, window.stop), self.dataset.length - 1
         far = 0 if window.start > last - window.start else last
-        others = self.dataset.frames(indices if self.agent_in_sight else indices[:0], far, far + 1)[:, 0]
+        others = self.dataset.frames(indices, far, far + 1)[:, 0] if self.agent_in_sight else states[:0, 0]
         return states, self.dataset.actions(indices)[:, window.start : window.stop - 1], others
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, slice]:
