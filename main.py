@@ -25,6 +25,7 @@ import torch
 from torch import nn
 
 from evaluator import ProbingEvaluator
+from tiny_jepa.console import printable
 from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
@@ -99,7 +100,7 @@ def main() -> int:
     out = sys.stderr if args.json else sys.stdout
 
     def say(text: str) -> None:
-        print(text, file=out, flush=True)
+        print(printable(text), file=out, flush=True)
 
     seeds = list(range(args.seeds))
     world = find_world(args.world)

@@ -127,6 +127,7 @@ def other_metrics(root: Path, **changes) -> None:
     write_metrics(root / "metrics.txt", Metrics(**{**read_metrics(root / "metrics.txt").__dict__, **changes}))
 
 
+ELSEWHERE, IMPORTS = (f"python train.py --budget 2k {more}" for more in ("--runs=/elsewhere", "--world evil:W"))
 SPOILED = {
     "a script is missing": (lambda p: (p / "evaluator.py").unlink(), "evaluator.py is missing"),
     "the weights are missing": (lambda p: (p / "model_weights.pth").unlink(), "model_weights.pth is missing"),
@@ -168,6 +169,14 @@ SPOILED = {
     "a command that trains nothing": (
         lambda p: (write(p, command="make"), other_metrics(p, command="make")),
         "does not start with python train.py",
+    ),
+    "a command that writes elsewhere": (
+        lambda p: (write(p, command=ELSEWHERE), other_metrics(p, command=ELSEWHERE)),
+        "says where files go or which code to import",
+    ),
+    "a command that imports code": (
+        lambda p: (write(p, command=IMPORTS), other_metrics(p, command=IMPORTS)),
+        "says where files go or which code to import",
     ),
     "losses that nobody gets": (
         lambda p: other_metrics(p, losses={**LOSSES, "wall": 0.02}),

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tiny_jepa import progress
-from tiny_jepa.console import Console
+from tiny_jepa.console import Console, printable
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.progress import bar
+from tiny_jepa.tables import markdown
 from tiny_jepa.weights import read_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -190,3 +191,8 @@ def test_ctrl_c_during_the_imports_is_no_traceback(tmp_path, script):
         process.send_signal(signal.SIGINT)
         error = process.communicate(timeout=60)[1]
         assert b"Traceback" not in error, error.decode()
+
+
+def test_what_a_file_says_is_printed_as_text():
+    assert printable("a\x1b[2J\r\u202e²") == "a\\x1b[2J\\r\\u202e²"
+    assert markdown(["model"], [["a|b<script>\n"]]).splitlines()[-1] == "| a\\|b&lt;script>\\n |"

@@ -180,6 +180,19 @@ def test_a_flipped_byte_of_a_checkpoint_is_found_or_harmless(folder, count):
     assert refusals > count / 3
 
 
+def test_a_world_that_a_file_names_is_not_imported(folder, monkeypatch):
+    root = folder.parent.parent
+    monkeypatch.syspath_prepend(root)
+    (root / "evil.py").write_text("open('ran', 'w')\nfrom tiny_jepa.worlds import DEFAULT as W\n")
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"world": "evil:W"}))
+    with pytest.raises(UserError, match="does not come with tiny_jepa; if you trust its code, say so"):
+        resume()
+    assert not (root / "ran").exists()
+    assert cli.main(["--resume", "a", "--no-install", "--world", "evil:W"]) == 0
+    assert (root / "ran").exists()
+
+
 def test_a_finished_run_says_that_it_is_finished(folder, capsys):
     assert resume() == 0
     with pytest.raises(UserError, match="is finished: its weights are"):

@@ -278,6 +278,8 @@ def test_the_status_says_what_is_left(root):
         ("seeds = 0\n[a]\ntrain =\n[b]\nof = a\nseeds = 0 1\n", "row 'a' is not trained with all of its seeds"),
         ("seeds = 0\n[a b]\ntrain =\n[a  b]\ntrain =\n", "two that differ only in"),
         ("seeds = 0\n", "no rows"),
+        ("seeds = 0\n[../row]\ntrain =\n", "a printable name without /"),
+        ("seeds = 0\n[a\x1b[2Jb]\ntrain =\n", "a printable name without /"),
         ("seeds", "is no grid"),
     ],
 )

@@ -19,6 +19,11 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("tiny_jepa.readable", _replace)
 
 
+def printable(text: str) -> str:
+    """Text of a file's, for a terminal or a page: what does not print (escapes, line breaks) stands as its code."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 class Console:
     """A text stream over `stream` (None: closed from the start). `error` is what first stood against writing."""
 

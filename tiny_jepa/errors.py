@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from tiny_jepa.console import Console
+from tiny_jepa.console import Console, printable
 
 
 class UserError(Exception):
@@ -51,12 +51,12 @@ def _status_of(main: Callable[[], int | None]) -> int:
             return int(end.code or 0)
         reason = end.code
     except UserError as error:
-        reason = " ".join(str(error).split())
+        reason = printable(" ".join(str(error).split()))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        reason = f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+        reason = printable(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or "memory" in str(error)):
             raise

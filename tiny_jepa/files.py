@@ -35,6 +35,17 @@ def cannot_write(path: Path, error: Exception) -> UserError:
     return UserError(f"cannot write {path}: {reason}; free some space or choose another folder")
 
 
+def require_name(name: str, what: str) -> str:
+    """A name that is to be a file's or a folder's, as it is.
+
+    Raises:
+        UserError: it leads elsewhere or does not print; the sentence begins with `what`.
+    """
+    if name in ("", ".", "..") or not name.isprintable() or set("/\\") & set(name):
+        raise UserError(f"{what}, a printable name without / and \\, not {name!r}")
+    return name
+
+
 def require_writable(path: Path) -> None:
     """Says now, not after hours of work, that a file cannot be written to `path`."""
     if path.is_dir():

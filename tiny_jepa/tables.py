@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from tiny_jepa.console import printable
+
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table with aligned columns; the first is left-aligned, the others right."""
+    """A table with aligned columns, the first to the left, the others to the right. What a page would take for a tag or
+    the end of a cell is escaped: cells may hold text of a stranger's file."""
+    header, *rows = ([escaped(cell) for cell in row] for row in (header, *rows))
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
@@ -15,6 +19,11 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
     return "\n".join([line(header), rule, *map(line, rows)])
+
+
+def escaped(text: str) -> str:
+    """Text as a cell of a page: printable, and neither a tag nor the end of the cell."""
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def number(value: float | None, std: float | None = None) -> str:

@@ -11,7 +11,7 @@ from tiny_jepa.course.metrics import NOT_AVAILABLE, disagreements, read_metrics
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, write_atomically
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.training.run import split_command
+from tiny_jepa.training.run import essential, split_command
 from tiny_jepa.weights import read_weights
 
 TOP = "DL_Final_Proj"
@@ -93,6 +93,12 @@ def check_agreement(root: Path, parameters: int, metadata: dict[str, Any]) -> No
     words = split_command(metrics.command)
     starts = words[:2] == ["python", "train.py"]
     refuse(not starts, f"the training command '{metrics.command}' does not start with python train.py")
+    elsewhere = essential(metrics.command) != metrics.command or any(
+        re.match(r"--(resume|runs|name|world|no.install|workers)\b", word.replace("_", "-")) for word in words
+    )
+    refuse(
+        elsewhere, f"the training command '{metrics.command}' says where files go or which code to import; drop that"
+    )
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--budget"]
     named += [word.partition("=")[2] for word in words if word.startswith("--budget=")]
     wrong = bool(named) and parse_count(named[-1]) != limit

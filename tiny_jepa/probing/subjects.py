@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tiny_jepa.budgets import find_weights
+from tiny_jepa.console import printable
 from tiny_jepa.data import Source
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA
@@ -78,7 +79,7 @@ class Subject:
         if self.weights is None:
             return f"Model: {self.name}{lift}"
         known = self.metadata
-        return (
+        return printable(
             f"Model: budget {self.name}, {self.weights} ({fingerprint(self.model)}){lift}, "
             f"run {known.get('run', 'unnamed')}, trained on {known.get('data', 'unknown data')} "
             f"by '{known.get('command', 'an unknown command')}'"

@@ -10,7 +10,7 @@ import tyro
 
 from tiny_jepa.course.report import replaced
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import read_text, write_text
+from tiny_jepa.files import read_text, require_name, write_text
 from tiny_jepa.options import Checked, Within, parse
 from tiny_jepa.sweep.grid import Grid, read_grid
 from tiny_jepa.sweep.jobs import jobs_of
@@ -46,8 +46,8 @@ def main(argv: list[str]) -> None:
         raise UserError("run this in the project's root, where train.py is")
     if args.common and not args.name:
         raise UserError("--common makes other runs of the rows; give their results another --name")
-    if args.name and Path(args.name).name != args.name:
-        raise UserError(f"--name takes the name of a folder in results/, not '{args.name}'")
+    if args.name:
+        require_name(args.name, "--name takes the name of a folder in results/")
     grid = read_grid(args.file, args.name, args.common)
     jobs = jobs_of(grid)
     if args.status:

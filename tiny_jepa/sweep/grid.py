@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import read_text
+from tiny_jepa.files import read_text, require_name
 
 KEYS = {"page", "seeds", "common", "factor", "train", "score", "of"}
 
@@ -85,6 +85,7 @@ def read_grid(path: Path, name: str | None = None, more: str = "") -> Grid:
 
 
 def _read_row(part: configparser.SectionProxy, more: str) -> Row:
+    require_name(part.name, "a row's name names its files")
     if unknown := set(part) - KEYS:
         raise ValueError(f"row '{part.name}': unknown key {', '.join(sorted(unknown))}")
     if not (seeds := tuple(int(seed) for seed in part.get("seeds", "").split())):

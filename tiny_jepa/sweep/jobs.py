@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tiny_jepa.console import printable
 from tiny_jepa.files import cannot_write, write_atomically, write_text
 from tiny_jepa.sweep.grid import Grid, Row
 
@@ -130,7 +131,7 @@ def jobs_of(grid: Grid) -> list[Job]:
 
 def last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((printable(line.strip()) for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def latest_claim(job: Job) -> Path | None:

@@ -16,7 +16,7 @@ from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.data import Source, TrajectorySet, look_at, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import require_writable, write_atomically
+from tiny_jepa.files import require_name, require_writable, write_atomically
 from tiny_jepa.models.jepa import Architecture
 from tiny_jepa.models.size import build, parameter_count, solve
 from tiny_jepa.options import Checked, Within, parse, read_settings
@@ -27,7 +27,7 @@ from tiny_jepa.training.run import Run, command_line, essential, read_config
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
-from tiny_jepa.worlds import DEFAULT, find_world
+from tiny_jepa.worlds import DEFAULT, WORLDS, find_world
 
 LOOK_EVERY = 50  # steps
 
@@ -50,7 +50,7 @@ class Options(Checked):
     architecture: Architecture = field(default_factory=Architecture)
 
 
-WITH_RESUME = {"--resume", "--runs", "--no-install", "--threads", "--workers", "--device"}
+WITH_RESUME = {"--resume", "--world", "--runs", "--no-install", "--threads", "--workers", "--device"}
 
 
 def read_options(argv: list[str]) -> tuple[Options, Budget]:
@@ -61,8 +61,8 @@ def read_options(argv: list[str]) -> tuple[Options, Budget]:
     default = Options(training=preset.training, architecture=preset.architecture)
     options = parse(Options, argv, "train.py", says, default)
     for option, name in (("--name", options.name), ("--resume", options.resume)):
-        if name is not None and (Path(name).name != name or name in ("", "..")):
-            raise UserError(f"{option} takes the name of a folder in --runs, not '{name}'")
+        if name is not None:
+            require_name(name, f"{option} takes the name of a folder in --runs")
     if options.resume and (extra := sorted(word for word in given - WITH_RESUME if word.startswith("--"))):
         raise UserError(f"--resume goes on with the run's own settings; leave out {extra[0]}")
     architecture = options.architecture
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
     torch.set_num_threads(options.threads)
     if options.resume:
         config = read_config(root / options.resume)
-        budget = budget_of(config)
+        budget = budget_of(config, options.world)
         command, data = config["command"], config["data"]
     else:
         command, data = command_line(), options.data
@@ -157,11 +157,22 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
     return figures
 
 
-def budget_of(config: dict[str, Any]) -> Budget:
-    """The budget that a run's config.json holds."""
+def budget_of(config: dict[str, Any], asked: str | None = None) -> Budget:
+    """The budget that a run's config.json holds. A file may name worlds that ship with the kit; one that has to be
+    imported is for the command line to name, as `asked`: whoever wrote the file may have written that module, too.
+
+    Raises:
+        UserError: bad settings, or a world that is neither.
+    """
+    name = config.get("world")
+    if name not in WORLDS and name != asked:
+        raise UserError(
+            f"config.json names the world {name!r}, which does not come with tiny_jepa; if you trust its code, say so: "
+            f"--world {name}"
+        )
     architecture = read_settings(Architecture, config["architecture"], "config.json", Architecture())
     training = read_settings(TrainingConfig, config["training"], "config.json", TrainingConfig())
-    return Budget(config["budget"], config["budget_limit"], architecture, training, find_world(config["world"]))
+    return Budget(config["budget"], config["budget_limit"], architecture, training, find_world(name))
 
 
 def describe_weights(
