@@ -32,11 +32,12 @@ from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.files import require_writable
 from tiny_jepa.options import Checked, Within, parse
-from tiny_jepa.probing.measure import EXPERT, LONG, SHORT, Group, load_group, measure
+from tiny_jepa.probing.measure import COURSE_SETS, EXPERT, SHORT, load_group, measure
 from tiny_jepa.probing.results import Result, line, write_result
 from tiny_jepa.probing.subjects import choose_model, result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, add_metrics, read_weights
 from tiny_jepa.worlds import DEFAULT, find_world
+from tiny_jepa.worlds.contract import Group
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
 
@@ -87,7 +88,7 @@ class Options(Checked):
     model: Literal["trained", "untrained", "dead-reckoning"] = "trained"  # what to score
     no_lift: bool = False  # read out the bare agent code
     seeds: Annotated[int, Within(1, 1_000)] = 1  # probers trained; several give mean and spread
-    skip_long: bool = False  # only the course's four sets
+    course: bool = False  # only the course's four sets
     device: str | None = None  # cpu, cuda or mps; the best there is unless given
     json: bool = False  # one JSON object on stdout, the rest on stderr
     store: Path | None = None  # write the result to this JSON file
@@ -127,7 +128,7 @@ def main() -> int:
         device,
         seeds=seeds,
         prober_source=prober_source,
-        groups=[group for group in world.groups if not (args.skip_long and group is LONG)],
+        groups=[group.only(COURSE_SETS) if args.course else group for group in world.groups],
         report=lambda name, values: say(line(name, values)),
     )
     minutes = round((time.monotonic() - begin) / 60, 3)

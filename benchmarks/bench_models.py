@@ -23,10 +23,9 @@ from torch import Tensor, nn
 
 from tiny_jepa import build_model
 from tiny_jepa.data import RECIPES, ProceduralSet
-from tiny_jepa.models.encoder import marginals, with_edges
+from tiny_jepa.models import JEPA
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.objectives import VICReg, concentration_loss, covariance_loss, invariance_loss, variance_loss
-from tiny_jepa.worlds.two_rooms import UNIT
+from tiny_jepa.objectives import VICReg, covariance_loss, invariance_loss, variance_loss
 
 BUDGETS = ("500", "2k", "100k")
 BATCHES = (1, 64, 1024)
@@ -98,17 +97,14 @@ def reference_step(model: PlainJEPA, states: Tensor, actions: Tensor) -> Callabl
 
 
 def budget_step(budget: str, states: Tensor, actions: Tensor) -> Callable[[], None]:
-    """One step that trains everything at once: encoders, action map and gate, over the whole horizon."""
+    """One step that trains everything at once: the encoder, the action's scale and the gate, over the whole horizon."""
     model, objective = build_model(budget), VICReg()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def step() -> None:
         agent = model.encode_agent(rearrange(states, "b t c h w -> (b t) c h w"))
         codes = rearrange(agent, "(b t) d -> b t d", b=len(states))
-        profiles = marginals(states[:, 0, 1])
-        layout = model.layout_encoder(profiles)
-        terms = objective(model.unroll(codes[:, 0], actions, with_edges(layout, states.shape[-1], UNIT)), codes, layout)
-        terms["concentration"] = 0.6 * concentration_loss(model.layout_encoder.maps(profiles), UNIT)
+        terms = objective(model.unroll(codes[:, 0], actions, model.encode_context(states[:, 0])), codes)
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         optimizer.step()
@@ -129,27 +125,23 @@ def seconds_a_call(work: Callable[[], object], repeats: int) -> float:
     return median(clocked(lambda: [work() for _ in range(calls)]) / calls for _ in range(repeats))
 
 
+def calls(model: JEPA, frames: Tensor) -> dict[str, Callable[[int], Tensor]]:
+    """What is timed, for the first so many frames."""
+    codes, maps = torch.full((len(frames), 2), 2.0), model.encode_context(frames)
+    return {
+        "encode agent": lambda n: model.encode_agent(frames[:n]),
+        "one step": lambda n: model.step(codes[:n], torch.ones(n, 2), maps[:n]),
+        f"unroll of {HORIZON}": lambda n: model.unroll(codes[:n], torch.ones(n, HORIZON, 2), maps[:n]),
+    }
+
+
 def time_calls(repeats: int) -> None:
     rng = np.random.default_rng(0)
     frames = _states(max(BATCHES), 1, rng)[0][:, 0]
     headings = "".join(f"{f'{batch} forward':>15}{'+ backward':>12}" for batch in BATCHES)
     print(f"milliseconds a call, by batch size\n{'':<24}{headings}")
     for budget in BUDGETS:
-        model = build_model(budget)
-
-        def unroll(n: int, model: nn.Module = model) -> Tensor:
-            return model.unroll(torch.full((n, 2), 2.0), torch.ones(n, HORIZON, 2), torch.full((n, 4), 2.0))
-
-        def predict(n: int, model: nn.Module = model) -> Tensor:
-            return model.predictor(torch.full((n, 2), 2.0), torch.ones(n, 2), torch.full((n, 4), 2.0))
-
-        calls = {
-            "encode agent": lambda n, model=model: model.encode_agent(frames[:n]),
-            "encode layout": lambda n, model=model: model.encode_layout(frames[:n]),
-            "one step": predict,
-            f"unroll of {HORIZON}": unroll,
-        }
-        for name, call in calls.items():
+        for name, call in calls(build_model(budget), frames).items():
             cells = []
             for n in BATCHES:
                 with torch.no_grad():

@@ -3,8 +3,8 @@
     python -m benchmarks.bench_training [--budget 2k] [--threads 1 2] [--repeats 3]
 
 Three kinds of work: steps on frames (phase `encode`: drawn and encoded), the encoding of trajectories into cached
-codes, and steps on cached codes (phase `predict`). Rates are by the clock, medians of the repeats. The profile, at
-the budget's own batch sizes and one thread, has each function's own time without what it calls.
+codes, and steps on what the gate sees (phase `predict`). Rates are by the clock, medians of the repeats. The profile,
+at the budget's own batch sizes and one thread, has each function's own time without what it calls.
 """
 
 from __future__ import annotations

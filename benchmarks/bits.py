@@ -1,6 +1,6 @@
 """What weights of fewer bits cost: bytes against error, each preset as float32, float16 and int8.
 
-    python -m benchmarks.bits [--budgets 50 2k] [--draws 3] [--first 101]
+    python -m benchmarks.bits [--budgets 50 2k] [--draws 1] [--first 101]
 
 Each model is written as a safetensors file and read back. It predicts the sets of `--draws` seeds of the simulator,
 from `--first` on, 65 px float32; no prober, as in benchmarks/fresh.py. `numbers` are the bytes of its numbers, `file`
@@ -16,28 +16,27 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.fresh import SETS, errors
+from benchmarks.fresh import draw, errors
 from tiny_jepa.budgets import list_budgets, load_model
 from tiny_jepa.course.ranking import best_published, read_peers
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.export.quantise import KINDS, byte_count, coded
 from tiny_jepa.export.safetensors import from_bytes, to_bytes
-from tiny_jepa.probing.measure import COURSE_SETS, EXPERT, SHORT, measure
+from tiny_jepa.probing.measure import COURSE_SETS, GROUPS, measure
 from tiny_jepa.tables import markdown, number
-
-FRAMES = "size=65,dtype=float32"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bits", description="What fewer bits cost.")
     parser.add_argument("--budgets", nargs="+", default=list_budgets(), help="presets (all)")
-    parser.add_argument("--draws", type=int, default=3, help="seeds of the simulator (3)")
+    parser.add_argument("--draws", type=int, default=1, help="seeds of the simulator (1)")
     parser.add_argument("--first", type=int, default=101, help="the first of them (101)")
+    parser.add_argument("--count", type=int, default=12_000, help="trajectories of each set and seed (12000)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    sources = [open_source(f"procedural:seed={args.first + i},{FRAMES}") for i in range(args.draws)]
-    datasets = {name: [source.require(name) for source in sources] for name in SETS[: len(COURSE_SETS)]}
+    seeds = range(args.first, args.first + args.draws)
+    datasets = {name: [draw(name, seed, 65, args.count) for seed in seeds] for name in COURSE_SETS}
     best = list(best_published(read_peers()).values())
     rows, good, bar = [], [], tqdm(total=len(args.budgets) * len(KINDS), leave=False)
     for budget in args.budgets:
@@ -45,7 +44,7 @@ def main() -> None:
         for kind in KINDS:
             content = to_bytes(trained, kind)
             size, model = byte_count(coded(trained.state_dict(), kind)), from_bytes(content, budget)
-            found = np.array([np.mean([errors(model, d)[0].mean() for d in sets]) for sets in datasets.values()])  # type: ignore[arg-type]
+            found = np.array([np.mean([errors(model, d)[0].mean() for d in sets]) for sets in datasets.values()])
             first = first if len(first) else found
             cells = [f"{number(each)} ({each - was:+.4f})" for each, was in zip(found, first, strict=True)]
             rows.append([f"`{budget}`", kind, f"{size:,}", f"{len(content):,}", *cells])
@@ -54,7 +53,8 @@ def main() -> None:
             bar.update()
     print(markdown(["preset", "weights", "numbers", "file", *COURSE_SETS], rows))
     size, file, budget, kind, model = min(good, key=lambda each: each[0])
-    graded = measure(model, open_source(f"procedural:{FRAMES}"), groups=(SHORT, EXPERT))
+    groups = [group.only(COURSE_SETS) for group in GROUPS]
+    graded = measure(model, open_source("procedural:size=65,dtype=float32"), groups=groups)
     losses = {name: values[0] for name, values in graded.items() if values}
     print(
         f"\nBelow the best published in every column: {len(good)} of {len(rows)}. The fewest bytes: `{budget}`, "

@@ -1,19 +1,19 @@
-"""Every preset on many more fresh trajectories than a set has, and on frames of several sizes.
+"""Every preset on fresh trajectories, and on frames of several sizes.
 
-    python -m benchmarks.fresh [--budgets 2k 10k] [--sizes 62 64 65 72] [--draws 10] [--first 101]
+    python -m benchmarks.fresh [--budgets 2k 10k] [--sizes 62 64 65 72] [--draws 1] [--first 101] [--count 12000]
 
 The weights of every training seed (results/records/) predict the sets of `--draws` other seeds of the simulator, from
-`--first` on: 4,000 trajectories a set and seed, 1,000 of the expert's, 500 of the long one; frames are uint8 at 64 px
-and float32 at other sizes. No prober: a code is a location in units of 16 px. Mean ± standard deviation over training
-seeds, px²; `lost` is the share of ordinary trajectories that err by more than 1 px² in the mean; `in the wall` is the
-error of those that start inside the wall. Perfect dynamics: what the simulator itself leaves, started where the first
-weights see the agent.
+`--first` on; frames are uint8 at 64 px and float32 at other sizes. No prober: a code is a location in units of 16 px.
+Mean ± standard deviation over training seeds, px²; `lost` is the share of ordinary trajectories that err by more than
+1 px² in the mean; `in the wall` is the error of those that start inside the wall. Perfect dynamics: what the simulator
+itself leaves, started where the first weights see the agent.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +21,23 @@ import torch
 from tqdm import tqdm
 
 from tiny_jepa.budgets import list_budgets
-from tiny_jepa.data import ProceduralSet, open_source
+from tiny_jepa.data import RECIPES, ProceduralSet
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.probing.measure import SETS
 from tiny_jepa.sweep.table import spread
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds.two_rooms import UNIT, rollout
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, rollout
 
 RECORDS = Path("results/records")
-SETS = ("probe_normal/val", "probe_wall/val", "probe_wall_other/val", "probe_expert/val", "probe_long/val")
 LOST = 1.0  # px²
+
+
+def draw(name: str, seed: int, size: int = 64, count: int = 12_000) -> ProceduralSet:
+    """The set that the loss `name` scores, of another seed, size and count."""
+    recipe = replace(RECIPES[f"probe_{name}/val"], count=count)
+    return ProceduralSet(f"probe_{name}/val", recipe, Geometry(size=size), seed, "uint8" if size == 64 else "float32")
 
 
 @torch.no_grad()
@@ -43,7 +49,7 @@ def errors(model: JEPA, dataset: ProceduralSet) -> tuple[np.ndarray, np.ndarray]
         frames, true = dataset.frames(part, 0, 1)[:, 0], drawn.locations[part]
         code = model.encode_agent(frames)
         predicted = model.unroll(code, dataset.actions(part), model.encode_context(frames)).numpy() * UNIT
-        simulated = rollout(dataset.world, code.numpy() * UNIT, drawn.actions[part], drawn.layouts[part]).locations
+        simulated = rollout(dataset.world, code.numpy() * UNIT, drawn.actions[part], drawn.walls[part]).locations
         own.append(((predicted - true) ** 2).mean((1, 2)))
         perfect.append(((simulated - true) ** 2).mean((1, 2)))
     return np.concatenate(own), np.concatenate(perfect)
@@ -62,8 +68,8 @@ def figures(model: JEPA, datasets: dict[str, list[ProceduralSet]]) -> tuple[list
     for name, sets in datasets.items():
         parts = zip(*(errors(model, dataset) for dataset in sets), strict=True)
         own[name], perfect[name] = map(np.concatenate, parts)
-    inside = np.concatenate([starts_in_wall(dataset) for dataset in datasets[SETS[0]]])
-    first = own[SETS[0]]
+    inside = np.concatenate([starts_in_wall(dataset) for dataset in datasets["normal"]])
+    first = own["normal"]
     extra = [float((first > LOST).mean()), float(first[inside].mean())]
     return [*(float(own[name].mean()) for name in SETS), *extra], [float(perfect[name].mean()) for name in SETS]
 
@@ -72,8 +78,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fresh", description="Presets on fresh trajectories.")
     parser.add_argument("--budgets", nargs="+", default=list(list_budgets()), help="presets (all)")
     parser.add_argument("--sizes", nargs="+", type=int, default=[64], help="px (64)")
-    parser.add_argument("--draws", type=int, default=10, help="seeds of the simulator (10)")
+    parser.add_argument("--draws", type=int, default=1, help="seeds of the simulator (1)")
     parser.add_argument("--first", type=int, default=101, help="the first of them (101)")
+    parser.add_argument("--count", type=int, default=12_000, help="trajectories of each set and seed (12000)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     files = {budget: sorted(RECORDS.glob(f"{budget}-seed*.pth")) for budget in args.budgets}
@@ -83,22 +90,20 @@ def main() -> None:
         )
     rows, bar = [], tqdm(total=len(args.sizes) * sum(map(len, files.values())), desc="weights", leave=False)
     for size in args.sizes:
-        options = "" if size == 64 else f",size={size},dtype=float32"
-        sources = [open_source(f"procedural:seed={args.first + i}{options}") for i in range(args.draws)]
-        datasets = {name: [source.require(name) for source in sources] for name in SETS}
+        seeds = range(args.first, args.first + args.draws)
+        datasets = {name: [draw(name, seed, size, args.count) for seed in seeds] for name in SETS}
         best: list[float] = []
         for budget, found in files.items():
             measured = []
             for path in found:
-                own, perfect = figures(read_weights(path)[0], datasets)  # type: ignore[arg-type]
+                own, perfect = figures(read_weights(path)[0], datasets)
                 measured.append(own)
                 best = best or perfect
                 bar.update()
             cells = [number(statistics.fmean(each), spread(list(each))) for each in zip(*measured, strict=True)]
             rows.append([budget, f"{size}", f"{len(found)}", *cells])
         rows.append(["perfect dynamics", f"{size}", "–", *map(number, best), "–", "–"])
-    names = [name.split("/")[0].removeprefix("probe_") for name in SETS]
-    print(markdown(["budget", "px", "seeds", *names, "lost", "in the wall"], rows))
+    print(markdown(["budget", "px", "seeds", *SETS, "lost", "in the wall"], rows))
 
 
 if __name__ == "__main__":

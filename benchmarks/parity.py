@@ -27,17 +27,16 @@ from tiny_jepa.budgets import load_model
 from tiny_jepa.errors import run_cli
 from tiny_jepa.export.onnx import write_onnx
 from tiny_jepa.export.page import PARTS, page_data
-from tiny_jepa.models.encoder import with_edges
 from tiny_jepa.tables import markdown
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, boxes_of, explore, render_states, sample_layouts
 
 MENU = ("250", "500", "2k", "10k")
 FRAMES: dict[str, tuple[int, type]] = {"64 px, uint8": (64, np.uint8), "65 px, float32": (65, np.float32)}
 APART = 1e-4  # px
 ROLLOUTS = """(given) => {
-  const {World, Model, readTensors, data} = tinyJepa;
+  const {World, Model, data} = tinyJepa;
   const world = new World({...data.geometry, size: given.size});
-  const model = new Model(readTensors(data.models.find(({name}) => name === given.budget).weights), data.gate);
+  const model = new Model(data.models.find(({name}) => name === given.budget));
   return given.starts.map((start, i) => {
     const {code, context} = model.encode(world.render(start, given.layouts[i], given.bytes));
     const codes = [code];
@@ -76,7 +75,7 @@ def draw(frames: str, count: int, seed: int = 7) -> tuple[dict[str, Any], torch.
     starts, actions = drawn.locations[:, 0].astype(float), drawn.actions.astype(float)
     given = {"size": size, "bytes": dtype is np.uint8, "layouts": layouts.tolist()}
     given |= {"starts": starts.tolist(), "actions": actions.tolist()}
-    first = render_states(world, starts[:, None], layouts, dtype)[:, 0]
+    first = render_states(world, starts[:, None], boxes_of(world, layouts), dtype)[:, 0]
     return given, torch.from_numpy(first), torch.from_numpy(actions)
 
 
@@ -85,13 +84,11 @@ def by_torch(budget: str, first: torch.Tensor, actions: torch.Tensor) -> tuple[n
     model = load_model(budget)
     single = model.unroll(model.encode_agent(first), actions.float(), model.encode_context(first))
 
-    def profiles(channel: torch.Tensor) -> torch.Tensor:  # `marginals`, without its rounding to float32
-        sums = [reduce(channel.double(), f"n h w -> n {axis}", "sum") for axis in "wh"]
-        return torch.stack(sums, dim=1) / rearrange(channel.double().amax((1, 2)), "n -> n 1 1")
-
+    sums = [reduce(first[:, 0].double(), f"n h w -> n {axis}", "sum") for axis in "wh"]
+    peak = rearrange(first[:, 0].double().amax((1, 2)), "n -> n 1 1")
     exact = copy.deepcopy(model).double()
-    code, layout = exact.agent_encoder(profiles(first[:, 0])), exact.layout_encoder(profiles(first[:, 1]))
-    double = exact.unroll(code, actions, with_edges(layout, first.shape[-1], UNIT))
+    code = exact.agent_encoder(torch.stack(sums, dim=1) / peak)  # `marginals`, without its rounding to float32
+    double = exact.unroll(code, actions, model.encode_context(first))
     return double.numpy() * UNIT, single.numpy() * UNIT
 
 

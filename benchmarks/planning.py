@@ -17,13 +17,12 @@ from typing import Any
 import torch
 
 from tiny_jepa.budgets import parse_count
-from tiny_jepa.course.report import replaced
 from tiny_jepa.errors import run_cli
 from tiny_jepa.files import write_text
 from tiny_jepa.options import parse
 from tiny_jepa.planning import command
 from tiny_jepa.plotting import MISSED, OURS, pyplot, save
-from tiny_jepa.tables import markdown, size
+from tiny_jepa.tables import markdown, replaced, size
 
 RESULTS, PAGE, PICTURE = Path("results/planning"), Path("docs/planning.md"), Path("docs/images/planning_success.png")
 PLACES = [(layouts, side) for layouts in ("seen", "unseen") for side in (64, 65)]

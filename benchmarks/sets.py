@@ -57,7 +57,7 @@ def statistics(size: int, count: int) -> dict[str, np.ndarray]:
 
     sets = {name: draw(path) for name, path in SETS.items()}
     rows = {f"{name}, px²": dead_reckoning(drawn) for name, drawn in sets.items()}
-    rows |= {f"{name}, blocked %": 100 * blocked(sets[name]).mean(1) for name in ("normal", "wall", "long")}
+    rows |= {f"{name}, blocked %": 100 * blocked(drawn).mean(1) for name, drawn in sets.items()}
     rows["normal, starts in door %"], rows["normal, starts in wall %"] = _starts(sets["normal"])
     _, rows["the same at door rate 0.6"] = _starts(draw(SETS["normal"], 0.6))
     off = np.abs(sets["wall"].locations[:, 0, 1] - sets["wall"].layouts[:, 1])

@@ -25,15 +25,14 @@ from tqdm import tqdm
 
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.course.ranking import best_published, read_peers
-from tiny_jepa.course.report import replaced
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.size import build
 from tiny_jepa.plotting import pyplot, save
-from tiny_jepa.probing.measure import EXPERT, SHORT, measure
-from tiny_jepa.tables import markdown, number
+from tiny_jepa.probing.measure import GROUPS, measure
+from tiny_jepa.tables import markdown, number, replaced
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen
 
@@ -74,9 +73,10 @@ def snapshots(name: str, seed: int) -> list[tuple[float, int, JEPA]]:
 
 def grade(kept: list[tuple[float, int, JEPA]]) -> list[dict[str, Any]]:
     """Losses of each snapshot in px², by one prober."""
-    graded = []
+    graded: list[dict[str, Any]] = []
+    groups = [group.only(list(PUBLISHED)) for group in GROUPS]
     for seconds, step, model in tqdm(kept, desc="grading", unit="snapshot"):
-        losses = measure(model.requires_grad_(False), open_source("procedural"), groups=(SHORT, EXPERT))
+        losses = measure(model.requires_grad_(False), open_source("procedural"), groups=groups)
         means = {name: statistics.fmean(values) for name, values in losses.items() if values}
         graded.append({"seconds": seconds, "step": step, "losses": means})
     return graded

@@ -1,5 +1,5 @@
-"""A small stand-in for stable-worldmodel's TwoRoom: 32 px of RGB, a black wall with a door in a white room, a red dot
-that slides along what blocks it."""
+"""A small stand-in for stable-worldmodel's TwoRoom: 32 px of RGB, a wall with a door in a room, a dot that slides along
+what blocks it."""
 
 import gymnasium
 import numpy as np
@@ -34,15 +34,21 @@ class StandIn(gymnasium.Env):
         return draw(self.place, self.door, self.half)
 
 
-def draw(place, door=10, half=2):
-    """A frame [32, 32, 3] uint8 with the dot at `place`, and a door of 2 `half` + 1 px about the row `door`."""
-    frame = np.full((SIZE, SIZE, 3), 255.0)
-    frame[:, 15:17] = 0
-    frame[max(door - half, 0) : door + half + 1, 15:17] = 255
-    frame[[1, -2]], frame[:, [1, -2]] = 0, 0
+def drawn(door=10, half=2):
+    """Which pixels [32, 32] are wall, about a door of 2 `half` + 1 px at the row `door`."""
+    walls = np.zeros((SIZE, SIZE), bool)
+    walls[:, 15:17] = True
+    walls[max(door - half, 0) : door + half + 1, 15:17] = False
+    walls[[1, -2]], walls[:, [1, -2]] = True, True
+    return walls
+
+
+def draw(place, door=10, half=2, room=(255, 255, 255), wall=(0, 0, 0), dot=(255, 0, 0)):
+    """A frame [32, 32, 3] uint8 with the dot at `place`."""
+    frame = np.where(drawn(door, half)[..., None], wall, room)
     x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
-    dot = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 4.5)[..., None]
-    return (frame * (1 - dot) + np.array([255.0, 0, 0]) * dot).astype(np.uint8)
+    blob = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 4.5)[..., None]
+    return (frame * (1 - blob) + np.array(dot) * blob).astype(np.uint8)
 
 
 class Expert:

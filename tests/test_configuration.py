@@ -56,10 +56,11 @@ def test_help_lists_every_field(capsys):
         ("--budget -5", "no count of parameters"),
         ("--predict-steps many", "--predict-steps: invalid literal"),
         ("--resume=", "--resume takes the name of a folder"),
-        ("--layout-kernel 65", "an odd number from 1 to 63, not 65"),
+        ("--agent-kernel 65", "an odd number from 1 to 63, not 65"),
+        ("--corners 5", "--corners must be from 0 to 4, not 5"),
         ("--predict-step 3", "did you mean --predict-steps?"),
         ("--objective mse", "invalid choice 'mse'"),
-        ("--vary maybe", "invalid choice 'maybe'"),
+        ("--no-install maybe", "Unrecognized options: maybe"),
         ("--teacher-weight 0 --decision-weight 0", "nothing would be predicted"),
         ("--resume x --clip 2", "--resume goes on with the run's own settings; leave out --clip"),
         ("--resume x --budget 2k", "leave out --budget"),
@@ -77,8 +78,8 @@ def test_a_preset_is_checked_as_a_command_line_is():
         read_settings(TrainingConfig, {"clip": "-1"}, "x.ini", TrainingConfig())
     with pytest.raises(UserError, match=r"x.ini has unknown keys: clips"):
         read_settings(TrainingConfig, {"clips": "1"}, "x.ini", TrainingConfig())
-    read = read_settings(TrainingConfig, {"vary": "true", "seed": "3"}, "x.ini", TrainingConfig())
-    assert read.vary is True and read.seed == 3
+    read = read_settings(TrainingConfig, {"objective": "byol", "seed": "3"}, "x.ini", TrainingConfig())
+    assert read.objective == "byol" and read.seed == 3
 
 
 def test_settings_are_checked_wherever_they_are_made():

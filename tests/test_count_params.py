@@ -1,4 +1,4 @@
-"""count_params.py as its users run it: every subject, text and JSON, a broken ceiling, bad files."""
+"""count_params.py as its users run it: every subject, text and JSON, a broken ceiling."""
 
 import json
 import os
@@ -6,15 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import tiny_jepa
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.weights import save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELDS = {"parameters", "modules", "buffers", "bytes_float32", "bytes_float16", "image_size", "costs", "limit", "holds"}
-COSTS = ["encode a frame's agent", "encode a layout", "one predicted step"]
+COSTS = ["encode a frame's agent", "draw its map", "one predicted step"]
 
 
 def count_params(folder, *arguments, status=0):
@@ -38,7 +36,7 @@ def test_a_preset_is_a_table_that_lines_up(tmp_path):
     assert title == f"budget 2k (holds: {total:,} of 2,000, {total / 2000:.1%})"
     assert len({len(line) for line in lines}) == 1
     text = "\n".join(lines)
-    for row in ("agent_encoder", "layout_encoder", "predictor / hidden", "buffers", "bytes, float32 / float16", *COSTS):
+    for row in ("agent_encoder", "predictor / cell", "predictor / out", "buffers", "bytes, float32 / float16", *COSTS):
         assert row in text
     assert f"{4 * total:,} / {2 * total:,}" in text and text.count("multiply-adds (fvcore)") == 3
 
@@ -54,14 +52,14 @@ def test_every_preset_as_json(tmp_path):
         assert sum(tops) == report["parameters"] <= report["limit"] == find_budget(name).limit
         assert report["holds"] is True and report["buffers"] == {} and report["image_size"] == 64
         for cost in report["costs"].values():
-            assert cost["fvcore"] > 0 and cost["total"] == cost["fvcore"] + sum(cost["by_hand"].values())
+            assert cost["total"] == cost["fvcore"] + sum(cost["by_hand"].values())
 
 
 def test_any_number_at_another_image_size(tmp_path):
     report = json.loads(count_params(tmp_path, "--budget", "777", "--image-size", "65", "--json").stdout)["budget 777"]
     assert report["limit"] == 777 and report["parameters"] <= 777
     assert report["parameters"] == sum(p.numel() for p in tiny_jepa.build_model("777").parameters())
-    assert report["costs"]["encode a layout"]["fvcore"] == 2 * 65 * 9
+    assert report["costs"]["encode a frame's agent"]["fvcore"] == 2 * 65 * 5
 
 
 def test_the_weights_in_place_are_counted_by_default(tmp_path):
@@ -73,23 +71,3 @@ def test_a_broken_ceiling_is_said_and_exits_non_zero(tmp_path):
     total = write_weights(tmp_path / "fat.pth", limit=400)
     done = count_params(tmp_path, "--weights", "fat.pth", status=1)
     assert f"BROKEN: {total:,} of 400" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (None, "no weights file bad.pth"),
-        (b"not weights at all", "bad.pth is not a readable weights file"),
-        ("cut short", "bad.pth is not a readable weights file"),
-    ],
-)
-def test_bad_files_get_one_sentence(tmp_path, content, says):
-    bad = tmp_path / "bad.pth"
-    if content == "cut short":
-        write_weights(bad)
-        bad.write_bytes(bad.read_bytes()[:1500])
-    elif content is not None:
-        bad.write_bytes(content)
-    done = count_params(tmp_path, "--weights", "bad.pth", status=2)
-    assert done.stderr.startswith("error: ") and says in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and done.stdout == ""

@@ -53,7 +53,7 @@ def test_the_whole_tree_is_the_procedural_sets_on_disk(tmp_path, capsys):
     assert "20 trajectories" in capsys.readouterr().out
     record = json.loads((tmp_path / "train" / "metadata.json").read_text())
     assert record["settings"]["seed"] == 5 and record["settings"]["recipe"]["count"] == 20 and record["version"]
-    assert record["settings"]["sets_version"] == open_source(str(tmp_path)).sets_version == 2
+    assert record["settings"]["sets_version"] == open_source(str(tmp_path)).sets_version == 3
     assert np.load(tmp_path / "train" / "states.npy", mmap_mode="r").shape == (20, 17, 2, 64, 64)
     assert main(["check", str(tmp_path)]) == 0
 
@@ -177,7 +177,7 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
         (["generate", "--out", "x", "--seed", "-1"], "--seed must be from 0"),
         (["check", "nowhere"], "no such data folder: nowhere"),
         (["check", "nowhere", "--limit", "-1"], "--limit must be from 0"),
-        (["show", "procedural", "--first", "4000"], "trajectories 0 to 3999"),
+        (["show", "procedural", "--first", "12000"], "trajectories 0 to 11999"),
         (["burn"], "unknown verb 'burn'; there are generate, collect, check, show"),
     ],
 )
@@ -196,7 +196,7 @@ def test_bad_arguments_exit_with_status_2(tmp_path, arguments, message, capsys, 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("good")
-    names = ("probe_normal/val", "probe_wall/val", "train")
+    names = ("probe_normal/val", "probe_wall/val", "probe_maze/val", "train")
     assert generate(out, "--count", "40", *(f"--set={name}" for name in names)) == 0
     return out
 
@@ -210,18 +210,18 @@ def check_set_of(root: Path, name: str):
 def teleport(arrays):
     """An agent put inside the wall, in frames and locations alike."""
     from tiny_jepa.worlds.two_rooms import render_agents
-    from tiny_jepa.worlds.two_rooms.scene import read_layouts
+    from tiny_jepa.worlds.two_rooms.walls import layouts_of, walls_of
 
-    layout = read_layouts(Geometry(), arrays["states"][:, 0, 1] > 0)[0][5]
-    arrays["locations"][5, 3] = (layout[0], 52 if layout[1] < 32 else 12)
+    ((column, door),) = layouts_of(walls_of(arrays["states"][5:6, 0, 1] > 0))
+    arrays["locations"][5, 3] = (column, 52 if door < 32 else 12)
     arrays["states"][5, 3, 0] = render_agents(Geometry(), arrays["locations"][5, 3:4])[0]
 
 
 def walk_through(arrays):
-    """Wall runs as if there was no wall."""
+    """Moves as if there was no wall."""
     from tiny_jepa.worlds.two_rooms import render_agents
 
-    moved = arrays["locations"][:, :1] + np.cumsum(arrays["actions"], axis=1)
+    moved = (arrays["locations"][:, :1] + np.cumsum(arrays["actions"], axis=1)).clip(4.1, 58.9)
     arrays["locations"][:, 1:] = moved
     frames = render_agents(Geometry(), arrays["locations"].reshape(-1, 2))
     arrays["states"][:, :, 0] = frames.reshape(arrays["states"][:, :, 0].shape)
@@ -233,7 +233,7 @@ FAULTS = {
     "locations.npy: shifted by a frame": lambda a: a.update(locations=np.roll(a["locations"], 1, axis=1)),
     "actions.npy: shifted by a frame": lambda a: a.update(actions=np.roll(a["actions"], -1, axis=1)),
     "locations.npy does not agree": lambda a: a["locations"].__setitem__((3, 4, 0), 11.5),
-    "the agent gets inside the wall": teleport,
+    "the agent gets inside a wall": teleport,
     "the layout changes from frame to frame": lambda a: a["states"].__setitem__((2, 9, 1), a["states"][3, 0, 1].T),
     "the layout is not two pairs of border lines": lambda a: a["states"].__setitem__((2, slice(None), 1, 30, 8), 255),
     "the layout has other values than 0": lambda a: a["states"].__setitem__((2, slice(None), 1, 4, 8), 100),
@@ -256,8 +256,8 @@ def test_check_finds_the_fault_it_is_given(good, tmp_path, expected, capsys):
     assert f"fault in {name}: " in (out := capsys.readouterr().out) and expected in out
 
 
-def test_check_finds_moves_through_walls(good, tmp_path, capsys):
-    name = "probe_wall/val"
+@pytest.mark.parametrize("name", ["probe_wall/val", "probe_maze/val"])
+def test_check_finds_moves_through_walls(good, tmp_path, name, capsys):
     arrays = {path.stem: np.load(path) for path in (good / name).glob("*.npy")}
     walk_through(arrays)
     (tmp_path / name).mkdir(parents=True)
@@ -287,9 +287,7 @@ def test_check_takes_starts_in_the_wall_for_faults_where_the_set_is_none_of_the_
     (tmp_path / "probe_normal/val").rename(tmp_path / "probe_wall/val")
     assert main(["check", str(tmp_path)]) == 1
     report = check_set_of(tmp_path, "probe_wall/val")
-    assert report.lines() == [
-        f"the agent starts inside the wall ({report.inspection.in_wall} of 400 trajectories read)"
-    ]
+    assert report.lines() == [f"the agent starts inside a wall ({report.inspection.in_wall} of 400 trajectories read)"]
 
 
 def test_check_finds_a_truncated_and_a_missing_file(good, tmp_path, capsys):

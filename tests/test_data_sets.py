@@ -20,6 +20,9 @@ from tiny_jepa.worlds.two_rooms.sets import SETS_VERSION
 PROCEDURAL = ProceduralSet("probe_normal/val", replace(RECIPES["probe_normal/val"], count=40))
 
 
+VAL = ("normal", "wall", "wall_other", "expert", "long", "rooms", "doors", "maze")
+
+
 def write(root: Path, name: str = "probe_normal/val", dataset=PROCEDURAL, **changes) -> Path:
     """A folder with one set; `changes` replace whole arrays, None leaves one out."""
     indices = np.arange(len(dataset))
@@ -75,20 +78,15 @@ def test_procedural_sets_repeat_and_differ_by_name_and_seed():
     assert {name: len(open_source("procedural").require(name)) for name in RECIPES} == {
         "train": 147_000,
         "probe_normal/train": 10_000,
-        "probe_normal/val": 4_000,
-        "probe_wall/val": 4_000,
-        "probe_wall_other/val": 4_000,
         "probe_expert/train": 6_000,
-        "probe_expert/val": 1_000,
-        "probe_long/train": 2_000,
-        "probe_long/val": 500,
+        **{f"probe_{name}/val": 12_000 for name in VAL},
     }
 
 
 def test_where_data_comes_from(tmp_path, monkeypatch):
     monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
     monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOTS", (tmp_path / "none", tmp_path / "course"))
-    assert open_source().describe() == "procedural (64 px, uint8, seed 0, sets version 2), chosen by default"
+    assert open_source().describe() == "procedural (64 px, uint8, seed 0, sets version 3), chosen by default"
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
     assert open_source().root == course
     monkeypatch.setenv("TINY_JEPA_DATA", "")

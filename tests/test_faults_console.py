@@ -142,7 +142,7 @@ sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=2, locking=lambda *_: Non
 def test_the_main_paths_do_without_what_only_posix_has(tmp_path, data):
     trained = run("train.py", *TINY, "--data", data, cwd=tmp_path, prelude=POSIX)
     assert trained.returncode == 0, trained.stderr[-2000:]
-    scored = run("main.py", "--data", data, "--skip-long", "--store", "s.json", cwd=tmp_path, prelude=POSIX)
+    scored = run("main.py", "--data", data, "--course", "--store", "s.json", cwd=tmp_path, prelude=POSIX)
     assert scored.returncode == 0 and "normal loss: " in scored.stdout, scored.stderr[-2000:]
     assert (tmp_path / "s.json").is_file()
 
@@ -158,14 +158,14 @@ HOSTILE = {
 def test_train_and_main_under_a_hostile_environment(tmp_path, data):
     assert run("train.py", *TINY, "--data", data, cwd=tmp_path, **HOSTILE).returncode == 0
     assert list((tmp_path / "runs").rglob("run.png"))
-    scored = run("main.py", "--data", data, "--skip-long", "--seeds", 2, cwd=tmp_path, **HOSTILE)
+    scored = run("main.py", "--data", data, "--course", "--seeds", 2, cwd=tmp_path, **HOSTILE)
     assert scored.returncode == 0 and " +/- " in scored.stdout and "Traceback" not in scored.stderr
 
 
 @pytest.mark.slow
 def test_a_pipe_that_closes_loses_nothing(tmp_path, data):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    scripts = {"train.py": " ".join(TINY), "main.py": "--skip-long --store s.json"}
+    scripts = {"train.py": " ".join(TINY), "main.py": "--course --store s.json"}
     for script, more in scripts.items():
         command = f"{sys.executable} {ROOT / script} --data {data} {more} | head -1"
         subprocess.run(command, shell=True, cwd=tmp_path, env=environment, check=True, capture_output=True)

@@ -110,7 +110,7 @@ CHECKPOINTS = {
     "a model of another shape": lambda c: c | {"model": {k: torch.ones(3, 3) for k in c["model"]}},
     "a model that is not finite": lambda c: c | {"model": {k: v * float("nan") for k, v in c["model"].items()}},
     "moments of another shape": lambda c: reshaped(c),
-    "other transitions": lambda c: c | {"phases": c["phases"] | {"predict": {"undecided": torch.ones(3).bool()}}},
+    "another phase": lambda c: c | {"phases": {"encode": c["phases"]["encode"]}},
     "another version": lambda c: c | {"format": 1},
 }
 

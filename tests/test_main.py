@@ -76,10 +76,10 @@ def test_prints_as_the_course_does(folder, weights, tmp_path, monkeypatch, capsy
     assert "budget 2k" in lines[0] and "run test" in lines[0] and str(folder) in lines[1]
     assert lines[2] == f"Total Trainable Parameters: {count(JEPA(Architecture()))}"
     assert [line.split(": ")[0] for line in lines[3:]] == [
-        f"{name} loss" for name in ("normal", "wall", "wall_other", "expert", "long")
+        f"{name} loss" for name in ("normal", "wall", "wall_other", "rooms", "doors", "maze", "long", "expert")
     ]
-    assert lines[5] == "wall_other loss: not available" and lines[7] == "long loss: not available (ours)"
-    assert math.isfinite(float(lines[3].split()[-1])) and math.isfinite(float(lines[6].split()[-1]))
+    assert lines[5] == "wall_other loss: not available" and lines[6] == "rooms loss: not available (ours)"
+    assert math.isfinite(float(lines[3].split()[-1])) and math.isfinite(float(lines[10].split()[-1]))
     assert "prober" in err and "prober" not in out
 
 
@@ -100,14 +100,14 @@ def test_as_json_and_stored(folder, weights, tmp_path, monkeypatch, capsys):
 def test_the_same_seed_gives_the_same_losses(folder, weights, tmp_path, monkeypatch, capsys):
     texts = []
     for _ in range(2):
-        run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--skip-long")
+        run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--course")
         texts.append(capsys.readouterr().out)
-    assert texts[0] == texts[1] and "long" not in texts[0]
+    assert texts[0] == texts[1] and "(ours)" not in texts[0]
 
 
 def test_metrics_are_written_and_watched(folder, weights, tmp_path, monkeypatch, capsys):
     metrics = tmp_path / "metrics.txt"
-    common = ("--data", folder, "--weights", weights, "--skip-long")
+    common = ("--data", folder, "--weights", weights, "--course")
     run(monkeypatch, tmp_path, *common, "--write-metrics")
     lines = metrics.read_text().splitlines()
     assert len(lines) == 6 and lines[0].startswith("probe_normal val loss: ")
@@ -127,7 +127,7 @@ def test_losses_are_written_into_the_weights(folder, weights, tmp_path, monkeypa
     labelled = tmp_path / "labelled.pth"
     labelled.write_bytes(weights.read_bytes())
     model, before = read_weights(labelled)
-    run(monkeypatch, tmp_path, "--data", folder, "--weights", labelled, "--skip-long", "--label")
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", labelled, "--course", "--label")
     out, (same, after) = capsys.readouterr().out, read_weights(labelled)
     graded = after["metrics"]["65 px float32"]
     assert f"normal loss: {graded['normal']:.4f}" in out and graded["wall_other"] is None
@@ -136,11 +136,11 @@ def test_losses_are_written_into_the_weights(folder, weights, tmp_path, monkeypa
 
 
 def test_comparisons(folder, weights, tmp_path, monkeypatch, capsys):
-    run(monkeypatch, tmp_path, "--data", folder, "--model", "dead-reckoning", "--skip-long")
+    run(monkeypatch, tmp_path, "--data", folder, "--model", "dead-reckoning", "--course")
     assert "Total Trainable Parameters: 0" in capsys.readouterr().out
-    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--model", "untrained", "--skip-long")
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--model", "untrained", "--course")
     assert "untrained 2k" in capsys.readouterr().out
-    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--no-lift", "--skip-long")
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--no-lift", "--course")
     assert "without the lift" in capsys.readouterr().out
 
 

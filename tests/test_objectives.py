@@ -3,8 +3,7 @@
 1. Variance and covariance losses are VICReg's equations; a collapsed code pays the full hinge.
 2. Barlow Twins' loss is zero for equal, decorrelated codes and blind to scale and offset.
 3. BYOL's targets move slowly and receive no gradient.
-4. Concentration is the spatial variance of a map.
-5. The decision loss is least where the gate knows the share of the move that was made, and corrects confident errors.
+4. The decision loss is least where the gate knows the share of the move that was made, and corrects confident errors.
 """
 
 import math
@@ -18,11 +17,11 @@ from tiny_jepa.objectives import (
     VICReg,
     barlow_twins_loss,
     byol_loss,
-    concentration_loss,
     covariance_loss,
     cross_correlation,
     decision_loss,
     invariance_loss,
+    share_made,
     variance_loss,
 )
 
@@ -50,13 +49,13 @@ def test_covariance_is_the_papers_formula(codes):
 
 def test_vicreg_weights_its_terms_and_counts_every_time_step(codes):
     target = torch.stack([codes[:, :2], 0.2 * codes[:, :2]], dim=1)
-    predicted, layout = target + 0.1, 0.3 * codes[:, 1:]
-    terms = VICReg(2.0, 3.0, 5.0, target_std=0.9)(predicted, target, layout)
+    predicted = target + 0.1
+    terms = VICReg(2.0, 3.0, 5.0, target_std=0.9)(predicted, target)
     assert terms["prediction"].item() == pytest.approx(2.0 * 0.01, rel=1e-4)
     agent = (variance_loss(target[:, 0], 0.9) + variance_loss(target[:, 1], 0.9)) / 2
-    assert terms["variance"].item() == pytest.approx(3.0 * (agent + variance_loss(layout, 0.9)).item(), rel=1e-5)
+    assert terms["variance"].item() == pytest.approx(3.0 * agent.item(), rel=1e-5)
     agent = (covariance_loss(target[:, 0]) + covariance_loss(target[:, 1])) / 2
-    assert terms["covariance"].item() == pytest.approx(5.0 * (agent + covariance_loss(layout)).item(), rel=1e-5)
+    assert terms["covariance"].item() == pytest.approx(5.0 * agent.item(), rel=1e-5)
     assert invariance_loss(predicted, target).item() == invariance_loss(target, predicted).item()
 
 
@@ -87,34 +86,30 @@ def test_byol_targets_move_slowly_and_take_no_gradient():
     assert aim.grad is None and predicted.grad is not None
 
 
-def test_concentration_is_the_maps_variance():
-    one_place, two_places = torch.zeros(1, 64), torch.zeros(1, 64)
-    one_place[0, 20] = 1.0
-    two_places[0, [16, 48]] = 0.5
-    assert concentration_loss(one_place, 16.0).item() == pytest.approx(0.0, abs=1e-6)
-    assert concentration_loss(two_places, 16.0).item() == pytest.approx(1.0, rel=1e-5)
+def test_the_share_of_a_move_is_what_was_made_along_it():
+    move = torch.tensor([[2.0, 0.0], [1.0, -1.0], [0.0, 0.0], [3.0, 4.0]])
+    moved = torch.tensor([[1.0, 5.0], [1.0, -1.0], [1.0, 1.0], [-3.0, 4.0]])
+    share, squared = share_made(move, moved, 1)
+    assert share.flatten().tolist() == pytest.approx([0.5, 1.0, 0.0, 7 / 25])
+    assert squared.flatten().tolist() == [4.0, 2.0, 0.0, 25.0]
+    share, squared = share_made(move, moved, 2)
+    assert share.tolist() == [[0.5, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, 1.0]] and torch.equal(squared, move.square())
 
 
 def test_decision_loss_is_the_weighted_logistic_loss():
-    rng = torch.Generator().manual_seed(3)
-    logit, move = torch.randn(6, 1, generator=rng), torch.randn(6, 2, generator=rng)
-    made = torch.tensor([1.0, 0.0, 1.0, 0.0, 0.25, 1.0])
-    expected = 0.0
-    for i in range(6):
-        gate = 1 / (1 + math.exp(-float(logit[i])))
-        length = float(move[i].norm())
-        expected -= length**2 / 2 * (float(made[i]) * math.log(gate) + (1 - float(made[i])) * math.log(1 - gate)) / 6
-    assert float(decision_loss(logit, move, made[:, None] * move)) == pytest.approx(expected, rel=1e-5)
+    logit, weights = torch.randn(6, 1, generator=torch.Generator().manual_seed(3)), torch.rand(6, 1)
+    made = torch.tensor([[1.0], [0.0], [1.0], [0.0], [0.25], [1.0]])
+    gate, expected = 1 / (1 + torch.exp(-logit)), 0.0
+    for weight, share, opened in zip(*(each.flatten().tolist() for each in (weights, made, gate)), strict=True):
+        expected -= weight * (share * math.log(opened) + (1 - share) * math.log(1 - opened))
+    assert float(decision_loss(logit, made, weights)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_decision_loss_corrects_a_gate_that_is_wrong_and_sure_of_it_where_squared_error_does_not():
-    move = torch.tensor([[1.0, 0.5]], requires_grad=True)
-    sure = torch.tensor([[12.0]], requires_grad=True)  # open, but the move was blocked
-    squared = (torch.sigmoid(sure) * move.detach()).square().mean()
-    (weak,) = torch.autograd.grad(squared, sure)
-    (strong,) = torch.autograd.grad(decision_loss(sure, move, torch.zeros(1, 2)), sure)
-    assert float(weak) < 1e-4 and float(strong) == pytest.approx(1.25 / 2, rel=1e-4)
-    assert torch.autograd.grad(decision_loss(sure, move, torch.zeros(1, 2)), move, allow_unused=True) == (None,)
+    sure, shut, one = torch.tensor([[12.0]], requires_grad=True), torch.zeros(1, 1), torch.ones(1, 1)
+    (weak,) = torch.autograd.grad(torch.sigmoid(sure).square().sum(), sure)
+    (strong,) = torch.autograd.grad(decision_loss(sure, shut, one), sure)
+    assert float(weak) < 1e-4 and float(strong) == pytest.approx(1, rel=1e-4)
     grid = torch.linspace(-3, 3, 601)[:, None]
-    losses = torch.stack([decision_loss(g[None], move, 0.3 * move) for g in grid])
+    losses = torch.stack([decision_loss(g[None], 0.3 * one, one) for g in grid])
     assert float(torch.sigmoid(grid[losses.argmin()])) == pytest.approx(0.3, abs=0.01)

@@ -13,7 +13,9 @@ import pytest
 
 from benchmarks.browser import Browser, find_chromium
 from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest
+from tiny_jepa.budgets import load_model
 from tiny_jepa.export import page
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.worlds.two_rooms import UNIT
 
 pytestmark = [
@@ -109,7 +111,7 @@ def test_wall_and_door_can_be_dragged_and_the_model_reads_them_again(visitor):
     visitor.drive((WALL, 15), (40, 15))
     visitor.drive((40, DOOR), (40, 25))
     assert visitor.ask("layout") == [40, 25] and visitor.ask("steps") == 0
-    assert visitor.text("read").endswith("wall 40.0; door 25.0")
+    assert visitor.ask("seen.context.every((value, at) => (value > 0) === (tinyJepa.session.frame().layout[at] > 0))")
     visitor.evaluate("Object.assign(document.getElementById('wall'), {value: 25}).dispatchEvent(new Event('input'))")
     assert visitor.ask("layout") == [25, 25]
 
@@ -163,9 +165,9 @@ def test_the_switch_hides_dead_reckoning(visitor):
 
 def test_the_menu_changes_the_model_and_the_frames(visitor):
     change = "Object.assign(document.getElementById('{}'), {{value: '{}'}}).dispatchEvent(new Event('change'))"
-    for budget, count in zip(MENU, ("247", "499", "1,994", "9,996"), strict=True):
+    for budget in MENU:
         visitor.evaluate(change.format("model", budget))
-        assert visitor.text("count") == count
+        assert visitor.text("count") == f"{count_parameters(load_model(budget)):,}"
     visitor.evaluate(change.format("frames", 1))
     assert visitor.ask("frame().size") == 65
     visitor.key("ArrowRight", hold=1.5)

@@ -109,8 +109,8 @@ def test_only_what_is_missing_is_done(root):
 
 
 def test_a_run_begins_or_goes_on_or_begins_anew(root):
-    training = jobs_of(small_grid("--vary True"))[0]
-    new = ["train.py", "--budget", "2k", "--clip", "2", "--vary", "True", "--seed", "0", "--name", "a-row-seed0"]
+    training = jobs_of(small_grid("--corners 0"))[0]
+    new = ["train.py", "--budget", "2k", "--clip", "2", "--corners", "0", "--seed", "0", "--name", "a-row-seed0"]
     tail = ["--runs", "runs/grid", "--no-install"]
     training.run.mkdir(parents=True)
     (training.run / "config.json").write_text("of a run that was killed before its first checkpoint")
@@ -250,7 +250,7 @@ def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):
     (line,) = [line for line in text.splitlines() if line.startswith("| a row")]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells[:5] == ["a row", "f", "7", "2", "2.00"]
-    assert cells[5:] == ["0.0300 ± 0.0141", "0.500 ± 0.000", "–", "1.00 ± 0.00", "2.00 ± 0.00"]
+    assert cells[5:] == ["0.0300 ± 0.0141", "0.500 ± 0.000", "–", "1.00 ± 0.00", "2.00 ± 0.00", *"–––"]
     assert "| bare" not in text and text.startswith("a\n") and text.endswith("b\n") and "old" not in text
 
 
@@ -314,8 +314,6 @@ def real_root(folder):
     for name in ("train.py", "main.py"):
         (folder / name).symlink_to(ROOT / name)
     run(folder, "data", "generate", "--out", "tiny", "--count", "130").wait()
-    for name in ("course", "unmirrored"):
-        run(folder, "data", "generate", "--out", f"runs/{name}", "--set", "train", "--count", "130").wait()
 
 
 def run(folder, *words, **environment):
@@ -349,7 +347,7 @@ def test_the_ablations_killed_five_times_and_started_twice(tmp_path):
     rng, made = random.Random(0), tmp_path / "results" / "killed"
     for kill in range(1, 6):
         sweep = run(tmp_path, *again, TINY_JEPA_CHECKPOINT_SECONDS="0.2")
-        while len(list(made.glob("*-seed*"))) < 6 * kill:  # of 45
+        while len(list(made.glob("*-seed*"))) < 6 * kill:  # of 57
             assert sweep.poll() is None
             time.sleep(0.1)
         time.sleep(rng.uniform(0, 6))
@@ -358,11 +356,11 @@ def test_the_ablations_killed_five_times_and_started_twice(tmp_path):
     both = [run(tmp_path, *again), run(tmp_path, *again)]
     assert [sweep.wait() for sweep in both] == [0, 0]
     whole, killed = tmp_path / "results" / "whole", tmp_path / "results" / "killed"
-    assert_same_weights(states(whole), states(killed), 21)
-    assert losses_of(whole) == losses_of(killed) and len(losses_of(whole)) == 24
+    assert_same_weights(states(whole), states(killed), 27)
+    assert losses_of(whole) == losses_of(killed) and len(losses_of(whole)) == 30
     assert not list(killed.glob(".sweep/*"))
     logs = [path.read_text() for path in (tmp_path / "runs" / "killed").glob("train-*.log")]
-    assert len(logs) == 21 and all(log.count("trained in") <= 1 for log in logs)
+    assert len(logs) == 27 and all(log.count("trained in") <= 1 for log in logs)
 
 
 def until(true):
@@ -385,7 +383,7 @@ def test_a_real_slurm_makes_the_same_weights(tmp_path):
     real_root(tmp_path)
     common = TINY.replace("--predict-steps 20 --predict-batch 64", "--predict-steps 440 --predict-batch 40000")
     rows = "[100]\ntrain = --budget 100\n[500]\ntrain = --budget 500\n"
-    (tmp_path / "four.ini").write_text(f"[DEFAULT]\nseeds = 0 1\ncommon = {common}\nscore = --skip-long\n{rows}")
+    (tmp_path / "four.ini").write_text(f"[DEFAULT]\nseeds = 0 1\ncommon = {common}\nscore = --course\n{rows}")
     one = tmp_path / "one"
     subprocess.run([ROOT / "tests" / "slurm.sh", "start", one], check=True)
     environment = {"SLURM_CONF": str(one / "slurm.conf"), "TINY_JEPA_CHECKPOINT_SECONDS": "0.5"}

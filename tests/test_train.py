@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,32 +22,33 @@ from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import locked
-from tiny_jepa.models.encoder import with_edges
+from tiny_jepa.models import Architecture
+from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training import cli, predict
 from tiny_jepa.training.cli import read_options
+from tiny_jepa.training.codes import Codes
+from tiny_jepa.training.examples import Draws, Examples, fit_action, merged
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
+from tiny_jepa.training.phase import scheduled_lr
 from tiny_jepa.training.run import essential
 from tiny_jepa.training.trainer import Trainer
-from tiny_jepa.training.transitions import Strata, fit_action, undecided
 from tiny_jepa.training.watch import Seen, Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds.codes import Codes, Transitions
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry
-from tiny_jepa.worlds.two_rooms.dynamics import step
-from tiny_jepa.worlds.two_rooms.vary import Variation
+from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, render_layouts
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--budget", "150", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
 SHORT += ["--predict-steps", "170", "--predict-batch", "64", "--auditions", "1"]
 
 
-def train(folder, *arguments, check=True, timeout=120):
+def train(folder, *arguments):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "train.py"), *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
-    assert not check or done.returncode == 0, done.stderr[-2000:]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
     return done
 
 
@@ -61,18 +63,18 @@ def same(a, b):
 def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     done = train(tmp_path, *SHORT, "--seed", "5")
     run = tmp_path / "runs" / "150-seed5"
-    assert "procedural" in done.stdout and "149 of 150 trainable parameters" in done.stdout
+    assert "procedural" in done.stdout and "150 of 150 trainable parameters" in done.stdout
     model, metadata = read_weights(tmp_path / "model_weights.pth")
     assert same(model.state_dict(), state(run / "weights.pth"))
     assert metadata["command"] == "python train.py " + " ".join(SHORT) + " --seed 5"
     assert metadata["machine"]["host"] and metadata["machine"]["threads"] == 1
-    assert metadata["sets_read"] == ["train"] and metadata["steps"] == 200 and metadata["parameters"] == 149
+    assert metadata["sets_read"] == ["train"] and metadata["steps"] == 200 and metadata["parameters"] == 150
     config = json.loads((run / "config.json").read_text())
-    assert config["training"]["seed"] == 5 and config["architecture"]["gate_widths"] == [7, 9]
+    assert config["training"]["seed"] == 5 and config["architecture"]["gate_widths"] == [9]
     rows = list(csv.DictReader((run / "log.csv").open()))
     assert [int(row["step"]) for row in rows] == [50, 100, 150, 200]
     assert [row["phase"] for row in rows] == ["predict"] * 4
-    assert {"loss", "std_x", "std_layout0", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
+    assert {"loss", "std_x", "std_y", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
     assert not (run / "checkpoint.pth").exists()
     assert (run / "run.png").read_bytes().startswith(b"\x89PNG") and "run.png" in done.stdout
     if importlib.util.find_spec("tensorboard"):
@@ -104,23 +106,17 @@ def interrupt_somewhere(folder, name, after, sign, options=SHORT):
     return process.communicate(timeout=60)[0], process.returncode
 
 
-def resume_until_done(folder, name, kills, rng):
-    for _ in range(kills):
-        if not (folder / "runs" / name / "weights.pth").exists():
-            interrupt_somewhere(folder, name, rng.uniform(0.0, 4.0), signal.SIGKILL)
-    if not (folder / "runs" / name / "weights.pth").exists():
-        train(folder, "--resume", name, "--no-install")
-
-
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, kills):
+@pytest.mark.parametrize("seed", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in range(1, 6))])
+def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, seed):
     train(tmp_path, *SHORT, "--name", "whole", "--no-install")
-    rng = random.Random(kills)
-    for i in range(max(1, kills // 4)):
-        resume_until_done(tmp_path, f"killed{i}", 4 if kills > 2 else kills, rng)
-        assert same(state(tmp_path / "runs" / "whole" / "weights.pth"), state(tmp_path / f"runs/killed{i}/weights.pth"))
-        steps = [row["step"] for row in csv.DictReader((tmp_path / f"runs/killed{i}/log.csv").open())]
-        assert steps == ["50", "100", "150", "200"]
+    rng, killed, whole = random.Random(seed), tmp_path / "runs" / "killed", tmp_path / "runs" / "whole"
+    for _ in range(2 + 2 * (seed > 0)):
+        if not (killed / "weights.pth").exists():
+            interrupt_somewhere(tmp_path, "killed", rng.uniform(0.0, 4.0), signal.SIGKILL)
+    if not (killed / "weights.pth").exists():
+        train(tmp_path, "--resume", "killed", "--no-install")
+    assert same(state(whole / "weights.pth"), state(killed / "weights.pth"))
+    assert [row["step"] for row in csv.DictReader((killed / "log.csv").open())] == ["50", "100", "150", "200"]
 
 
 def test_a_lock_ends_though_a_reader_still_has_the_file_open(tmp_path):
@@ -194,24 +190,15 @@ def test_an_interrupt_leaves_a_checkpoint_of_whole_steps_alone(tmp_path, monkeyp
         assert same(state(tmp_path / "runs" / run / "weights.pth"), wanted)
 
 
-def test_a_checkpoint_of_another_version_is_said_to_be_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    interrupt_somewhere(tmp_path, "old", 0.0, signal.SIGKILL, [*SHORT, "--encode-steps", "1000000"])
-    path = tmp_path / "runs" / "old" / "checkpoint.pth"
-    torch.save(torch.load(path, weights_only=True) | {"format": 1}, path)
-    with pytest.raises(UserError, match="written by another version"):
-        cli.main(["--resume", "old"])
+def test_a_collapse_that_stays_is_named():
+    watch, flat = Watch(), {"std_x": 0.05, "std_y": 1.0}
+    for step in range(250, 500, 50):
+        watch.check(flat, step)
+    with pytest.raises(UserError, match=r"collapsed: std_x is 0\.050 at step 500 .* --variance-weight"):
+        watch.check(flat, 500)
 
 
-def test_a_collapsing_run_is_caught_and_named(tmp_path):
-    """Nothing asks the layout's code to vary."""
-    arguments = ["--budget", "200", "--variance-weight", "0", "--concentration-weight", "0", "--encode-steps", "1500"]
-    done = train(tmp_path, *arguments, "--encode-batch", "32", check=False)
-    assert done.returncode == 2 and "collapsed: std_layout" in done.stderr and "--variance-weight" in done.stderr
-    assert not (tmp_path / "model_weights.pth").exists()
-
-
-@pytest.mark.parametrize("settings", [["barlow", "--vary", "True"], ["byol", "--teacher-weight", "0"]])
+@pytest.mark.parametrize("settings", [["barlow"], ["byol", "--teacher-weight", "0"]])
 def test_other_objectives_train(tmp_path, settings):
     train(tmp_path, *SHORT, "--objective", *settings)
     assert read_weights(tmp_path / "model_weights.pth")[1]["steps"] == 200
@@ -220,92 +207,133 @@ def test_other_objectives_train(tmp_path, settings):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--budget 3", "smallest buildable one has 29"),
-        ("--bugdet 5", "Unrecognized options: --bugdet, 5; did you mean --budget?"),
+        ("--budget 3", "smallest buildable one has 22"),
+        ("--bugdet 5", "Unrecognized options: --bugdet, 5; did you mean --budget"),
         ("--gate-widths 500,500", "the budget allows 2,000"),
-        ("--resume=", "--resume takes the name of a folder"),
         ("--data nowhere", "no such data folder: nowhere"),
         ("--resume nothing", "no run in runs/nothing"),
         ("--device warp", "no device 'warp' here"),
     ],
 )
-def test_bad_input_gets_one_sentence(tmp_path, arguments, says):
-    done = train(tmp_path, *arguments.split(), check=False)
-    assert done.returncode == 2 and says in done.stderr
-    assert done.stderr.count("error:") == 1 and "Traceback" not in done.stderr
-    assert not list(tmp_path.rglob("*.pth"))
+def test_bad_input_gets_one_sentence(tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=says) as raised:
+        cli.main(arguments.split())
+    assert "\n" not in str(raised.value) and not list(tmp_path.rglob("*.pth"))
 
 
-def test_an_unwritable_runs_folder_is_said_at_once(tmp_path):
+def test_an_unwritable_runs_folder_is_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").write_text("")
-    done = train(tmp_path, *SHORT, "--runs", "taken", check=False)
-    assert done.returncode == 2 and "cannot write taken" in done.stderr
+    with pytest.raises(UserError, match="cannot write taken"):
+        cli.main([*SHORT, "--runs", "taken"])
 
 
-def random_transitions(count, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return Transitions(*(torch.randn(count, size, generator=generator) for size in (2, 2, 2, 4)))
-
-
-def moving_cell(widths=(4, 4), seed=0):
+def moving_cell(width=4, gates=1, seed=0):
     torch.manual_seed(seed)
-    cell = GatedCell(widths)
-    cell.action.data.fill_(1.0)
+    cell = GatedCell(Architecture(gate_widths=(width,)), replace(DEFAULT.frame, gates=gates))
+    cell.action.data.fill_(1 / UNIT)
     return cell
 
 
-def test_one_step_losses_are_those_of_the_cell():
-    cell, drawn = moving_cell(), random_transitions(12)
-    both = one_step_terms(cell, drawn, TrainingConfig(teacher_weight=2.0))
-    assert set(both) == {"teacher", "decision"}
-    assert both["teacher"].item() == pytest.approx(2 * one_step_error(cell, drawn))
-    before, after, actions, contexts = (part[3] for part in drawn)
-    step = UNIT**2 * (cell(before, actions, contexts) - after).square().mean()
-    assert one_step_error(cell, drawn.select(torch.tensor([3]))) == pytest.approx(step.item(), rel=1e-5)
-    assert set(one_step_terms(cell, drawn, TrainingConfig(teacher_weight=0.0))) == {"decision"}
+def true_codes(count, kind="explore", seed=0):
+    """Codes that lie exactly where the agent is."""
+    drawn = ProceduralSet("any", SetRecipe(kind, count), seed=seed).trajectories
+    maps = Maps.of(torch.from_numpy(render_layouts(Geometry(), drawn.walls)))
+    return Codes(torch.from_numpy(drawn.locations / UNIT), torch.from_numpy(drawn.actions), maps)
 
 
-def test_strata_estimate_the_losses_of_all_transitions():
-    cell, every, config = moving_cell((8, 8)), random_transitions(3200), TrainingConfig()
-    cell.log_gain.data.fill_(2.0)
-    doubtful = undecided(cell, every)
-    assert 0.01 < float(doubtful.float().mean()) < 0.99  # both strata have members
-    strata, exact = Strata(doubtful, 4096), one_step_terms(cell, every, config)
-    drawn = [strata.draw(np.random.default_rng(i)) for i in range(200)]
+def random_examples(cell, count, seed=0):
+    random, gates = torch.Generator().manual_seed(seed), cell.frame.gates
+    sizes = (cell.inputs, gates, gates)
+    return Examples(*(torch.rand(count, size, generator=random) for size in sizes))
+
+
+def test_one_step_losses_are_those_of_plain_formulas():
+    cell, config = moving_cell(), TrainingConfig(teacher_weight=2.0, decision_weight=3.0)
+    drawn, weights = random_examples(cell, 12), torch.full((12, 1), 1 / 12)
+    gate, share = torch.sigmoid(cell.gate_logit(drawn.seen)), drawn.share
+    terms = one_step_terms(cell, drawn, weights, config)
+    assert terms["teacher"].item() == pytest.approx(2 * (gate - share).square().mean().item())
+    log_loss = -(share * gate.log() + (1 - share) * (1 - gate).log()).mean()
+    assert terms["decision"].item() == pytest.approx(3 * log_loss.item(), rel=1e-5)
+    assert set(one_step_terms(cell, drawn, weights, replace(config, teacher_weight=0.0))) == {"decision"}
+
+
+@pytest.mark.parametrize("gates", [1, 2])
+def test_the_error_of_examples_is_that_of_the_moves_that_they_were_made_from(gates):
+    cell, codes = moving_cell(gates=gates), true_codes(50)
+    maps = codes.maps._replace(whose=codes.maps.whose[:, None])
+    off = cell(codes.agent[:, :-1], codes.actions, maps) - codes.agent[:, 1:]
+    made = UNIT**2 * off.square().mean().item()
+    assert one_step_error(cell, Examples.of(cell, codes)) == pytest.approx(made, rel=1e-3)
+
+
+def test_equal_looks_are_one_whose_weights_add_up():
+    seen = torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
+    share, weight = torch.tensor([[1.0], [1.0], [0.0]]), torch.tensor([[3.0], [5.0], [1.0]])
+    once = merged(Examples(seen, share, weight))
+    assert once.seen.tolist() == seen[:2].tolist()
+    assert once.share.tolist() == [[0.75], [1.0]] and once.weight.tolist() == [[4.0], [5.0]]
+    cell, codes = moving_cell(), true_codes(100)
+    squared = (codes.actions / UNIT).square().sum() / codes.actions[..., 0].numel()
+    every = Examples.of(cell, codes)
+    assert len(every.seen) < codes.actions[..., 0].numel() / 2
+    assert every.weight.sum().item() == pytest.approx(squared.item(), rel=1e-3)
+
+
+def test_moves_that_begin_or_end_within_noise_of_a_pixel_centre_are_left_out():
+    """Of twenty moves of 1 px, each a code's error long or short, two end and one begins at one."""
+    error = 1e-3 * torch.tensor([1.0, -1.0]).repeat(10)
+    x = torch.full((20,), 20.3)
+    x[:3] = torch.tensor([20.001, 19.002, 25.0])
+    before, moved = torch.stack([x, torch.full((20,), 7.4)], 1), torch.stack([1 + error, error], 1)
+    codes = torch.stack([before, before + moved], 1) / UNIT
+    empty = Maps.of(torch.zeros(20, 64, 64, dtype=torch.uint8))
+    left = Examples.of(moving_cell(), Codes(codes, torch.tensor([1.0, 0.0]).expand(20, 1, 2), empty))
+    assert left.weight.sum().item() == pytest.approx(1 / UNIT**2) and len(left.seen) == 1
+
+
+@pytest.mark.parametrize("gates", [1, 2])
+def test_batches_estimate_the_losses_of_all_looks(gates):
+    cell, config = moving_cell(gates=gates), TrainingConfig()
+    examples = random_examples(cell, 3200)
+    every, few = Draws(examples, 3200), Draws(examples, 256)
+    exact = one_step_terms(cell, *every.draw(np.random.default_rng(0)), config)
+    drawn = [one_step_terms(cell, *few.draw(np.random.default_rng(i)), config) for i in range(200)]
     for name, value in exact.items():
-        estimates = torch.stack([one_step_terms(cell, every.select(i), config, w)[name].detach() for i, w in drawn])
+        estimates = torch.stack([terms[name].detach() for terms in drawn])
         assert float((estimates.mean() - value.detach()).abs()) < 4 * float(estimates.std()) / 200**0.5
-    indices, weights = Strata(torch.zeros(3200, dtype=torch.bool), 64).draw(np.random.default_rng(0))
-    assert len(indices) == 16 and (weights == 1).all()  # an empty stratum
 
 
-def test_a_gate_is_asked_about_every_transition():
-    cell, one, context = moving_cell(), torch.ones(1, 2), torch.ones(1, 4)
-    torch.nn.init.zeros_(cell.out.weight)
-
-    def doubt(bias, moves):
-        torch.nn.init.constant_(cell.out.bias, bias)
-        return bool(undecided(cell, Transitions(one, one + one if moves else one, one, context)))
-
-    assert doubt(3.0, True) and not doubt(5.0, True) and doubt(5.0, False)  # unsure; sure and right; sure and wrong
-    assert doubt(-3.0, False) and not doubt(-5.0, False) and doubt(-5.0, True)
+def test_a_tiny_gate_that_looks_from_true_places_decides_all_moves_of_fresh_rooms():
+    cell = moving_cell(width=8, seed=3)  # one in four starts gets there
+    draws, config = Draws(Examples.of(cell, true_codes(6_000)), 4_096), TrainingConfig()
+    optimizer = torch.optim.Adam(cell.gate_parameters(), betas=(0.9, 0.99))
+    for step in range(400):
+        optimizer.param_groups[0]["lr"] = scheduled_lr(step, 400, 0.03)
+        optimizer.zero_grad()
+        sum(one_step_terms(cell, *draws.draw(np.random.default_rng(0)), config).values()).backward()
+        optimizer.step()
+    for kind in ("explore", "wall", "rooms", "doors"):
+        fresh = Examples.of(cell, true_codes(1_000, kind, seed=1))
+        wrong = (cell.gate_logit(fresh.seen) > 0) != (fresh.share > 0.5)
+        assert fresh.weight[wrong].sum() < 1e-4 * fresh.weight.sum()
 
 
 def test_the_actions_scale_is_that_of_the_moves_that_were_made():
-    cell, count = moving_cell(), 200_000
-    drawn = random_transitions(count, seed=1)
-    blocked = torch.rand(count, 1, generator=torch.Generator().manual_seed(2)) < 0.4
-    after = drawn.before + torch.where(blocked, 0.0, 0.0625 * drawn.actions)
-    noise = 1e-3 * torch.randn(count, 2, generator=torch.Generator().manual_seed(3))
-    fit_action(cell, drawn._replace(after=after + noise))
-    assert cell.action.item() == pytest.approx(0.0625, abs=1e-5)
-    fit_action(cell, drawn._replace(after=drawn.before, actions=torch.zeros(count, 2)))
-    assert cell.action.item() == pytest.approx(0.0625, abs=1e-5)  # nothing to go by
+    cell, count, random = moving_cell(), 200_000, torch.Generator().manual_seed(1)
+    before, actions, noise = torch.randn(3, count, 2, generator=random)
+    blocked = torch.rand(count, 1, generator=random) < 0.4
+    after = before + torch.where(blocked, 0.0, 0.05 * actions) + 1e-3 * noise
+    codes = Codes(torch.stack([before, after], dim=1), actions[:, None], Maps.of(torch.zeros(1, 64, 64)))
+    fit_action(cell, codes)
+    assert cell.action.item() == pytest.approx(0.05, abs=1e-5)
+    fit_action(cell, codes._replace(actions=torch.zeros(count, 1, 2)))
+    assert cell.action.item() == pytest.approx(0.05, abs=1e-5)  # nothing to go by
 
 
-def test_runs_resume_between_two_looks_at_the_transitions(monkeypatch):
-    monkeypatch.setattr(predict, "REFRESH", 4)
-    monkeypatch.setattr(predict, "EVEN_STEPS", 4)
+def test_runs_resume_at_any_step():
     config = read_options([*SHORT, "--encode-steps", "2", "--predict-steps", "14"])[1].training
     dataset = open_source("procedural").require("train")
 
@@ -322,30 +350,6 @@ def test_runs_resume_between_two_looks_at_the_transitions(monkeypatch):
         assert same(again.model.state_dict(), whole.model.state_dict())
 
 
-@pytest.mark.parametrize("size", [64, 65])
-def test_varied_transitions_are_those_that_the_simulator_would_make(size):
-    """From true codes: wherever a transition is moved, the simulator moves on from there as it did before."""
-    world = Geometry(size=size)
-    drawn = ProceduralSet("any", SetRecipe("explore", 4_000), world, seed=3).trajectories
-    codes = Codes(
-        torch.from_numpy(drawn.locations / UNIT).double(),
-        torch.from_numpy(drawn.actions).double(),
-        with_edges(torch.from_numpy(drawn.layouts / UNIT), size, UNIT),
-    )
-    every = Transitions.of(codes)
-    varied = Variation.within(every).vary(every, every.actions / UNIT, np.random.default_rng(0))
-    before, after, actions, contexts = (part.numpy() for part in varied)
-    moved, _ = step(world, before * UNIT, actions, contexts[:, :2] * UNIT)
-    assert (np.abs(moved - after * UNIT).max(1) > 0.01).mean() < 1e-4
-    assert torch.equal(varied.contexts[:, 2:], every.contexts[:, 2:])
-    ratio = varied.actions.norm(dim=1) / every.actions.norm(dim=1).clamp_min(1e-6)
-    assert (ratio < 0.99).double().mean() > 0.3 and (ratio > 1.01).double().mean() > 0.01
-    assert varied.actions.norm(dim=1).max() <= every.actions.norm(dim=1).max() * (1 + 1e-6)
-    shifted, blocked = (varied.before != every.before).any(1), (every.after == every.before).all(1)
-    assert shifted.double().mean() > 0.8 and shifted[blocked].double().mean() > 0.7
-    assert (varied.contexts != every.contexts).any(1).double().mean() > 0.7
-
-
 def test_weights_name_the_command_that_trains_them_again():
     typed = "python train.py --budget 250 --name x --seed 3 --runs=a --runs 'b c' --no-install --data 'my data'"
     assert essential(typed) == "python train.py --budget 250 --seed 3 --data 'my data'"
@@ -360,8 +364,8 @@ def test_a_spread_that_is_nan_counts_as_collapsed_wherever_it_stands():
     watch = Watch()
     with pytest.raises(UserError, match="std_y is nan"):
         for step in range(300, 900, 50):
-            watch.check({"std_x": 1.0, "std_y": float("nan"), "std_layout0": 0.5}, step)
-    nothing = Seen(1, torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), torch.zeros(3, 4))
+            watch.check({"std_x": 1.0, "std_y": float("nan"), "rank": 1.0}, step)
+    nothing = Seen(1, torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), torch.zeros(3, 64, 64))
     assert all(np.isnan(watch.look(build_model("150"), nothing)[name]) for name in ("std_x", "rank", "one_step"))
 
 
@@ -372,10 +376,12 @@ def test_rank_and_plateau_say_what_they_measure():
     assert "walls were not learned" in plateau({"one_step": 0.09, "reckoned": 0.1})
 
 
-def test_auditions_choose_by_prediction_error_and_repeat(tmp_path):
-    arguments = [*SHORT, "--auditions", "3", "--audition-steps", "40", "--no-install"]
-    train(tmp_path, *arguments, "--name", "a")
-    train(tmp_path, *arguments, "--name", "b")
-    train(tmp_path, *SHORT, "--no-install", "--name", "c")
-    first, second, without = (state(tmp_path / "runs" / name / "weights.pth") for name in "abc")
-    assert same(first, second) and not same(first, without)
+def test_auditions_choose_by_prediction_error_and_repeat():
+    model, errors = build_model("150"), []
+    model.predictor.action.data.fill_(1 / UNIT)
+    draws = Draws(Examples.of(model.predictor, true_codes(300)), 512)
+    for auditions in (1, 3, 3):
+        config = TrainingConfig(auditions=auditions, audition_steps=40)
+        model.predictor.load_state_dict(predict.best_gate(model, draws, config))
+        errors.append(one_step_error(model.predictor, draws.examples))
+    assert errors[0] > errors[1] == errors[2]

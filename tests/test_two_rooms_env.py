@@ -11,11 +11,15 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed")
 
 import tiny_jepa.worlds.two_rooms.env  # noqa: E402
-from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, render_states, step  # noqa: E402
+from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, boxes_of, render_states, step, walls_of  # noqa: E402
+from tiny_jepa.worlds.two_rooms.plans import PLANS  # noqa: E402
+from tiny_jepa.worlds.two_rooms.walls import inside  # noqa: E402
 
 
 @pytest.mark.filterwarnings("ignore:.*symmetric and normalized.*")
-@pytest.mark.parametrize("options", [{}, {"image_size": 65, "layouts": "unseen"}, {"layouts": "all"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"image_size": 65, "layouts": "unseen"}, {"layouts": "all"}, {"layouts": "maze"}]
+)
 def test_passes_gymnasiums_checker(options):
     from gymnasium.utils.env_checker import check_env
 
@@ -37,10 +41,10 @@ def test_steps_are_the_worlds():
     for _ in range(150):
         before, action = info["location"], env.action_space.sample()
         frame, _, terminated, truncated, info = env.step(action)
-        expected, blocked = step(world, before[None], action[None].astype(np.float64), info["layout"][None])
+        expected, blocked = step(world, before[None], action[None].astype(np.float64), info["walls"][None])
         np.testing.assert_array_equal(info["location"], expected[0])
         assert info["blocked"] == blocked[0]
-        np.testing.assert_array_equal(frame, render_states(world, expected[None], info["layout"][None])[0, 0])
+        np.testing.assert_array_equal(frame, render_states(world, expected[None], info["walls"][None])[0, 0])
         if terminated or truncated:
             break
 
@@ -76,8 +80,47 @@ def test_pictures_show_agent_goal_and_wall():
     assert len(colours) == 4
 
 
+@pytest.mark.parametrize("kind", PLANS)
+def test_other_floor_plans_lead_from_end_to_end(kind):
+    envs = gymnasium.make_vec("TwoRooms-v0", num_envs=8, layouts=kind, image_size=65)
+    frames, info = envs.reset(seed=3)
+    assert info["walls"].ndim == 3 and "layout" not in info
+    maps, drawn = walls_of(frames[:, 1] > 0), walls_of(info["goal_frame"][:, 1] > 0)
+    np.testing.assert_array_equal(maps, drawn)
+    assert not inside(info["walls"], info["location"]).any() and not inside(info["walls"], info["goal"]).any()
+    low, high = np.sort([info["location"][:, 0], info["goal"][:, 0]], axis=0)
+    used = np.abs(info["walls"][:, :, 0]) < 65
+    columns = np.where(used & (kind != "maze"), info["walls"][:, :, 0] + 1, 32)
+    assert (low < columns.min(1)).all() and (high > columns.max(1)).all()
+    if kind != "maze":  # some have one more wall, or door, than others
+        assert len(set(used.sum(1) if kind == "rooms" else (info["walls"][:, :, 2] < 65).sum(1))) == 2
+    else:  # opposite corners
+        assert (np.abs(info["location"] - 32) > 14).all() and (np.abs(info["goal"] - 32) > 14).all()
+        assert (np.abs(info["location"] - info["goal"]) > 28).all()
+    before = info["location"]
+    actions = np.full((8, 2), 1.5, np.float32)
+    info = envs.step(actions)[-1]
+    expected, _ = step(Geometry(size=65), before, actions.astype(float), info["walls"])
+    np.testing.assert_array_equal(info["location"], expected)
+    with pytest.raises(ValueError, match="layout is for two rooms"):
+        tiny_jepa.worlds.two_rooms.env.TwoRooms(layouts=kind).reset(options={"layout": (30, 32)})
+
+
+def test_goals_lie_in_the_room_where_the_agent_was_not_put():
+    env = tiny_jepa.worlds.two_rooms.env.TwoRooms()
+    for seed, x in enumerate([10.0, 50.0] * 10):
+        _, info = env.reset(seed=seed, options={"layout": (30, 32), "location": (x, 20.0)})
+        assert (info["goal"][0] > 30) == (x < 30)
+        np.testing.assert_array_equal(info["walls"], boxes_of(Geometry(), np.array([[30, 32]]))[0])
+
+
 def test_bad_options_are_named():
-    for options, message in (({"layouts": "new"}, "seen, unseen"), ({"render_mode": "human"}, "rgb_array")):
+    maze = {"layouts": "maze", "start": "door"}
+    for options, message in (
+        ({"layouts": "new"}, "seen, unseen, rooms, doors, maze"),
+        ({"render_mode": "human"}, "rgb_array"),
+        (maze, "a maze has no door"),
+    ):
         with pytest.raises(ValueError, match=message):
             tiny_jepa.worlds.two_rooms.env.TwoRooms(**options)
 
@@ -97,7 +140,7 @@ def test_goal_frame_norm_radius_and_noise():
     env = gymnasium.make("TwoRooms-v0", max_norm=1.0, goal_size=65)
     scene = {"layout": (30, 32), "location": (25.0, 32.0), "goal": (36.0, 32.0), "radius": 0.0}
     _, info = env.reset(seed=0, options=scene)
-    goal = render_states(Geometry(size=65), info["goal"][None, None], info["layout"][None])[0, 0]
+    goal = render_states(Geometry(size=65), info["goal"][None, None], info["walls"][None])[0, 0]
     np.testing.assert_array_equal(info["goal_frame"], goal)
     for _ in range(11):
         _, _, terminated, _, info = env.step(np.array([1.5, 0.0], np.float32))
@@ -126,13 +169,13 @@ SCENES = [
     ({"layout": "wall"}, "layout must be two finite numbers"),
     ({"layout": (30, 32, 1)}, "layout must be two finite numbers"),
     ({"layout": None}, "layout must be two finite numbers"),
-    ({"location": (30, 20)}, "is inside the wall of layout"),
+    ({"location": (30, 20)}, "is inside a wall"),
     ({"location": (4, 20)}, "must be between the borders, 4 and 59 px"),
     ({"location": (500, 500)}, "must be between the borders"),
     ({"location": (float("nan"), 20)}, "location must be two finite numbers"),
     ({"location": {"x": 1}}, "location must be two finite numbers"),
     ({"goal": (500, 500)}, "goal must be between the borders"),
-    ({"goal": (31, 50)}, "is inside the wall"),
+    ({"goal": (31, 50)}, "is inside a wall"),
     ({"goal": (10, float("inf"))}, "goal must be two finite numbers"),
     ({"gaol": (10, 10)}, "no option gaol; there are layout, location, goal"),
     ({3: 1}, "no option 3"),

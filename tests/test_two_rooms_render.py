@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiny_jepa.worlds.two_rooms import Geometry, render_agents, render_layouts, render_states, rollout
-from tiny_jepa.worlds.two_rooms.scene import read_layouts
+from tiny_jepa.worlds.two_rooms import (
+    Geometry,
+    boxes_of,
+    render_agents,
+    render_layouts,
+    render_states,
+    rollout,
+    walls_of,
+)
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_samples"
 
@@ -47,7 +54,8 @@ def test_float_dots_sum_to_one_with_their_mean_at_the_location():
 
 @pytest.mark.parametrize("size", [64, 65])
 def test_layouts_are_drawn_pixel_by_pixel(size):
-    (frame,) = render_layouts(Geometry(size=size), np.array([[30, 12]]))
+    world = Geometry(size=size)
+    (frame,) = render_layouts(world, boxes_of(world, np.array([[30, 12]])))
     for row in range(size):
         for column in range(size):
             line = row in (4, size - 5) or column in (4, size - 5)
@@ -58,12 +66,12 @@ def test_layouts_are_drawn_pixel_by_pixel(size):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_states_join_both_channels_and_hold_the_layout_still(dtype):
     world, rng = Geometry(), np.random.default_rng(2)
-    locations, layouts = rng.uniform(5, 58, (3, 5, 2)), np.array([[20, 10], [30, 40], [43, 53]])
-    states = render_states(world, locations, layouts, dtype)
+    locations, walls = rng.uniform(5, 58, (3, 5, 2)), boxes_of(world, np.array([[20, 10], [30, 40], [43, 53]]))
+    states = render_states(world, locations, walls, dtype)
     assert states.shape == (3, 5, 2, 64, 64) and states.dtype == dtype
     np.testing.assert_array_equal(states[1, :, 0], render_agents(world, locations[1], dtype))
     for t in range(5):
-        np.testing.assert_array_equal(states[:, t, 1], render_layouts(world, layouts, dtype))
+        np.testing.assert_array_equal(states[:, t, 1], render_layouts(world, walls, dtype))
 
 
 @pytest.mark.parametrize("name", ["probe_normal/val", "probe_wall/val"])
@@ -73,13 +81,12 @@ def test_real_samples_are_reproduced_frame_by_frame(name):
         pytest.skip(f"the course's real samples are not here: {folder}")
     states, actions, locations = (np.load(folder / f"{key}.npy") for key in ("states", "actions", "locations"))
     world = Geometry(size=states.shape[-1])
-    layouts, readable = read_layouts(world, states[:, 0, 1] > 0)
-    assert readable.all()
+    walls = walls_of(states[:, 0, 1] > 0)
 
-    ours = rollout(world, locations[:, 0], actions, layouts).locations
+    ours = rollout(world, locations[:, 0], actions, walls).locations
     np.testing.assert_allclose(ours, locations, atol=1e-4, rtol=0)
 
-    frames = render_states(world, ours, layouts, np.float32)
+    frames = render_states(world, ours, walls, np.float32)
     peak = 1 / (2 * math.pi * world.dot_std**2)
     np.testing.assert_allclose(frames[:, :, 0], states[:, :, 0], atol=1e-4 * peak, rtol=0)
     # the layout's one value is the brightest agent pixel of the batch that the file was made in: known to be just

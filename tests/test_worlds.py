@@ -1,6 +1,6 @@
 """The contract of a world: one that is nothing like two rooms trains with the same loop.
 
-A dot moves freely on a torus: one channel, nothing that differs between trajectories, no layout, no variation.
+A dot moves freely on a torus: one channel, nothing that differs between trajectories, and an empty map.
 """
 
 from dataclasses import replace
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.trainer import Trainer
@@ -48,7 +47,7 @@ class Torus:
         raise AssertionError("training reads no label")
 
 
-FRAME = Frame(channels=1, agent=0, layout=0, key_points=0, unit=10.0)
+FRAME = Frame(channels=1, agent=0, map=None, unit=10.0)
 WORLD = World(FRAME, 2, (19.5, 19.5), (11.5, 11.5), ("train",), 1, range(SIZE, SIZE + 1), SIZE, (), Torus)
 
 
@@ -58,11 +57,7 @@ def test_a_dot_on_a_torus_trains_with_the_same_loop(objective):
     config = replace(TrainingConfig(), objective=objective, encode_steps=200, encode_batch=32, cached=200)
     config = replace(config, predict_steps=200, predict_batch=256)
     model = JEPA(Architecture(gate_widths=(8, 8), repr_dim=0), WORLD.frame)
-    assert model.predictor.hidden[0].in_features == 2
-    training = (model, WORLD.simulate("train", 0, SIZE, "uint8"))
-    with pytest.raises(UserError, match="leave out --vary"):
-        Trainer(*training, replace(config, vary=True), torch.device("cpu"), WORLD)
-    trainer = Trainer(*training, config, torch.device("cpu"), WORLD)
+    trainer = Trainer(model, WORLD.simulate("train", 0, SIZE, "uint8"), config, torch.device("cpu"), WORLD)
     losses = []
     trainer.run(lambda terms, seen: losses.append(float(terms["loss"])))
     assert trainer.step == 400 and np.isfinite(losses).all()

@@ -8,7 +8,6 @@ from tiny_jepa.errors import run_cli
 VERBS = {
     "data": ("tiny_jepa.data.cli", "main", "generate, check and show data in the course's layout"),
     "score": ("tiny_jepa.course.report", "score", "rank the stored results beside the published teams"),
-    "readme": ("tiny_jepa.course.report", "readme", "write the README's results table and picture"),
     "look": (
         "tiny_jepa.looks.command",
         "main",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.size import build, solve
 from tiny_jepa.options import read_settings
 from tiny_jepa.settings import TrainingConfig

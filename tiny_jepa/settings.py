@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import tyro
-
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Checked, Count, Seed, Within
 
@@ -18,23 +16,21 @@ class TrainingConfig(Checked):
     """How a model is trained. All schedules count steps."""
 
     objective: Literal["vicreg", "barlow", "byol"] = "vicreg"  # what keeps phase 1 from collapse
-    # phase 1, `encode`: encoders and the action's scale, from frames, the gate at rest
+    # phase 1, `encode`: the encoder and the action's scale, from frames, the gate open
     encode_steps: Count = 1_000  # steps of phase 1
     encode_batch: Annotated[int, Within(2, 10**5)] = 64  # trajectories a step of phase 1
     encode_frames: Annotated[int, Within(2, 10**4)] = 4  # consecutive frames of each trajectory
     encode_lr: Rate = 0.2  # Adam's first rate in phase 1; a cosine takes it to zero
     variance_weight: Weight = 0.3  # of VICReg's variance hinge; 0 invites collapse
-    concentration_weight: Weight = 0.6  # of the concentration of the layout maps
     # phase 2, `predict`: the gate, on the codes of the frozen encoders
-    cached: Several = 147_000  # trajectories whose codes are computed once and kept
-    auditions: Annotated[int, Within(1, 1_000)] = 1  # gates tried before phase 2; the best one-step error goes on
-    audition_steps: Count = 1_000  # training steps of each audition
-    predict_steps: Count = 20_000  # steps of phase 2
-    predict_batch: Annotated[int, Within(2, 10**6)] = 2_048  # transitions a step of phase 2
-    predict_lr: Rate = 1e-2  # Adam's first rate in phase 2; a cosine takes it to zero
+    cached: Several = 40_000  # trajectories whose codes are computed once and kept
+    auditions: Annotated[int, Within(1, 1_000)] = 8  # gates tried before phase 2; the best one-step error goes on
+    audition_steps: Count = 600  # training steps of each audition
+    predict_steps: Count = 4_000  # steps of phase 2
+    predict_batch: Annotated[int, Within(2, 10**6)] = 4_096  # looks a step of phase 2; all, if there are fewer
+    predict_lr: Rate = 2e-2  # Adam's first rate in phase 2; a cosine takes it to zero
     teacher_weight: Weight = 1.0  # of the squared error of one-step predictions
     decision_weight: Weight = 1.0  # of the gate's logistic loss on the same steps: was the move made?
-    vary: tyro.conf.FlagConversionOff[bool] = False  # transitions are moved, each time, to where the same would happen
     # all
     clip: Rate = 1.0  # the gradient's largest norm
     seed: Seed = 0  # of weights and batches

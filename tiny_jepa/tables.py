@@ -1,8 +1,13 @@
 """Tables in Markdown, which a terminal shows as well, and how a number stands in one."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tiny_jepa.console import printable
+from tiny_jepa.errors import UserError
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+"""Between these a page has a table that a program writes."""
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -36,3 +41,12 @@ def number(value: float | None, std: float | None = None) -> str:
 
 def size(parameters: int | None) -> str:
     return "–" if parameters is None else f"{parameters:,}"
+
+
+def replaced(text: str, inner: str, where: Path) -> str:
+    """`text` with `inner` between the marks."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"{where} has no place for the results; put the lines {BEGIN} and {END} where they belong")
+    return f"{before}{BEGIN}\n{inner}{END}{after}"

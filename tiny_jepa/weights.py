@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
-from tiny_jepa.models.jepa import JEPA, Architecture
+from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.options import read_settings
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
 
 ROOT_WEIGHTS = Path("model_weights.pth")
-FORMAT = 2
-"""1 was of the models up to revision 61a1c84."""
+FORMAT = 3
+"""Up to 2, models encoded the layout instead of reading the map."""
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 PARTS = ("format", "architecture", "state_dict", "metadata")
 WRAPPED = re.compile(r"(?<![^.])(_orig_mod|module)\.")
@@ -124,7 +124,10 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
             f"{path} is no tiny_jepa weights file: it lacks {', '.join(sorted(lacking))}; train one with train.py"
         )
     if content["format"] != FORMAT:
-        raise UserError(f"{path} has format {content['format']}, this version reads {FORMAT}; train it again")
+        raise UserError(
+            f"{path} has format {content['format']}, of another kind of model; this version reads format {FORMAT}; "
+            "train it again"
+        )
     for part in PARTS[1:]:
         if not isinstance(content[part], dict) or not all(isinstance(key, str) for key in content[part]):
             raise UserError(f"{path}: its {part} is no dictionary of names; train it again")
@@ -153,12 +156,8 @@ def _is_plain(value: Tensor) -> bool:
 
 
 def _frame(path: Path, settings: Any) -> Frame:
-    """What a file says of a world's frames; files from before there were two worlds say nothing, and those from before
-    doors of several widths say nothing of these."""
-    if settings is None:
-        return DEFAULT.frame
-    settings = {"widths": False} | settings if isinstance(settings, dict) else {}
-    if set(settings) != set(asdict(DEFAULT.frame)):
+    """What a file says of a world's frames."""
+    if not isinstance(settings, dict) or set(settings) != set(asdict(DEFAULT.frame)):
         raise UserError(f"{path}: it does not say what its frames hold; train it again")
     return read_settings(Frame, settings, f"{path}: its frame", DEFAULT.frame)
 

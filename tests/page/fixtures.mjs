@@ -7,20 +7,22 @@ export const COURSE = {
 };
 export const LAYOUT = [31, 40];
 
-/** A model that takes the agent where its pixels are. Its gate has one hidden unit, with weights for six inputs. */
-export function model({ bias = 20, weights = [0, 0, 0, 0, 0, 0] } = {}) {
+const base64 = (values) => Buffer.from(Float32Array.from(values).buffer).toString("base64");
+
+/** A model that takes the agent where its pixels are. Its gate has one hidden unit. Of each cell that a move passes,
+ * `cell` weighs the four corners, and how many cells it lies from the first along x and y; `start` weighs the corner of
+ * the first that lies behind. */
+export function model({ bias = 20, cell = [0, 0, 0, 0, 0, 0], start = [0] } = {}) {
   const numbers = {
     "agent_encoder.conv.taps": [1],
-    "layout_encoder.axes.0.taps": [1],
-    "layout_encoder.axes.1.taps": [-1],
     "predictor.action": [1 / 16],
     "predictor.log_gain": [0],
-    "predictor.log_zoom": [0, 0, 0],
-    "predictor.hidden.0.weight": weights,
-    "predictor.hidden.0.bias": [0],
+    "predictor.cell.weight": cell,
+    "predictor.cell.bias": [3],
+    "predictor.start.weight": start,
     "predictor.out.weight": [1],
     "predictor.out.bias": [bias],
   };
-  const tensors = Object.entries(numbers).map(([name, values]) => [name, Float32Array.from(values)]);
-  return new Model(Object.fromEntries(tensors), { unit: 16, window: 0.5, seen: 2 });
+  const weights = Object.fromEntries(Object.entries(numbers).map(([name, values]) => [name, base64(values)]));
+  return new Model({ weights, unit: 16, crossings: 2, reach: 0, corners: 1 });
 }

@@ -1,22 +1,17 @@
-"""`python -m tiny_jepa score` and `readme`: the ranking, and the README's table and picture, from stored results."""
+"""`python -m tiny_jepa score`: stored results ranked beside the published teams."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
-from tiny_jepa.course.pareto import draw
-from tiny_jepa.course.ranking import FULL_MARKS, PEERS, Entry, best_published, our_entries, points, ranks, read_peers
+from tiny_jepa.course.ranking import FULL_MARKS, Entry, our_entries, points, ranks, read_peers
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import read_text, write_text
 from tiny_jepa.options import parse
-from tiny_jepa.probing.measure import COURSE_SETS, SETS
-from tiny_jepa.probing.results import Result, read_results
+from tiny_jepa.probing.measure import COURSE_SETS
+from tiny_jepa.probing.results import read_results
 from tiny_jepa.tables import markdown, number, size
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-PICTURE, RECORDS = Path("docs/images/pareto.png"), Path("results/records")
+RECORDS = Path("results/records")
 HOW_SCORED = f"""\
 Errors are MSEs in px². In each criterion an entry of rank r among n gets (n - r) / (n - 1) points, none where it has
 no figure; the four errors have weight 1, the parameter count 0.25, so {FULL_MARKS:g} is full marks. Each of our rows is
@@ -48,79 +43,11 @@ def score_table(ours: Sequence[Entry], peers: Sequence[Entry]) -> str:
     return markdown(header, rows)
 
 
-def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
-    """The README's table: our rows, each cell its mean on every kind of frames, then the published rows that say
-    most."""
-    rows = []
-    for (kind, model, lift), group in groupby(sorted(results, key=row_order), key=lambda r: (r.kind, r.model, r.lift)):
-        each = sorted(group, key=lambda r: r.frames)
-        cells = [" / ".join(number(result.mean(name)) for result in each) for name in SETS]
-        name = model if lift else f"{model}, without the lift"
-        if kind == "trained":
-            name = f"**{name}**" if lift else name
-        rows.append([name, size(each[0].parameters), *cells])
-    fair = [peer for peer in peers if peer.mark == "fair" and peer.parameters]
-    best = best_published(peers)
-    rows.append(["best published, each column", "–", *(number(best[name]) for name in COURSE_SETS), "–"])
-    for peer in (min(fair, key=lambda p: p.losses["normal"] or 1e9), min(fair, key=lambda p: p.parameters or 1e9)):
-        rows.append([f"{peer.source}", size(peer.parameters), *(number(peer.losses[n]) for n in COURSE_SETS), "–"])
-    return markdown(["model", "parameters", *SETS[:-1], "long (ours)"], rows)
-
-
-def row_order(result: Result) -> tuple:
-    return (result.kind != "trained", result.parameters, result.model, not result.lift)
-
-
-def section(records: Path) -> str:
-    """What stands between the marks."""
-    return (
-        f"{results_table(read_results(records), read_peers())}\n\n"
-        "Probing errors in px², 64 px uint8 / 65 px float32 frames, by the same weights: the mean over three training\n"
-        f"seeds. Written by `python -m tiny_jepa readme` from `{records.parent.name}/{records.name}/`.\n"
-        f"{OTHER_DATA}\n"
-    )
-
-
-def digest(records: Path) -> str:
-    """Hash of all that the picture shows; it stands in the picture's description."""
-    parts = [PEERS, *sorted(records.glob("*.json"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:16]
-
-
-def replaced(text: str, inner: str, where: Path) -> str:
-    """`text` with `inner` between the marks."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"{where} has no place for the results; put the lines {BEGIN} and {END} where they belong")
-    return f"{before}{BEGIN}\n{inner}{END}{after}"
-
-
-@dataclass(frozen=True)
-class ReadmeOptions:
-    """Where the README is."""
-
-    root: Path = Path()  # folder of README.md, results/ and docs/
-
-
-def readme(argv: list[str]) -> None:
-    root = parse(ReadmeOptions, argv, "python -m tiny_jepa readme", "Writes the README's table and picture.").root
-    records, page = root / RECORDS, root / "README.md"
-    if not records.is_dir() or not page.is_file():
-        raise UserError(f"{root.resolve()} has no {RECORDS}/ or no README.md; run this in the project's root")
-    text = replaced(read_text(page, "run this in the project's root"), section(records), page)
-    ours = our_entries(read_results(records))
-    print(f"wrote {draw(ours, read_peers(), root / PICTURE, digest(records))}")
-    write_text(page, text)
-    print(f"wrote the results of {page}")
-
-
 @dataclass(frozen=True)
 class ScoreOptions:
     """What is ranked."""
 
     results: Path = RECORDS  # folder of stored results
-    picture: Path | None = None  # draw parameters against error into this PNG
 
 
 def score(argv: list[str]) -> None:
@@ -132,5 +59,3 @@ def score(argv: list[str]) -> None:
     print(f"\n{HOW_SCORED}\n\n{OTHER_DATA}\n\nSources of the published rows:")
     for peer in peers:
         print(f"  {peer.name}: {peer.source}")
-    if args.picture:
-        print(f"\nwrote {draw(ours, peers, args.picture)}")

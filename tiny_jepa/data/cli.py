@@ -16,6 +16,7 @@ from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Checked, Numbers, Seed, Within, choose_verb, parse
 from tiny_jepa.worlds.two_rooms import Geometry
+from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SIZES, SetRecipe
 
 if TYPE_CHECKING:
@@ -90,15 +91,17 @@ def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
     recipe = RECIPES[name]
     if args.door_rate is not None and recipe.kind != "explore" and args.set:
         raise UserError(f"--door-rate is for explorations; {name} is drawn otherwise")
+    if recipe.kind in PLANS and args.set and (args.exclude_walls or args.exclude_doors):
+        raise UserError(f"--exclude-walls and --exclude-doors are for two rooms with one door; {name} has others")
     recipe = replace(
         recipe,
         count=args.count or recipe.count,
         steps=args.steps or recipe.steps,
         door_rate=recipe.door_rate if args.door_rate is None or recipe.kind != "explore" else args.door_rate,
-        exclude_walls=args.exclude_walls,
-        exclude_doors=args.exclude_doors,
+        exclude_walls=() if recipe.kind in PLANS else args.exclude_walls,
+        exclude_doors=() if recipe.kind in PLANS else args.exclude_doors,
     )
-    if not recipe.allowed_walls(world) or not set(world.door_rows) - set(args.exclude_doors):
+    if not recipe.allowed_walls(world) or not set(world.door_rows) - set(recipe.exclude_doors):
         raise UserError(f"{name} has no wall column or no door row left after --exclude-walls and --exclude-doors")
     return recipe
 

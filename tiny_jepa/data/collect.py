@@ -1,8 +1,7 @@
 """Collects trajectories from an environment of gymnasium's, or from stable-worldmodel's recordings of one, into the
 folder form that the kit reads.
 
-Of each frame, its sums over rows and over columns are kept: all that the encoders of such worlds take, and 1/56 of a
-frame of 224 px. Locations are recorded for probing sets alone.
+Frames are averaged down to a side, locations with them; these are recorded for probing sets alone.
 """
 
 import importlib
@@ -13,15 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import tyro
+from einops import reduce
 
 from tiny_jepa.data.generate import write_all, write_arrays
 from tiny_jepa.errors import UserError
-from tiny_jepa.options import Checked, Count, Seed, imported
-from tiny_jepa.worlds.pixels import SETS, sums_of
+from tiny_jepa.options import Checked, Count, Seed, Within, imported
+from tiny_jepa.worlds.pixels import SETS
 
 SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))
 """The sets, and how many trajectories each has for one of the training set."""
@@ -44,6 +44,7 @@ class Collection(Checked):
     recording: str = ""  # of stable-worldmodel's (HDF5, Lance, ...): read instead of playing
     episodes: Count = 2_000  # trajectories of the training set
     steps: Count = 16  # actions of each; what an environment plays on end becomes several
+    side: Annotated[int, Within(0, 10**4)] = 0  # px to which frames are averaged; it divides theirs; 0: as they are
     policy: Literal["random", "expert", "mixed"] = "random"  # mixed: every second episode is the expert's, disturbed
     expert: str = ""  # package.module:CLASS of the expert
     vary: tyro.conf.UseAppendAction[
@@ -54,9 +55,9 @@ class Collection(Checked):
 
 
 class Moment(NamedTuple):
-    """One moment of an episode: sums [C, 2, S], location [2], and the action [A] that follows, if any does."""
+    """One moment of an episode: frame [S, S, C], location [2] px, and the action [A] that follows, if any does."""
 
-    sums: np.ndarray
+    frame: np.ndarray
     location: np.ndarray
     action: np.ndarray | None
 
@@ -120,30 +121,47 @@ def play(
     disturbed = rng.random() if what.policy == "mixed" else 0.0
     over = False
     for step in range(LONGEST + 1):
-        sums, location = sums_of(env.render()), np.array(info[what.location], np.float32).ravel()[:2]
+        frame, location = np.asarray(env.render()), np.array(info[what.location], np.float32).ravel()[:2]
         if over or step == LONGEST:
-            yield Moment(sums, location, None)
+            yield Moment(frame, location, None)
             return
         aim, weight = (np.asarray(expert.get_action(info)), disturbed) if follows else (smooth.middle, 1.0)
         action = np.clip(aim + weight * smooth.draw(), box.low, box.high).astype(np.float32)
-        yield Moment(sums, location, action)
+        yield Moment(frame, location, action)
         _, _, terminated, truncated, info = env.step(action)
         over = terminated or truncated
 
 
-def trajectories(episode: Iterator[Moment], steps: int) -> Iterator[dict[str, np.ndarray]]:
+def trajectories(
+    episode: Iterator[Moment], what: Collection, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
     """An episode cut into trajectories of `steps` actions; one's last frame is the next one's first."""
-    frames: list[Moment] = []
-    for frame in episode:
-        frames.append(frame)
-        if len(frames) > steps:
-            actions = [each.action for each in frames[:-1]]
-            yield {
-                "states": np.stack([each.sums for each in frames]),
-                "actions": np.stack(actions),  # type: ignore[arg-type]
-                "locations": np.stack([each.location for each in frames]),
-            }
-            frames = frames[-1:]
+    moments: list[Moment] = []
+    for moment in episode:
+        moments.append(moment)
+        if len(moments) > what.steps:
+            frames, locations = (
+                np.stack([each.frame for each in moments]),
+                np.stack([each.location for each in moments]),
+            )
+            states, locations = averaged(frames, locations, what.side, rng)
+            actions = np.stack([each.action for each in moments[:-1]])  # type: ignore[misc]
+            yield {"states": states, "actions": actions, "locations": locations}
+            moments = moments[-1:]
+
+
+def averaged(
+    frames: np.ndarray, locations: np.ndarray, side: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames [T, S', S', C] uint8 and locations [T, 2], averaged down to `side` px -> frames [T, C, S, S], locations.
+    Before that, all are moved by a random part of the new pixels: what stands still in a world shows all its edges."""
+    times = frames.shape[1] // (side or frames.shape[1])
+    if side and times * side != frames.shape[1]:
+        raise UserError(f"--side {side} does not divide the side of these frames, {frames.shape[1]} px")
+    right, down = rng.integers(0, times, 2)
+    moved = np.roll(frames, (down, right), axis=(1, 2)).astype(np.float32)
+    states = reduce(moved, "t (h a) (w b) c -> t c h w", "mean", a=times, b=times).round().astype(np.uint8)
+    return states, ((locations + np.array([right, down])) / times).astype(np.float32)
 
 
 def read(recording: Any, what: Collection, rng: np.random.Generator) -> Iterator[Moment]:
@@ -152,7 +170,7 @@ def read(recording: Any, what: Collection, rng: np.random.Generator) -> Iterator
     columns = (np.asarray(episode[name]) for name in ("pixels", what.location, "action"))
     for pixels, location, action in zip(*columns, strict=True):
         follows = action.astype(np.float32) if np.isfinite(action).all() else None
-        yield Moment(sums_of(pixels.transpose(1, 2, 0)), np.asarray(location, np.float32).ravel()[:2], follows)
+        yield Moment(pixels.transpose(1, 2, 0), np.asarray(location, np.float32).ravel()[:2], follows)
 
 
 def open_episodes(what: Collection) -> tuple[Callable[[np.random.Generator], Iterator[Moment]], str]:
@@ -175,7 +193,8 @@ def open_episodes(what: Collection) -> tuple[Callable[[np.random.Generator], Ite
 def collect(what: Collection) -> int:
     """Writes the three sets of `SHARES` under `out`, or what an interrupted run left of them; 130 if interrupted."""
     episodes, package = open_episodes(what)
-    first = next(trajectories(episodes(np.random.default_rng(what.seed)), 1))
+    rng = np.random.default_rng(what.seed)
+    first = next(trajectories(episodes(rng), replace(what, steps=1), rng))
     versions = importlib.metadata.packages_distributions().get(package, [])
     made_by = [f"{name} {importlib.metadata.version(name)}" for name in versions]
 
@@ -189,7 +208,7 @@ def collect(what: Collection) -> int:
             rng = np.random.default_rng([what.seed, zlib.crc32(name.encode()), number])
             wanted = min(BLOCK, count - number * BLOCK)
             while wanted:
-                for trajectory in trajectories(episodes(rng), what.steps):
+                for trajectory in trajectories(episodes(rng), what, rng):
                     if wanted:
                         wanted -= 1
                         yield {key: rows[None] for key, rows in trajectory.items()}

@@ -123,8 +123,8 @@ def _rendered(
     trajectories = generate_block(world, recipe, name, seed, block)
     step = max(1, CHUNK_BYTES // ((recipe.steps + 1) * 2 * world.size**2 * dtype.itemsize))
     for i in range(0, len(trajectories), step):
-        locations, layouts = trajectories.locations[i : i + step], trajectories.layouts[i : i + step]
-        states = render_states(world, locations, layouts, dtype)
+        locations, walls = trajectories.locations[i : i + step], trajectories.walls[i : i + step]
+        states = render_states(world, locations, walls, dtype)
         yield {"states": states, "actions": trajectories.actions[i : i + step], "locations": locations}
 
 

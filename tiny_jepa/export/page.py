@@ -10,10 +10,9 @@ from typing import Any
 
 from tiny_jepa.budgets import list_budgets, load_model, parse_count
 from tiny_jepa.errors import UserError
-from tiny_jepa.export.safetensors import to_bytes
+from tiny_jepa.export.quantise import coded
 from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.models.predictor import SEEN, WINDOW
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import parse
 from tiny_jepa.planning import costtogo
@@ -86,7 +85,6 @@ def page_data(models: dict[str, JEPA], chosen: str) -> dict[str, Any]:
     return {
         "models": [describe(model, name) for name, model in models.items()],
         "chosen": chosen,
-        "gate": {"unit": TWO_ROOMS.frame.unit, "window": WINDOW, "seen": SEEN},
         "geometry": asdict(Geometry()),
         "planning": {
             "limit": TWO_ROOMS.task.actions.limit,
@@ -102,6 +100,8 @@ def page_data(models: dict[str, JEPA], chosen: str) -> dict[str, Any]:
 
 
 def describe(model: JEPA, name: str) -> dict[str, Any]:
-    """What the page knows of a model: its name, its count of parameters, and its weights in base64."""
-    weights = base64.b64encode(to_bytes(model)).decode()
-    return {"name": name, "parameters": count_parameters(model), "weights": weights}
+    """What the page knows of a model: its name, its count of parameters, its form, and its weights: base64 by name."""
+    arrays = coded(model.state_dict(), "float32")
+    weights = {key: base64.b64encode(array.tobytes()).decode() for key, array in arrays.items()}
+    form = {key: getattr(model.architecture, key) for key in ("crossings", "reach", "corners")}
+    return {"name": name, "parameters": count_parameters(model), "unit": model.frame.unit, **form, "weights": weights}

@@ -9,7 +9,7 @@ import numpy as np
 from tiny_jepa.data import open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.looks import pictures
-from tiny_jepa.looks.readout import ReadOut, binned, probe_encoders, read_out_all
+from tiny_jepa.looks.readout import ReadOut, binned, read_out_all
 from tiny_jepa.options import parse
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.probing.subjects import choose_model
@@ -37,10 +37,9 @@ def main(argv: list[str]) -> None:
     print(subject.describe(), f"Data: {source.describe()}", sep="\n", flush=True)
 
     sets = read_out_all(subject.model, source, prober_source, device)
-    probed = probe_encoders(subject.model, source, prober_source, device)  # type: ignore[arg-type]
     print(f"\nError by time step, px²\n{time_table(sets)}")
     print(f"\nHow few trajectories make the error (a trajectory's error: its mean over time, px²)\n{tail_table(sets)}")
-    print(f"\nError by distance from the wall's centre, px²\n{wall_table(sets)}")
+    print(f"\nError by distance from the nearest drawn pixel, px²\n{wall_table(sets)}")
     name = f"tiny_jepa {subject.name}"
     written = [
         pictures.over_time(sets, name, args.out / "over_time.png"),
@@ -49,10 +48,7 @@ def main(argv: list[str]) -> None:
     ]
     if "normal" in sets:
         written.append(pictures.maps(sets["normal"], name, args.out / "maps.png"))
-    if probed:
-        rows = [[what, number(error), number(variance)] for what, (error, variance) in probed.items()]
-        print(f"\nThe encoders alone, px²\n{markdown(['read from one frame', 'error', 'knowing nothing'], rows)}")
-        written.append(pictures.encoders(probed, name, args.out / "encoders.png"))
+        written.append(pictures.reads(subject.model.predictor, sets["normal"], name, args.out / "reads.png"))  # type: ignore
     print("\nwrote", ", ".join(map(str, written)), "and", args.out / "rollouts.gif")
 
 
@@ -80,11 +76,10 @@ def tail_table(sets: dict[str, ReadOut]) -> str:
 
 
 def wall_table(sets: dict[str, ReadOut]) -> str:
-    """Each set in a few bins of the agent's horizontal distance to the wall."""
-    edges = np.array([0, 1, 2, 3, 5, 10, 20, 64])
+    """Each set in a few bins of the agent's distance to the nearest drawn pixel."""
+    edges = np.array([0, 1, 2, 3, 5, 10, 20])
     rows = []
     for name, read in sets.items():
-        distance = np.abs(read.true[..., 0] - read.layouts[:, None, 0])
-        means = binned(distance, read.errors(), edges)
+        means = binned(read.distance, read.errors(), edges)
         rows.append([name, *("" if np.isnan(mean) else number(float(mean)) for mean in means)])
     return markdown(["set", *(f"{low} to {high} px" for low, high in pairwise(edges))], rows)

@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples
+from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples, looks
+from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.plotting import FLOOR, MISSED, OURS, TRUE, animate, pyplot, save
 from tiny_jepa.worlds.two_rooms.scene import paint
-from tiny_jepa.worlds.two_rooms.sets import COURSE
 
 COLOURS = {"normal": "#1f5fa8", "wall": "#c8321e", "wall_other": "#d98a1c", "expert": "#2e7d4f", "long": "#7a4aa8"}
+COLOURS |= {"rooms": "#1a9aa0", "doors": "#c05a9b", "maze": "#6b6f1d"}
 ERROR = f"error, px² (below {FLOOR:g}: drawn there)"
 PATHS: tuple[dict[str, Any], ...] = (
     {"color": MISSED, "ls": ":", "lw": 2, "label": "dead reckoning (walls ignored)"},
     {"color": TRUE, "marker": "o", "ms": 4, "lw": 1, "label": "true path"},
     {"color": OURS, "marker": "x", "ms": 6, "ls": "", "label": "predicted from the first frame and the actions"},
 )
-NEAR = np.arange(0, 25)
-"""px: bins of the distance to the wall."""
+NEAR = np.arange(0, 16)
+"""px: bins of the distance to the nearest drawn pixel."""
 
 
 def over_time(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
@@ -41,68 +42,62 @@ def over_time(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
 
 
 def near_wall(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
-    """Error by the agent's horizontal distance to the wall."""
+    """Error by the agent's distance to the nearest drawn pixel."""
     plt = pyplot()
-    shown = [key for key in ("normal", "wall", "wall_other") if key in sets]
     figure, axis = plt.subplots(figsize=(8, 4.6), layout="constrained")
-    for key in shown:
-        read = sets[key]
-        distance = np.abs(read.true[..., 0] - read.layouts[:, None, 0])
-        errors, reckoned = (np.maximum(binned(distance, read.errors(who), NEAR), FLOOR) for who in (False, True))
+    for key, read in sets.items():
+        errors, reckoned = (np.maximum(binned(read.distance, read.errors(who), NEAR), FLOOR) for who in (False, True))
         axis.plot(NEAR[:-1] + 0.5, errors, "o-", color=COLOURS[key], label=key)
         axis.plot(NEAR[:-1] + 0.5, reckoned, "--", color=COLOURS[key], alpha=0.5)
-    axis.axvspan(0, COURSE.wall_half, color="k", alpha=0.12, label="inside the wall: the door")
     axis.plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
-    axis.set(yscale="log", xlabel="distance of the agent from the wall's centre, px", ylabel=ERROR)
-    axis.set_title(f"{name}: error near the wall and far from it")
+    axis.set(yscale="log", xlabel="distance of the agent from the nearest drawn pixel, px", ylabel=ERROR)
+    axis.set_title(f"{name}: error near walls and borders, and far from them")
     figure.legend(loc="outside lower center", ncols=5, fontsize=9)
     return save(figure, path)
 
 
 def maps(read: ReadOut, name: str, path: Path) -> Path:
-    """Where in the room, and where about the door, the error is made: the model above dead reckoning."""
+    """Where in the room the error is made: the model beside dead reckoning."""
     from matplotlib.colors import LogNorm
 
-    plt = pyplot()
-    side = read.channels.shape[-1]
-    views = (
-        ("over the room", read.true, np.linspace(0, side, side // 3), "column, px", "row, px"),
-        ("about the door", read.true - read.layouts[:, None], np.arange(-25.5, 26), "px right of the wall's centre",
-         "px below the door's centre"),
-    )  # fmt: skip
-    figure, axes = plt.subplots(2, 2, figsize=(10, 9), layout="constrained")
-    image: Any = None
-    for column, (title, places, edges, x_label, y_label) in enumerate(views):
-        for row, who in enumerate((name, "dead reckoning")):
-            axis = axes[row, column]
-            cells = np.clip(error_map(places, read.errors(reckoned=row == 1), edges), 1e-3, 1e2)
-            image = axis.pcolormesh(edges, edges, cells, norm=LogNorm(1e-3, 1e2), cmap="magma_r")
-            axis.set(title=f"{who}: {title}", xlabel=x_label, ylabel=y_label, aspect="equal")
-            axis.invert_yaxis()
-            axis.grid(False)
-            if column == 1:  # wall faces with the door between
-                for face in (-COURSE.wall_half, COURSE.wall_half):
-                    for ends in ((-25.5, -COURSE.door_half), (COURSE.door_half, 25.5)):
-                        axis.plot([face, face], ends, color="#2a6fb0", lw=1.2)
+    side, image = read.drawn.shape[-1], None
+    edges = np.linspace(0, side, side // 3)
+    figure, axes = pyplot().subplots(1, 2, figsize=(10, 4.8), layout="constrained")
+    for axis, who in zip(axes, (name, "dead reckoning"), strict=True):
+        cells = np.clip(error_map(read.true, read.errors(reckoned=who != name), edges), 1e-3, 1e2)
+        image = axis.pcolormesh(edges, edges, cells, norm=LogNorm(1e-3, 1e2), cmap="magma_r")
+        axis.set(title=who, xlabel="column, px", ylabel="row, px", aspect="equal")
+        axis.invert_yaxis()
+        axis.grid(False)
     figure.colorbar(image, ax=axes, label="mean error, px² (white: nobody was there)", shrink=0.6)
     figure.suptitle("Where the error is made: agent's true place on the normal set, all time steps")
     return save(figure, path)
 
 
-def encoders(probed: dict[str, tuple[float, float]], name: str, path: Path) -> Path:
-    """How exactly each thing is read from the encoders' codes."""
-    plt = pyplot()
-    figure, axis = plt.subplots(figsize=(8, 3.2), layout="constrained")
-    places = np.arange(len(probed))
-    errors, variances = (np.maximum(values, FLOOR) for values in zip(*probed.values(), strict=True))
-    axis.barh(places, variances, color="#e3e5e8", label="knowing nothing (variance)")
-    axis.barh(places, errors, color=OURS, height=0.5, label="read from the code")
-    for place, error, (exact, _) in zip(places, errors, probed.values(), strict=True):
-        axis.annotate(f" {exact:.2g} px²", (error, place), va="center", fontsize=9)
-    axis.set(yticks=places, yticklabels=list(probed), xscale="log", xlabel="error, px²")
-    axis.invert_yaxis()
-    axis.set_title(f"{name}: what the encoders tell of one frame, nothing predicted")
-    figure.legend(loc="outside lower center", ncols=2)
+def reads(cell: GatedCell, read: ReadOut, name: str, path: Path) -> Path:
+    """What the gate reads of a few moves: the cells that each passes, in the colour of the gate's logit there, and the
+    pixels that it is told of."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import CenteredNorm
+
+    seen = looks(cell, read)
+    figure, axes = pyplot().subplots(1, 3, figsize=(12, 4.2), layout="constrained")
+    strongest = max((np.abs(each.logits).max() for each in seen), default=1)
+    shade = ScalarMappable(CenteredNorm(halfrange=strongest), "RdBu")
+    for axis, each in zip(axes, seen, strict=False):
+        axis.imshow(paint(each.drawn), interpolation="nearest", alpha=0.4)
+        for corner, logit in zip(each.cells, each.logits, strict=True):
+            square = corner + np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+            axis.fill(*square.T, fc=shade.to_rgba(logit, alpha=0.7), ec="black")
+            axis.annotate(f"{logit:+.0f}", corner + 0.5, ha="center", va="center", fontsize=8)
+        axis.plot(*each.told.T, "o", mfc="white", mec="black", ms=5)
+        axis.annotate("", each.move[1], each.move[0], arrowprops={"arrowstyle": "->", "lw": 2, "color": "black"})
+        x, y = each.move.mean(0)
+        axis.set(xlim=(x - 4.5, x + 4.5), ylim=(y + 4.5, y - 4.5), xlabel="column, px", ylabel="row, px")
+        axis.set_title(f"the least is {each.logits.min():+.0f}: {'made' if each.logits.min() > 0 else 'blocked'}")
+        axis.grid(False)
+    figure.colorbar(shade, ax=axes, label="logit of the gate for each cell: blue lets pass", shrink=0.7)
+    figure.suptitle(f"{name}: cells that a move (arrow) passes, and pixels that the gate is told of (circles)")
     return save(figure, path)
 
 
@@ -113,7 +108,7 @@ def rollouts(sets: dict[str, ReadOut], name: str, path: Path, animation: Path | 
     figure, axes = plt.subplots(-(-len(shown) // 4), 4, figsize=(12, 3.4 * -(-len(shown) // 4)), layout="constrained")
     lines = []
     for axis, (key, read, i) in zip(axes.flat, shown, strict=True):
-        axis.imshow(paint(read.channels[i]), interpolation="nearest")
+        axis.imshow(paint(read.drawn[i]), interpolation="nearest")
         for points, style in zip((read.reckoned[i], read.true[i], read.predicted[i]), PATHS, strict=True):
             lines.append((axis.plot(*points.T, **style)[0], points))
         error, reckoned = read.errors()[i].mean(), read.errors(reckoned=True)[i].mean()

@@ -1,21 +1,22 @@
 """Deeper looks at a model's errors: the numbers behind the pictures. Errors are MSEs over x and y in px²."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from einops import rearrange
+from torch import nn
 
-from tiny_jepa.data import Loader, Source, TrajectorySet
+from tiny_jepa.data import Source, TrajectorySet
 from tiny_jepa.errors import UserError
-from tiny_jepa.models import JEPA
-from tiny_jepa.models.lift import lift
+from tiny_jepa.models.map import Maps
+from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.probing.measure import GROUPS, SHORT, load_group
+from tiny_jepa.probing.measure import GROUPS, load_group
 from tiny_jepa.probing.subjects import DeadReckoning
 from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.two_rooms import Geometry
-from tiny_jepa.worlds.two_rooms.scene import read_layouts
 
 
 @dataclass(frozen=True)
@@ -25,23 +26,23 @@ class ReadOut:
     predicted: np.ndarray  # [N, T, 2] px
     true: np.ndarray  # [N, T, 2] px
     reckoned: np.ndarray  # [N, T, 2] px
-    layouts: np.ndarray  # [N, 2] px: wall column, door row
-    channels: np.ndarray  # [N, H, W]: layout channels
+    drawn: np.ndarray  # [N, H, W] bool: the pixels of walls and borders
 
     def errors(self, reckoned: bool = False) -> np.ndarray:
         """The model's, or dead reckoning's, at every step: [N, T] px²."""
         return (((self.reckoned if reckoned else self.predicted) - self.true) ** 2).mean(-1)
 
+    @cached_property
+    def distance(self) -> np.ndarray:
+        """From the agent's true place to the nearest drawn pixel: [N, T] px."""
+        pairs = zip(torch.from_numpy(self.true), torch.from_numpy(self.drawn), strict=True)
+        return np.stack([torch.cdist(true, drawn.nonzero().flip(1).float()).amin(1).numpy() for true, drawn in pairs])
 
-def layouts_of(channels: np.ndarray) -> np.ndarray:
-    """Wall column and door row [N, 2] px of layout channels [N, H, W]."""
-    return read_layouts(Geometry(size=channels.shape[-1]), channels > 0)[0]
 
-
-def layout_channels(dataset: TrajectorySet, count: int) -> np.ndarray:
-    """Layout channels [count, H, W] of the first `count` trajectories."""
+def drawings(dataset: TrajectorySet, count: int) -> np.ndarray:
+    """Which pixels [count, H, W] are drawn in the first `count` trajectories."""
     parts = np.array_split(np.arange(count), max(1, count // 500))
-    return np.concatenate([dataset.frames(part, 0, 1)[:, 0, DEFAULT.frame.layout].numpy() for part in parts])
+    return np.concatenate([dataset.frames(part, 0, 1)[:, 0, DEFAULT.frame.map].numpy() > 0 for part in parts])
 
 
 def read_out_all(
@@ -59,10 +60,9 @@ def read_out_all(
         for name, loader in loaders.items():
             pairs = zip(*evaluator.read_out(prober, loader), strict=True)
             predicted, true = (torch.cat(part).cpu().numpy() for part in pairs)
-            channels = layout_channels(loader.dataset, len(true))
             codes = reckoning.represent(loader)
             reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * DEFAULT.frame.unit
-            found[name] = ReadOut(predicted, true, reckoned, layouts_of(channels), channels)
+            found[name] = ReadOut(predicted, true, reckoned, drawings(loader.dataset, len(true)))
     if not found:
         raise UserError(f"{source.describe()}: no probing set to look at, or none to train a prober on")
     return found
@@ -82,58 +82,6 @@ def error_map(places: np.ndarray, errors: np.ndarray, edges: np.ndarray) -> np.n
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-class View:
-    """First frames of a set as trajectories of one frame, with targets [N, 2] px of one's choice."""
-
-    def __init__(self, dataset: TrajectorySet, targets: np.ndarray) -> None:
-        self.dataset, self.targets = dataset, torch.from_numpy(targets).float()
-        self.name, self.image_size, self.length = dataset.name, dataset.image_size, 1
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
-        return self.dataset.frames(indices, 0, 1)
-
-    def actions(self, indices: np.ndarray) -> Tensor:
-        return self.dataset.actions(indices)[:, :0]
-
-    def locations(self, indices: np.ndarray) -> Tensor:
-        return self.targets[indices][:, None]
-
-
-class LayoutCode(nn.Module):
-    """The layout encoder alone, lifted as the agent code is."""
-
-    def __init__(self, model: JEPA) -> None:
-        super().__init__()
-        self.model, self.repr_dim = model, 512
-
-    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        return lift(self.model.encode_layout(states[:, 0]), self.repr_dim)[:, None]
-
-
-def probe_encoders(
-    model: JEPA, source: Source, prober_source: Source, device: torch.device | str
-) -> dict[str, tuple[float, float]]:
-    """What the encoders tell of a single frame, nothing predicted: (MSE, variance of the target), both px²."""
-    train, loaders = load_group(SHORT, source, prober_source)
-    if train is None or "normal" not in loaders:
-        return {}
-    sets = (train.dataset, loaders["normal"].dataset)
-
-    def probe(module: nn.Module, targets: list[np.ndarray]) -> list[tuple[float, float]]:
-        views = [View(dataset, target) for dataset, target in zip(sets, targets, strict=True)]
-        evaluator = ProbingEvaluator(device, module, Loader(views[0], shuffle=True), {})
-        pairs = list(evaluator.read_out(evaluator.train_pred_prober(), Loader(views[1])))
-        errors = torch.cat([(read - true).square() for read, true in pairs]).mean((0, 1)).tolist()
-        return list(zip(errors, targets[0].var(0).tolist(), strict=True))
-
-    agent = probe(model, [d.locations(np.arange(len(d)))[:, 0].numpy() for d in sets])
-    layout = probe(LayoutCode(model), [layouts_of(layout_channels(d, len(d))) for d in sets])
-    return dict(zip(("agent x", "agent y", "wall column", "door row"), agent + layout, strict=True))
-
-
 def examples(sets: dict[str, ReadOut], each: int) -> list[tuple[str, ReadOut, int]]:
     """`each` trajectories of the normal and of the wall set (of any, where there is neither): from where walls hardly
     matter to where they matter most, by dead reckoning's error, so that nobody chose them by hand."""
@@ -143,3 +91,46 @@ def examples(sets: dict[str, ReadOut], each: int) -> list[tuple[str, ReadOut, in
         ranks = np.linspace(0.1, 0.99, each) * (len(order) - 1)
         chosen += [(name, sets[name], int(order[int(rank)])) for rank in ranks]
     return chosen
+
+
+class Look(NamedTuple):
+    """What a gate reads of one move. All places are px."""
+
+    drawn: np.ndarray  # [H, W] bool
+    move: np.ndarray  # [2, 2]: from where to where
+    cells: np.ndarray  # [C, 2]: low corners of the cells that it passes, in order
+    logits: np.ndarray  # [C]: the least one decides
+    told: np.ndarray  # [K, 2]: the pixels that the gate is told of
+
+
+@torch.no_grad()
+def look(cell: GatedCell, drawn: np.ndarray, start: np.ndarray, move: np.ndarray) -> Look:
+    """One move [2] px from a start [2] px in a drawing [H, W]."""
+    code, way = (torch.from_numpy(each).float()[None] / cell.frame.unit for each in (start, move))
+    seen = cell.view(code, way, Maps.of(255 * torch.from_numpy(drawn).byte()[None]))
+    passed, told_of_start = seen.split([cell.cells * cell.cell.in_features, cell.start.in_features], dim=-1)
+    passed = torch.unique_consecutive(rearrange(passed, "1 (c k) -> c k", c=cell.cells), dim=0)
+    alone = torch.cat([passed.repeat(1, cell.cells), told_of_start.expand(len(passed), -1)], dim=1)
+    forward = np.where(move >= 0, 1, -1)
+    nearest = passed[:, len(cell.patch) :][:, :2].numpy() + np.floor(forward * start)
+    told = forward * (nearest[:, None] + np.array(cell.patch)).reshape(-1, 2)
+    corners = np.where(forward > 0, nearest, -nearest - 1)
+    return Look(drawn, np.stack([start, start + move]), corners, cell.gate_logit(alone)[:, 0].numpy(), told)
+
+
+def looks(cell: GatedCell, read: ReadOut) -> list[Look]:
+    """Of the first 300 moves that pass four cells near a wall: one that was made and one that was blocked, which saw as
+    many drawn pixels as free ones, and the blocked one that saw the fewest drawn."""
+    moves, true = np.diff(read.reckoned, axis=1), read.true
+    crossed = np.abs(np.floor(true[:, :-1] + moves) - np.floor(true[:, :-1])).sum(-1)
+    which = np.argwhere((crossed >= 3) & (read.distance[:, :-1] < 2))[:300]
+
+    def share(each: Look) -> float:
+        x, y = each.told.astype(int).clip(0, len(each.drawn) - 1).T
+        return float(each.drawn[y, x].mean())
+
+    seen: dict[bool, list[Look]] = {True: [], False: []}
+    for i, t in which:
+        seen[bool((true[i, t + 1] != true[i, t]).any())].append(look(cell, read.drawn[i], true[i, t], moves[i, t]))
+    mixed = [min(some, key=lambda each: abs(share(each) - 0.5)) for some in seen.values() if some]
+    return mixed + sorted(seen[False], key=share)[:1]

@@ -33,8 +33,8 @@ def _elements(inputs: list[Any], outputs: list[Any]) -> int:
 
 
 def call_cost(model: JEPA, method: str, *inputs: Tensor) -> dict[str, Any]:
-    """Operations of `encode_agent`, `encode_layout` or one `step` of the predictor, for these inputs: the multiply-adds
-    that `fvcore` counts, the rest `by_hand`, by operator, and their `total`."""
+    """Operations of `encode_agent`, `encode_context` or one `step` of the predictor, for these inputs: the
+    multiply-adds that `fvcore` counts, the rest `by_hand`, by operator, and their `total`."""
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)  # it warns of what is no arithmetic
     handles = {f"aten::{name}": _elements for name in BY_HAND}
     counted = FlopCountAnalysis(_Call(model, method), inputs).set_op_handle(**handles).by_operator()
@@ -47,11 +47,11 @@ def cost_report(model: JEPA, image_size: int = DEFAULT.size) -> dict[str, Any]:
     """Everything that `count_params.py` prints, as plain values."""
     parameters = parameter_count(model)
     frame = torch.rand(1, model.frame.channels, image_size, image_size)
-    step = [torch.zeros(1, numbers) for numbers in (2, 2, model.frame.context_dim)]
+    step = [torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, image_size, image_size, dtype=torch.uint8)]
     with torch.no_grad():
         costs = {
             "encode a frame's agent": call_cost(model, "encode_agent", frame),
-            "encode a layout": call_cost(model, "encode_layout", frame),
+            "draw its map": call_cost(model, "encode_context", frame),
             "one predicted step": call_cost(model, "step", *step),
         }
     total = count_parameters(model)

@@ -2,107 +2,99 @@
 
 `z' = z + gate * s a`, with `s` a learned scale of the action that starts at zero, and a gate that starts open: it
 cannot drift. Where a blocked move leaves the agent in place, one gate for both coordinates is the true form; where the
-agent slides along a wall, one for each. Which moves are blocked, and where, the gate has to learn.
+agent slides along a wall, one for each.
 
-What the gate sees is mirror-symmetric: on each axis, distances along the direction of the move. A distance beyond a
-learned window looks like any other beyond it.
+The gate reads the map where the move goes. Between four neighbouring pixel centres lies a cell; the gate looks at every
+cell that the move passes (grid traversal, Amanatides & Woo 1987), and of each it is told the pixels at and beside its
+corners, and how many pixel centres the move has passed by then along x and y. All is told in the direction of the move,
+so that it is the same in every mirror image and at every place. One small MLP judges each cell; a move is made as far
+as the cell allows that it likes least. Which drawings stop a move it has to learn: nothing here says what a wall, a
+door or a border is.
 """
 
-from math import log
-
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
+from tiny_jepa.models.architecture import Architecture
+from tiny_jepa.models.map import Maps
 from tiny_jepa.models.precision import in_float32
-from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
 
 OPEN_BIAS = 2.0
-WINDOW = 0.5
-"""Code units: how far the gate sees when training starts."""
-SCATTER = 1.5
-"""Code units: how far from the frame's middle learned key points may begin. In the middle itself, what a gate sees is
-symmetric, and a door would be as good as its mirror image."""
-SEEN = 2.0
-"""What the gate sees at the end of its window: Adam learns faster from inputs of this size than of size 1."""
-
-
-def gate_inputs(frame: Frame) -> int:
-    """Numbers that a gate sees: on each axis, the edge, and the move's end and start about each key point; and the
-    half-widths."""
-    return 2 + 4 * frame.key_points + frame.coordinates * frame.widths
+CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
+"""Of a cell, from where the move comes to where it goes."""
 
 
 class GatedCell(nn.Module):
-    """Predicts the next agent code from this one, the action and the context: what was read of the layout's P key
-    points, and the far edge of the frame, whose near edge is at 0.
+    """Predicts the next agent code from this one, the action and the map."""
 
-    Args:
-        widths: hidden widths of the gate's MLP.
-    """
-
-    def __init__(self, widths: tuple[int, ...], frame: Frame = DEFAULT.frame) -> None:
+    def __init__(self, architecture: Architecture, frame: Frame) -> None:
         super().__init__()
-        self.frame = frame
+        self.frame, self.crossings, self.corners = frame, architecture.crossings, architecture.corners
+        self.cells = 2 * self.crossings + 1
+        far = range(1, architecture.reach + 1)
+        beside = [place for k in far for place in ((-k, 0), (0, -k), (1 + k, 0), (0, 1 + k))]
+        self.patch = (*CORNERS, *beside)
+        self.parts = frame.gates > 1  # where a move is made in part, where in its cell it ends matters
+        first, *others = architecture.gate_widths
+        self.cell = nn.Linear(len(self.patch) + 2 + 2 * self.parts, first)
+        self.start = nn.Linear(self.corners + 4 * self.parts, first, bias=False)
         self.hidden = nn.ModuleList(
-            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((gate_inputs(frame), *widths), widths, strict=False)
+            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((first, *others), others, strict=False)
         )
-        self.out = nn.Linear(widths[-1], frame.gates)
+        self.out = nn.Linear(architecture.gate_widths[-1], frame.gates)
         self.log_gain = nn.Parameter(torch.zeros(()))
-        self.log_zoom = nn.Parameter(torch.zeros(1 + 2 * frame.key_points))  # edges; each key point along x, y
         self.action = nn.Parameter(torch.zeros(()))
-        self.along = [1 + 2 * i + "xy".index(axis) for i in range(frame.key_points) for axis in frame.read]
-        fixed = frame.key_points * (2 - len(frame.read))
-        self.fixed = nn.Parameter(torch.empty(fixed).uniform_(-SCATTER, SCATTER)) if fixed else None  # from the middle
-        nn.init.constant_(self.log_zoom[1:], log(WINDOW / frame.window))
         nn.init.constant_(self.out.bias, OPEN_BIAS)
 
     def gate_parameters(self) -> list[nn.Parameter]:
         """All but the action's scale."""
         return [parameter for name, parameter in self.named_parameters() if name != "action"]
 
-    def key_points(self, context: Tensor) -> list[Tensor]:
-        """context [..., L + 2] -> the key points [..., 2] each: read off the frame, or learned once for all."""
-        coordinates = context[..., : self.frame.coordinates]
-        if self.fixed is not None:
-            read, fixed = (iter(part.unbind(-1)) for part in (coordinates, self.fixed + context[..., -1:] / 2))
-            each = [next(read if axis in self.frame.read else fixed) for axis in "xy" * self.frame.key_points]
-            coordinates = torch.stack(each, dim=-1)
-        return [coordinates[..., 2 * i : 2 * i + 2] for i in range(self.frame.key_points)]
+    @property
+    def inputs(self) -> int:
+        """Numbers that a gate sees of a move."""
+        return self.cells * self.cell.in_features + self.start.in_features
 
-    def view(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
-        """What the gate sees of a move between codes [..., 2], context [..., L + 2] -> [..., gate_inputs] from -2 to 2.
+    def view(self, code: Tensor, move: Tensor, maps: Maps) -> Tensor:
+        """What the gate sees of moves [..., 2] from codes [..., 2], in code units -> [..., inputs]: cell by cell, the
+        last one again where there are fewer, and then what is said of the start."""
+        code, move = torch.broadcast_tensors(self.frame.unit * code, self.frame.unit * move)
+        forward = torch.where(move >= 0, 1.0, -1.0).to(move)
+        start, way = forward * code, move.abs()  # px, growing in the direction of the move
+        first = start.floor()
+        centres = torch.arange(1, self.crossings + 1).to(start)
+        # when the move passes the next pixel centres on each axis, as shares of the move: there a cell begins
+        passed = ((first - start)[..., None] + centres) / way[..., None].clamp_min(1e-12)
+        times = rearrange(passed.clamp(max=1), "... k c -> ... (k c)").sort(dim=-1).values
+        begin, end = nn.functional.pad(times, (1, 0)), nn.functional.pad(times, (0, 1), value=1.0)
+        cells = (start[..., None, :] + way[..., None, :] * (begin + end)[..., None] / 2).floor()  # [..., cells, 2]
 
-        On each axis, in the direction of the move: how far its end is from the edge of the frame ahead of it, and how
-        far its end and its start have come from each key point. Along an axis without a move, the direction is away
-        from the first key point, so that a mirror image is the mirror image there, too. Half-widths come last.
-        """
-        keys = self.key_points(context)
-        forward = torch.where(end == start, end - keys[0] if keys else 0 * end, end - start) >= 0
-        ahead = torch.where(forward, 1.0, -1.0)
-        to_edge = torch.where(forward, context[..., -2:] - end, end)
-        zoom = self.log_zoom.exp() / WINDOW
-        distances = [to_edge * zoom[0]]
-        for i, key in enumerate(keys):
-            distances += [(point - key) * ahead * zoom[2 * i + 1 : 2 * i + 3] for point in (end, start)]
-        if self.frame.widths:
-            distances.append(context[..., self.frame.coordinates : -2] * zoom[self.along])
-        return SEEN * nn.functional.hardtanh(torch.cat(distances, dim=-1))
+        def read(cells: Tensor, places: tuple[tuple[int, int], ...]) -> Tensor:
+            pixels = forward[..., None, None, :] * (cells[..., None, :] + cells.new_tensor(places))
+            pixels = rearrange(pixels, "... c p k -> ... (c p) k")
+            drawn = rearrange(maps.read(pixels), "... (c p) -> ... c p", p=len(places))
+            return 2 * drawn - 1
+
+        told = [read(cells, self.patch), cells - first[..., None, :]]
+        said = [read(first[..., None, :], CORNERS[: self.corners])[..., 0, :]] if self.corners else []
+        if self.parts:
+            told.append(start[..., None, :] + way[..., None, :] * end[..., None] - cells)
+            said += [start - first, way]
+        return torch.cat([rearrange(torch.cat(told, dim=-1), "... c n -> ... (c n)"), *said], dim=-1)
 
     @in_float32
-    def gate_logit(self, start: Tensor, end: Tensor, context: Tensor) -> Tensor:
-        """start, end [..., 2] of a move, context [..., L + 2] -> logits [..., gates]."""
-        seen = self.view(start, end, context)
+    def gate_logit(self, seen: Tensor) -> Tensor:
+        """What the gate sees [..., inputs] -> logits [..., gates]."""
+        cells, start = seen.split([self.cells * self.cell.in_features, self.start.in_features], dim=-1)
+        told = self.cell(rearrange(cells, "... (c n) -> ... c n", c=self.cells))
+        told = torch.relu(told + self.start(start)[..., None, :])
         for layer in self.hidden:
-            seen = torch.relu(layer(seen))
-        return self.out(seen) * self.log_gain.exp()
+            told = torch.relu(layer(told))
+        return self.out(told).amin(dim=-2) * self.log_gain.exp()
 
-    def propose(self, code: Tensor, action: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """code [..., 2], action [..., 2] px, context [..., L + 2] -> free move [..., 2], logits [..., gates]."""
+    def forward(self, code: Tensor, action: Tensor, maps: Maps) -> Tensor:
+        """code [..., 2], action [..., 2] px, maps for [...], which broadcast -> next code [..., 2]."""
         move = self.action * action
-        return move, self.gate_logit(code, code + move, context)
-
-    def forward(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., 2], action [..., 2] px, context [..., L + 2] -> next code [..., 2]."""
-        move, logit = self.propose(code, action, context)
-        return code + torch.sigmoid(logit) * move
+        return code + torch.sigmoid(self.gate_logit(self.view(code, move, maps))) * move

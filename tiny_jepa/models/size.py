@@ -1,23 +1,19 @@
 """From a parameter budget to an architecture.
 
-The encoders are the same at every budget but the smallest: more taps did not place dot, wall or door any better
-(docs/budgets.md). All the rest goes to the predictor's gate, whose hidden widths are solved for.
+The encoder is the same at every budget: more taps did not place the dot any better (docs/budgets.md). All the rest goes
+to the predictor's gate, whose width is solved for.
 """
 
 from dataclasses import replace
-from itertools import product
 
 import torch
 from torch import nn
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.jepa import JEPA, Architecture
-from tiny_jepa.models.predictor import gate_inputs
+from tiny_jepa.models.architecture import Architecture
+from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
-
-SLACK = 4
-"""Widths may differ from each other by a few, so that the budget is filled."""
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -32,29 +28,19 @@ def parameter_count(architecture: Architecture, frame: Frame = DEFAULT.frame) ->
 
 
 def solve(limit: int, base: Architecture, frame: Frame = DEFAULT.frame) -> Architecture:
-    """The architecture with the largest count that `limit` allows: two hidden layers, nearly equally wide.
+    """The architecture with the widest gate of one hidden layer that `limit` allows.
 
     Raises:
         UserError: when not even the narrowest gate fits; the message names the smallest buildable budget.
     """
-    smallest = parameter_count(replace(base, gate_widths=(1, 1)), frame)
-    fixed = smallest - gate_count(1, 1, frame)
-    if limit < smallest:
+
+    def count(width: int) -> int:
+        return parameter_count(replace(base, gate_widths=(width,)), frame)
+
+    if limit < (smallest := count(1)):
         raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {smallest}")
-    width = 1
-    while fixed + gate_count(width + 1, width + 1, frame) <= limit:
-        width += 1
-    fitting = [
-        (first, second)
-        for first, second in product(range(max(1, width - SLACK), width + SLACK + 1), repeat=2)
-        if fixed + gate_count(first, second, frame) <= limit
-    ]
-    return replace(base, gate_widths=max(fitting, key=lambda pair: (gate_count(pair[0], pair[1], frame), min(pair))))
-
-
-def gate_count(first: int, second: int, frame: Frame) -> int:
-    """Weights and biases of a gate with two hidden layers."""
-    return (gate_inputs(frame) + 1) * first + (first + 1) * second + (second + 1) * frame.gates
+    width = (limit - smallest) // (count(2) - smallest) + 1  # each unit costs the same
+    return replace(base, gate_widths=(width,))
 
 
 def build(architecture: Architecture, limit: int, frame: Frame = DEFAULT.frame) -> JEPA:

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -10,20 +9,16 @@ from tiny_jepa.objectives.barlow import BarlowTwins
 from tiny_jepa.objectives.byol import TargetEncoder, byol_loss
 from tiny_jepa.objectives.vicreg import VICReg
 
-TWIN_SHIFT = 4
-"""px: the farthest that a layout's twin is shifted."""
+PREDICTION_WEIGHT = 25.0
+"""Of the distance of predictions and targets, whatever keeps these from collapsing."""
 
 
 class EncodedStep(NamedTuple):
-    """predicted and codes [B, T, 2], layout [B, L], and the profiles that were encoded: of the agent [B*T, 2, S]
-    or [B*T, C, 2, S], of the layout likewise; twin_shift: px, this step's random shift of a layout's twin."""
+    """predicted and codes [B, T, 2], and the agent's profiles that were encoded: [B*T, 2, S] or [B*T, C, 2, S]."""
 
     predicted: Tensor
     codes: Tensor
-    layout: Tensor
-    agent_profiles: Tensor
-    layout_profiles: Tensor
-    twin_shift: int
+    profiles: Tensor
 
 
 class Objective(nn.Module):
@@ -36,58 +31,35 @@ class Objective(nn.Module):
         """Nothing to do, unless there is a target encoder."""
 
 
-class VICRegObjective(Objective):
-    def __init__(self, prediction_weight: float, variance_weight: float) -> None:
+class Regularised(Objective):
+    """A loss of predicted and target codes alone: VICReg, Barlow Twins."""
+
+    def __init__(self, loss: nn.Module) -> None:
         super().__init__()
-        self.loss = VICReg(prediction_weight, variance_weight)
+        self.loss = loss
 
     def terms(self, step: EncodedStep) -> dict[str, Tensor]:
-        return self.loss(step.predicted, step.codes, step.layout)
+        return self.loss(step.predicted, step.codes)
 
 
-class BarlowObjective(Objective):
-    """The layout's twin is its code in a frame shifted by a few px, shifted back."""
-
-    def __init__(self, prediction_weight: float, layout_encoder: nn.Module, unit: float) -> None:
-        super().__init__()
-        self.loss = BarlowTwins(prediction_weight)
-        self.layout_encoder, self.unit = layout_encoder, unit
-
-    def terms(self, step: EncodedStep) -> dict[str, Tensor]:
-        shifted = torch.roll(step.layout_profiles, step.twin_shift, dims=-1)
-        twin = self.layout_encoder(shifted) - step.twin_shift / self.unit
-        return self.loss(step.predicted, step.codes, step.layout, twin)
-
-
-class BYOLObjective(Objective):
+class BYOL(Objective):
     """Targets from an averaged copy of the agent encoder; nothing but the predictor stands against collapse."""
 
-    def __init__(self, prediction_weight: float, agent_encoder: nn.Module, momentum: float) -> None:
+    def __init__(self, agent_encoder: nn.Module, momentum: float = 0.99) -> None:
         super().__init__()
-        self.prediction_weight = prediction_weight
-        self.online = agent_encoder
-        self.target = TargetEncoder(agent_encoder, momentum)
+        self.online, self.target = agent_encoder, TargetEncoder(agent_encoder, momentum)
 
     def terms(self, step: EncodedStep) -> dict[str, Tensor]:
-        target = rearrange(self.target(step.agent_profiles), "(b t) d -> b t d", t=step.codes.shape[1])
-        return {"prediction": self.prediction_weight * byol_loss(step.predicted, target)}
+        target = rearrange(self.target(step.profiles), "(b t) d -> b t d", t=step.codes.shape[1])
+        return {"prediction": PREDICTION_WEIGHT * byol_loss(step.predicted, target)}
 
     def after_step(self) -> None:
         self.target.update(self.online)
 
 
-def build_objective(
-    name: str,
-    agent_encoder: nn.Module,
-    layout_encoder: nn.Module,
-    unit: float,
-    prediction_weight: float = 25.0,
-    variance_weight: float = 0.3,
-    momentum: float = 0.99,
-) -> Objective:
-    """The objective `name` (vicreg, barlow or byol) for these encoders, whose codes are in units of `unit` px."""
-    if name == "barlow":
-        return BarlowObjective(prediction_weight, layout_encoder, unit)
+def build_objective(name: str, agent_encoder: nn.Module, variance_weight: float = 0.3) -> Objective:
+    """The objective `name` (vicreg, barlow or byol) for this encoder."""
     if name == "byol":
-        return BYOLObjective(prediction_weight, agent_encoder, momentum)
-    return VICRegObjective(prediction_weight, variance_weight)
+        return BYOL(agent_encoder)
+    loss = BarlowTwins(PREDICTION_WEIGHT) if name == "barlow" else VICReg(PREDICTION_WEIGHT, variance_weight)
+    return Regularised(loss)

@@ -21,7 +21,7 @@ def barlow_twins_loss(a: Tensor, b: Tensor, redundancy_weight: float = 5e-3) -> 
 
 class BarlowTwins(nn.Module):
     """Barlow Twins at every predicted time step, with the plain prediction distance beside it, since standardised
-    codes alone do not fix the scale; the layout's twin is its code in a shifted frame."""
+    codes alone do not fix the scale."""
 
     def __init__(
         self, prediction_weight: float = 25.0, twins_weight: float = 1.0, redundancy_weight: float = 5e-3
@@ -30,12 +30,9 @@ class BarlowTwins(nn.Module):
         self.weights = (prediction_weight, twins_weight)
         self.redundancy_weight = redundancy_weight
 
-    def forward(self, predicted: Tensor, target: Tensor, layout: Tensor, layout_twin: Tensor) -> dict[str, Tensor]:
-        """predicted, target [B, T, D]; layout and its twin [B, L] -> weighted terms, to be summed."""
+    def forward(self, predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """predicted, target [B, T, D] -> weighted terms, to be summed."""
         prediction, twins = self.weights
         steps = zip(predicted[:, 1:].unbind(1), target[:, 1:].unbind(1), strict=True)
         agent = torch.stack([barlow_twins_loss(a, b, self.redundancy_weight) for a, b in steps]).mean()
-        terms = {"prediction": prediction * (predicted - target).square().mean(), "agent twins": twins * agent}
-        if layout.shape[1]:
-            terms["layout twins"] = twins * barlow_twins_loss(layout, layout_twin, self.redundancy_weight)
-        return terms
+        return {"prediction": prediction * (predicted - target).square().mean(), "twins": twins * agent}

@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 
-def decision_loss(logit: Tensor, move: Tensor, moved: Tensor, weights: Tensor | float = 1.0) -> Tensor:
-    """Logistic loss of gates against the share of each move that was made, weighted by the move's squared length:
-    logit [..., G] of gates for D / G coordinates each, proposed move [..., D], observed move [..., D], weights [..., 1]
-    of the moves -> scalar in units of codes squared, a coordinate's share. It teaches the gate alone: the move gets no
-    gradient."""
-    move, gates = move.detach(), logit.shape[-1]
+def share_made(move: Tensor, moved: Tensor, gates: int) -> tuple[Tensor, Tensor]:
+    """Which share of each move was made, by gates for D / gates coordinates each, and what it matters: proposed and
+    observed move [..., D] -> shares [..., gates] from 0 to 1, squared lengths [..., gates] in code units squared."""
     squared = reduce(move.square(), "... (g d) -> ... g", "sum", g=gates)
-    share = (reduce(moved * move, "... (g d) -> ... g", "sum", g=gates) / squared.clamp_min(1e-6)).clamp(0, 1)
-    losses = binary_cross_entropy_with_logits(logit, share.detach(), reduction="none")
-    return (weights * squared * losses).mean() * gates / move.shape[-1]
+    along = reduce(moved * move, "... (g d) -> ... g", "sum", g=gates)
+    return (along / squared.clamp_min(1e-12)).clamp(0, 1), squared
+
+
+def decision_loss(logit: Tensor, share: Tensor, weights: Tensor) -> Tensor:
+    """Logistic loss of gates against the share of each move that was made: logits, shares and weights [..., gates]
+    -> scalar, summed."""
+    return (weights * binary_cross_entropy_with_logits(logit, share, reduction="none")).sum()

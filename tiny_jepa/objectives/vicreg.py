@@ -26,8 +26,7 @@ def covariance_loss(codes: Tensor) -> Tensor:
 
 
 class VICReg(nn.Module):
-    """Prediction in representation space, with variance and covariance terms for the agent's codes at every time
-    step and for the layout's codes.
+    """Prediction in representation space, with variance and covariance terms for the codes at every time step.
 
     Args:
         prediction_weight, variance_weight, covariance_weight: of the three terms.
@@ -45,16 +44,13 @@ class VICReg(nn.Module):
         self.weights = (prediction_weight, variance_weight, covariance_weight)
         self.target_std = target_std
 
-    def forward(self, predicted: Tensor, target: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """predicted, target [B, T, D]; layout [B, L] -> weighted terms, to be summed."""
+    def forward(self, predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """predicted, target [B, T, D] -> weighted terms, to be summed."""
         prediction, variance, covariance = self.weights
-        # the time steps together weigh as much as the layout
-        steps, share = target.unbind(1), 1 / target.shape[1]
-        parts = [(z, share) for z in steps] + ([(layout, 1.0)] if layout.shape[1] else [])
-        spread = [variance_loss(z, self.target_std) * weight for z, weight in parts]
-        joint = [covariance_loss(z) * weight for z, weight in parts]
+        spread = [variance_loss(codes, self.target_std) for codes in target.unbind(1)]
+        joint = [covariance_loss(codes) for codes in target.unbind(1)]
         return {
             "prediction": prediction * invariance_loss(predicted, target),
-            "variance": variance * torch.stack(spread).sum(),
-            "covariance": covariance * torch.stack(joint).sum(),
+            "variance": variance * torch.stack(spread).mean(),
+            "covariance": covariance * torch.stack(joint).mean(),
         }

@@ -52,8 +52,8 @@ def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, acti
     """
     low, high = model.code_range(frames)
     dims = model.encode_agent(frames[:1]).shape[-1]
-    codes = low + (high - low) * torch.rand(256, 1, dims, generator=torch.Generator().manual_seed(0)).to(context)
-    pushes = actions.limit * torch.eye(2).to(context)
+    codes = low + (high - low) * torch.rand(256, 1, dims, generator=torch.Generator().manual_seed(0)).to(context.device)
+    pushes = actions.limit * torch.eye(2, device=context.device)
     moves = (model.step(codes, pushes, context[:1]) - codes).median(dim=0).values
     return torch.linalg.pinv(moves / actions.limit)
 

@@ -1,15 +1,18 @@
 """Cost-to-go: how many steps it is to the goal, from everywhere, by the model's own one-step predictions.
 
-Nodes lie on a lattice over the range of the model's codes; from each, 16 moves lead to others. A move counts if the
-model predicts that it ends there. It is a bet if the same move would fail from a node beside, or the move back would:
-then it costs `RISK` times its length. Value iteration from the goal's code (Bellman 1957) gives each node its cost.
-Every step takes the action whose predicted code costs least.
+Nodes lie on a lattice over the range of the model's codes, halfway between pixel centres, where moves are decided. A
+move to one of the eight neighbours counts if the model predicts that it ends there; a knight's move if both ways to its
+end do. It is a bet if the same move would fail from a node beside, or the move back would: then it costs `RISK` times
+its length. Value iteration from the goal's code (Bellman 1957) gives each node its cost. Every step takes the action
+whose predicted code costs least.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -19,8 +22,10 @@ from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.contract import WorldModel
 
 OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (1, 2) or abs(x) + abs(y) == 1]
-"""Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess. The last is the first one's
-way back, and so on."""
+"""Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess."""
+NEIGHBOURS = [offset for offset in OFFSETS if max(map(abs, offset)) == 1]
+PART = 300
+"""Nodes tried at once: what the model computes of them stays in cache."""
 RISK = 300.0
 """More than any way round takes. What the model calls closed costs `RISK` times more still, and only at the goal."""
 NOWHERE = 1e6
@@ -29,7 +34,7 @@ MOST_NODES = 1_000
 """Along an axis: where an action moves a code by less, the model is untrained."""
 ARRIVED = 0.25
 """Nodes: this near to where it should end, a move has ended there."""
-DIRECTIONS, SIZES = 36, 4
+DIRECTIONS, SIZES = 24, 2
 """Of the actions that each step compares."""
 MEMORY = 64
 """Steps for which a move that did not happen is remembered."""
@@ -43,7 +48,7 @@ class CostToGo:
 
     costs: Tensor  # [E, rows, columns], up to NOWHERE
     goal: Tensor  # codes [E, 2]
-    low: float  # the first node's coordinates, in code units
+    first: float  # the first node's coordinates, in code units
     spacing: float  # between nodes, in code units
     to_action: Tensor  # [2, 2]: a free agent's move in code space, times this, is its action
     actions: Actions
@@ -52,7 +57,7 @@ class CostToGo:
     def solve(
         cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
     ) -> "CostToGo":
-        """frames [E, C, H, W]: only their form matters; context [E, K]; goal codes [E, 2].
+        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2].
 
         Raises:
             UserError: codes of another width, or a model that hardly moves.
@@ -61,43 +66,49 @@ class CostToGo:
             raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}; plan by cem, cost='sum'")
         low, high = model.code_range(frames)
         to_action = action_per_code(model, frames, context, actions)
-        offsets = torch.tensor(OFFSETS).to(goal)
-        longest = float(actions.size(offsets @ to_action).max())
-        if not longest * (high - low) < MOST_NODES or not longest > 0:
+        neighbours = torch.tensor(NEIGHBOURS).to(goal)
+        pixel = (high - low) / (context.shape[-1] - 1)
+        longest = float(actions.size(pixel * neighbours @ to_action).max())
+        if not 0 < longest < MOST_NODES / context.shape[-1]:
             raise UserError("the model predicts that no action moves anything; train it, or load trained weights")
-        spacing = 1 / longest  # so that the longest move is one whole action
-        index = torch.arange(int((high - low) / spacing) + 2).to(goal)
-        nodes = low + spacing * torch.stack(torch.meshgrid(index, index, indexing="xy"), dim=-1)  # [rows, columns, 2]
+        spacing = pixel / math.ceil(longest - 0.001)  # so that no move to a neighbour is longer than an action
+        first = low + spacing / 2
+        index = torch.arange(round((high - low) / spacing)).to(goal)
+        nodes = first + spacing * torch.stack(torch.meshgrid(index, index, indexing="xy"), dim=-1)  # [rows, columns, 2]
 
-        def try_all(moves: Tensor) -> tuple[Tensor, Tensor]:
-            """Moves from all nodes, [2] or [E, rows, columns, 2] -> whether each arrives, and its steps if it does,
-            both [E, rows, columns]."""
-            by_episode = moves.expand(len(goal), *nodes.shape)
-            steps = actions.size(by_episode @ to_action)
-            ends = (model.step(nodes, m @ to_action, c) for m, c in zip(by_episode, context, strict=True))
-            missed = torch.stack(list(ends)) - nodes - by_episode
-            return (missed.norm(dim=-1) < ARRIVED * spacing) & (steps < 1.001), steps
+        def arrives(codes: Tensor, moves: Tensor, context: Tensor) -> Tensor:
+            """Whether moves [..., 2] from codes [..., 2] end where they should -> [...] bool."""
+            missed = model.step(codes, moves @ to_action, context) - codes - moves
+            return missed.norm(dim=-1) < ARRIVED * spacing
 
         def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
-            around = [seen_from(made, *offset) for offset in OFFSETS if 0 in offset]
-            safe = sure & torch.stack([made, *around]).all(0)
+            """[E, rows, columns]: of moves that take so many steps, where they are `made`."""
+            safe = sure & made
+            for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                safe = safe & seen_from(made, x, y)
             return torch.where(made, torch.where(safe, 1.0, RISK) * steps, torch.inf)
 
-        made, steps = try_all(goal[:, None, None] - nodes)
+        parts = nodes.flatten(0, 1)[:, None].split(PART)
+        each = [torch.cat([arrives(part, spacing * neighbours, one) for part in parts]) for one in context]
+        made = rearrange(torch.stack(each), "e (y x) k -> k e y x", x=len(index))
+        moves = dict(zip(NEIGHBOURS, made, strict=True))
+        moves |= {(x, y): by_both_ways(moves, x, y) for x, y in OFFSETS if (x, y) not in moves}
+        steps = actions.size(spacing * torch.tensor(OFFSETS).to(goal) @ to_action)
+        edges = [cost(moves[x, y], s, seen_from(moves[-x, -y], x, y)) for (x, y), s in zip(OFFSETS, steps, strict=True)]
+
+        straight = goal[:, None, None] - nodes
+        steps = actions.size(straight @ to_action)
+        near = episode, row, column = torch.nonzero(steps < 1.001, as_tuple=True)
+        last = torch.zeros_like(steps, dtype=torch.bool)
+        last[near] = arrives(nodes[row, column], straight[near], context[episode])
         closed = torch.where(steps < 1, RISK**2 * steps, NOWHERE)
-        costs = torch.minimum(cost(made, steps, made), closed)
-        moves = [try_all(offset * spacing) for offset in offsets]
-        edges = [
-            cost(*there, sure=seen_from(back, *offset))
-            for offset, there, (back, _) in zip(OFFSETS, moves, reversed(moves), strict=True)
-        ]
-        costs = sweep(costs, edges)
-        return cls(costs, goal, low, spacing, to_action, actions)
+        costs = sweep(torch.minimum(cost(last, steps, last), closed), edges)
+        return cls(costs, goal, first, spacing, to_action, actions)
 
     def at(self, codes: Tensor) -> Tensor:
         """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from; straight to the goal
         where it is nearer than the next node."""
-        place = ((codes - self.low) / self.spacing).clamp(0, self.costs.shape[-1] - 1.001)
+        place = ((codes - self.first) / self.spacing).clamp(0, self.costs.shape[-1] - 1.001)
         corner, columns = place.long(), self.costs.shape[-1]
         share, first = place - corner, corner[..., 1] * columns + corner[..., 0]
         total, weights = torch.zeros_like(share[..., 0]), torch.full_like(share[..., 0], 1e-9)
@@ -109,6 +120,14 @@ class CostToGo:
         between = torch.where(weights > 1e-6, total / weights, NOWHERE)
         near = straight.norm(dim=-1) < self.spacing
         return torch.where(near, self.actions.size(straight @ self.to_action), between)
+
+
+def by_both_ways(made: dict[tuple[int, int], Tensor], x: int, y: int) -> Tensor:
+    """Whether both ways to a knight's place, each of two moves to neighbours, are made -> [E, rows, columns] bool."""
+    diagonal = (x > 0) - (x < 0), (y > 0) - (y < 0)
+    straight = x - diagonal[0], y - diagonal[1]
+    ways = ((diagonal, straight), (straight, diagonal))
+    return torch.stack([made[one] & seen_from(made[other], *one) for one, other in ways]).all(0)
 
 
 def seen_from(made: Tensor, x: int, y: int) -> Tensor:

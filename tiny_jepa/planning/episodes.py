@@ -14,7 +14,8 @@ from tiny_jepa.worlds.contract import Task
 
 FIRST_SEED = 1_700_000_000
 """Of the environment's: nothing else draws from seeds this large."""
-AT_ONCE = 100
+AT_ONCE = 25
+"""Episodes: what the model computes of their actions stays in cache."""
 Z95 = 1.959964
 MakeAgent = Callable[[np.ndarray, np.ndarray], Agent]
 """(frames, goal frames) [E, C, H, W] -> the agent of E episodes."""
@@ -54,7 +55,7 @@ def run_batch(
     """Episodes of the seeds from `seed` on, all at once."""
     env = make("make_vec", task, num_envs=count, max_episode_steps=steps, **options)
     frames, info = env.reset(seed=seed, options={"radius": 0.0})
-    shortest = task.shortest(info["location"], info["goal"], info["layout"], frames.shape[-1])
+    shortest = task.shortest(info["location"], info["goal"], info["walls"], frames.shape[-1])
     goals, locations = info["goal"], [info["location"]]
     start = time.process_time()
     acting = agent(frames, info["goal_frame"])

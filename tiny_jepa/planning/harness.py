@@ -16,12 +16,10 @@ from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA
 from tiny_jepa.planning import plan
 from tiny_jepa.planning.agents import Agent
-from tiny_jepa.worlds import find_world
 from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.pixels import sums_of
 
 ENV = "swm/TwoRoom-v1"
-SIDE = find_world("tworoom").size  # px; the wall stands in the middle
+SIDE = 224  # px; the wall stands in the middle
 BOX = Actions(1.0, box=True)
 ARRIVED = 16.0
 """px: the environment's radius of success; here only walkers and the share of episodes that start there use it."""
@@ -34,9 +32,9 @@ STATES = [
 """How the harness puts agent and goal where the recorded episode had them."""
 
 
-def pooled(pixels: Any) -> np.ndarray:
-    """The harness's frames [E, 1, S, S, C] -> their sums [E, C, 2, S] float32."""
-    return np.stack([sums_of(frame) for frame in np.asarray(pixels)[:, -1]]).astype(np.float32)
+def last_frames(pixels: Any) -> np.ndarray:
+    """The harness's frames [E, 1, S, S, C] -> [E, C, S, S] uint8."""
+    return rearrange(np.asarray(pixels)[:, -1], "e h w c -> e c h w")
 
 
 class Policy:
@@ -52,9 +50,9 @@ class Policy:
     def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
         """info of E episodes -> actions [E, 2]."""
         start = time.process_time()
-        frames = pooled(info["pixels"])
+        frames = last_frames(info["pixels"])
         if self.agent is None:
-            self.agent = plan(self.model, frames, pooled(info["goal"]), BOX, self.planner)
+            self.agent = plan(self.model, frames, last_frames(info["goal"]), BOX, self.planner)
         action = self.agent.act(frames)
         self.seconds += time.process_time() - start
         return action
@@ -84,7 +82,7 @@ class Costable(torch.nn.Module):
     def get_cost(self, info_dict: dict[str, Any], action_candidates: torch.Tensor) -> torch.Tensor:
         """info of B episodes, each repeated for S candidates, whose actions [B, S, T, K * 2] are K to a block
         -> costs [B, S]."""
-        first, goal = (pooled(np.asarray(info_dict[name])[:, 0]) for name in ("pixels", "goal"))
+        first, goal = (last_frames(np.asarray(info_dict[name])[:, 0]) for name in ("pixels", "goal"))
         codes = self.model.unroll(
             self.model.encode_agent(first)[:, None],
             rearrange(action_candidates.float().clamp(-1, 1), "b s t (k a) -> b s (t k) a", a=2),
@@ -159,8 +157,13 @@ def draw(dataset: Any, seed: int, count: int, offset: int, rooms: bool) -> tuple
     those that are in another room then."""
     pairs = [(e, s) for e, length in enumerate(dataset.lengths) for s in range(length - offset)]
     if rooms:
-        starts, left = first_rows(dataset), dataset.get_col_data("state")[:, 0] < SIDE / 2
-        pairs = [(e, s) for e, s in pairs if left[starts[e] + s] != left[starts[e] + s + offset]]
+        starts, axis = first_rows(dataset), VARIED + "wall.axis"
+        level = (
+            dataset.get_col_data(axis)[starts].ravel() == 0 if axis in dataset.column_names else np.zeros(len(starts))
+        )
+        first = dataset.get_col_data("state") < SIDE / 2  # whether in the first room, were the wall upright, or level
+        room = [first[starts[e] :, int(level[e])] for e in range(len(starts))]
+        pairs = [(e, s) for e, s in pairs if room[e][s] != room[e][s + offset]]
     if len(pairs) < count:
         raise UserError(f"the recording has {len(pairs)} starts for --episodes {count}; raise --recorded")
     chosen = np.random.default_rng([seed, offset]).permutation(len(pairs))[:count]

@@ -18,7 +18,7 @@ def draw_costs(axis: Any, costs: CostToGo, unit: float, episode: int = 0) -> Any
     """Filled contours, 2 steps apart, of where a way without risk leads to the goal of an episode."""
     shown = costs.costs[episode].cpu().numpy()
     shown = np.where(shown < RISK / 3, shown, np.nan)  # the shortest risk costs more
-    place = (costs.low + costs.spacing * np.arange(shown.shape[0])) * unit
+    place = (costs.first + costs.spacing * np.arange(len(shown))) * unit
     return axis.contourf(place, place, shown, levels=np.arange(0, np.nanmax(shown) + 2, 2), cmap="viridis_r", alpha=0.8)
 
 

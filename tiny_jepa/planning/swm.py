@@ -16,7 +16,7 @@ from tiny_jepa.files import write_text
 from tiny_jepa.models import JEPA
 from tiny_jepa.options import Checked, Count, Seed, Within, parse
 from tiny_jepa.planning.episodes import wilson
-from tiny_jepa.planning.harness import ARRIVED, Policy, Watched, draw, evaluate, record, their_cem
+from tiny_jepa.planning.harness import ARRIVED, SIDE, Policy, Watched, draw, evaluate, record, their_cem
 from tiny_jepa.planning.pictures import record_ways
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.probing.subjects import choose_model
@@ -34,7 +34,7 @@ class Options(Checked):
 
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget of the world instead, such as 500
-    world: str = "tworoom"  # whose budgets are meant; tworoom_doors for doors that vary
+    world: str = "tworoom"  # whose budgets are meant
     protocol: Literal["25/50", "100/150"] = "25/50"  # goal 25 steps ahead and 50 allowed, or 100 and 150
     planners: tuple[str, ...] = ("cost-to-go", "straight", "random")  # of ours; their-cem is theirs on our model
     episodes: Annotated[int, Within(1, 1_000)] = 200  # of each seed
@@ -113,4 +113,5 @@ def animate_first(swm: Any, dataset: Any, model: JEPA, drawn: list[list[int]], a
     goals = np.stack([np.asarray(each["state"][-1]) for each in chunks])
     title = f"tiny_jepa, {parameters:,} parameters, goals {offset} steps ahead: colour is the model's cost-to-go"
     ways, costs = np.stack(policy.ways, axis=1), policy.agent.map  # type: ignore[union-attr]
-    return record_ways(rooms, costs, ways, goals, model.frame.unit, title, args.record)
+    unit = model.frame.unit * SIDE / (model.frame.side or SIDE)
+    return record_ways(rooms, costs, ways, goals, unit, title, args.record)

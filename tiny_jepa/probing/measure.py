@@ -1,4 +1,4 @@
-"""The four sets of the course and the fifth of ours: which prober reads which, and the run over all of them."""
+"""The four sets of the course and those of ours: which prober reads which, and the run over all of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,10 +17,10 @@ STEPS = 3_120
 """Of the protocol, on the course's 10,000 trajectories."""
 
 
-SHORT, EXPERT, LONG = GROUPS = DEFAULT.groups
-COURSE_SETS = (*SHORT.scored, *EXPERT.scored)
-SETS = (*COURSE_SETS, *LONG.scored)
-"""Names of the losses; `long` is ours."""
+SHORT, EXPERT = GROUPS = DEFAULT.groups
+COURSE_SETS = ("normal", "wall", "wall_other", "expert")
+SETS = (*COURSE_SETS, "long", "rooms", "doors", "maze")
+"""Names of the losses; from `long` on, the sets are ours."""
 
 
 def load_group(

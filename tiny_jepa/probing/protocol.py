@@ -25,6 +25,9 @@ from tiny_jepa.probing.columns import DistinctColumns, TiedTraining
 from tiny_jepa.progress import bar
 from tiny_jepa.worlds import DEFAULT
 
+AT_ONCE = 500
+"""Trajectories represented at once: few calls of the model, and activations of some MB."""
+
 
 @dataclass(frozen=True)
 class ProbingConfig:
@@ -153,7 +156,9 @@ class ProbingEvaluator:
     @torch.no_grad()
     def read_out(self, prober: nn.Module, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (what the prober reads, true locations), both [B, T, 2] px."""
-        groups = self.represent(loader).groups if is_indexed(loader) else slice(None)
+        groups: Any = self.represent(loader).groups if is_indexed(loader) else slice(None)
+        if isinstance(prober, Prober) and is_indexed(loader):  # each distinct column once
+            prober, groups = TiedTraining(prober.hidden, prober.out, groups), slice(None)
         for columns, locations in self._batches(loader):
             yield prober(columns[..., groups]) * self.std + self.mean, locations
 
@@ -250,10 +255,11 @@ def is_indexed(loader: Any) -> bool:
 def in_order(loader: Any) -> Iterator[Any]:
     """All samples of a loader's data set in the order of their index, in batches. Of a set that can tell first frames
     from the others, only those are rendered or read."""
-    dataset, size = loader.dataset, loader.batch_size or 64
+    dataset = loader.dataset
     if isinstance(loader, DataLoader):
+        size = loader.batch_size or 64
         yield from DataLoader(dataset, size, num_workers=loader.num_workers, collate_fn=loader.collate_fn)
         return
-    for start in range(0, len(dataset), size):
-        part = np.arange(start, min(start + size, len(dataset)))
+    for start in range(0, len(dataset), AT_ONCE):
+        part = np.arange(start, min(start + AT_ONCE, len(dataset)))
         yield Batch(dataset.frames(part, 0, 1), dataset.locations(part), dataset.actions(part))

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from tiny_jepa.course.report import replaced
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, require_name, write_text
 from tiny_jepa.options import Checked, Within, parse
@@ -17,6 +16,7 @@ from tiny_jepa.sweep.jobs import jobs_of
 from tiny_jepa.sweep.launchers import submit, work
 from tiny_jepa.sweep.status import status
 from tiny_jepa.sweep.table import table
+from tiny_jepa.tables import replaced
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def table(grid: Grid) -> str:
         stopped = sum(grid.stopped(row, seed).is_file() for seed in row.seeds)
         if stored or stopped:
             lines.append(cells(row, [read_result(path) for path in stored], stopped))
-    return markdown(["row", "what differs", "parameters", "seeds", "minutes", *SETS[:-1], "long (ours)"], lines)
+    return markdown(["row", "what differs", "parameters", "seeds", "minutes", *SETS], lines)
 
 
 def cells(row: Row, results: Sequence[Result], stopped: int) -> list[str]:

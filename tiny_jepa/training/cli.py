@@ -17,7 +17,7 @@ from tiny_jepa.data import Source, TrajectorySet, look_at, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_name, require_writable, write_atomically
-from tiny_jepa.models.jepa import Architecture
+from tiny_jepa.models import Architecture
 from tiny_jepa.models.size import build, parameter_count, solve
 from tiny_jepa.options import Checked, Within, parse, read_settings
 from tiny_jepa.progress import bar

@@ -17,8 +17,8 @@ GRACE_STEPS = 200
 
 
 class Seen(NamedTuple):
-    """What a step looked at: how many frames or transitions, agent codes [B, T, 2], actions [B, T-1, 2] px, contexts
-    [B, K], the layout's coordinates first."""
+    """What a step looked at: how many frames or transitions, agent codes [B, T, 2], actions [B, T-1, 2] px, maps
+    [B, S, S]."""
 
     size: int
     codes: Tensor
@@ -45,18 +45,15 @@ class Watch:
     def look(self, model: JEPA, seen: Seen) -> dict[str, float]:
         """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors)."""
         agent = seen.codes.flatten(0, 1)
-        layout = seen.contexts[:, : model.frame.coordinates]
-        std = torch.cat([codes.std(dim=0) for codes in (agent, layout) if codes.shape[1]])
         before, after = seen.codes[:, :-1], seen.codes[:, 1:]
-        contexts = seen.contexts[:, None].expand(-1, before.shape[1], -1)
         guesses = {
-            "one_step": model.predictor(before, seen.actions, contexts),
+            "one_step": model.step(before, seen.actions, seen.contexts[:, None]),
             "still": before,
             "reckoned": before + model.predictor.action * seen.actions,
         }
         errors = {name: float((guess - after).square().mean()) * model.frame.unit**2 for name, guess in guesses.items()}
-        names = ["std_x", "std_y", *(f"std_layout{i}" for i in range(layout.shape[1]))]
-        return dict(zip(names, std.tolist(), strict=True)) | {"rank": effective_rank(agent)} | errors
+        std_x, std_y = agent.std(dim=0).tolist()
+        return {"std_x": std_x, "std_y": std_y, "rank": effective_rank(agent), **errors}
 
     def check(self, figures: dict[str, float], step: int) -> None:
         """Raises a `UserError` at once where a figure is no number, and where a collapse stays."""

@@ -6,11 +6,11 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.options import imported
 from tiny_jepa.worlds.contract import World
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
-from tiny_jepa.worlds.tworoom import TWOROOM, TWOROOM_DOORS
+from tiny_jepa.worlds.tworoom import TWOROOM
 
 DEFAULT = TWO_ROOMS
 """The world of the budgets, and of every program that is told no other."""
-WORLDS = {"two_rooms": TWO_ROOMS, "tworoom": TWOROOM, "tworoom_doors": TWOROOM_DOORS}
+WORLDS = {"two_rooms": TWO_ROOMS, "tworoom": TWOROOM}
 
 
 def find_world(name: str) -> World:

@@ -1,18 +1,16 @@
 """The contract of a world: all that the other rooms may know of one."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from tyro.conf import FlagConversionOff
 
 from tiny_jepa.options import Checked, Within
 from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.codes import Transitions
 
 
 class Batch(NamedTuple):
@@ -59,40 +57,20 @@ def as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
 
 
-Read = Literal["", "x", "y", "xy"]
 Channel = Annotated[int, Within(0, 63)]
 
 
 @dataclass(frozen=True)
 class Frame(Checked):
-    """What a model is told of a world's frames [C, H, W], H = W, or of their sums over rows and columns [C, 2, S]."""
+    """What a model is told of a world's frames [C, H, W], H = W."""
 
     channels: Annotated[int, Within(1, 64)]  # C
     agent: Channel | None  # index of the channel of what moves; None: to be found in a mix of all
-    layout: Channel | None  # the same of what stays; any, where there are no key points
-    key_points: Annotated[int, Within(0, 16)]  # how many points (x, y) say where what stays is
+    map: Channel | None  # the same of what stays; None: what the colours leave
     unit: Annotated[float, Within(1e-3, 1e6)]  # px that a code unit stands for
-    read: Read = "xy"  # coordinates of key points that differ between frames; others are learned
-    widths: FlagConversionOff[bool] = False  # whether how wide a thing lies there is read with each coordinate
     gates: Annotated[int, Within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
-    window: Annotated[float, Within(1e-3, 1e3)] = 0.5  # code units: how far a gate sees about key points at first
-    beyond: Annotated[float, Within(0, 1e3)] = 0.0  # px: how far the far edge lies from the last pixel's centre
+    side: Annotated[int, Within(0, 10**4)] = 0  # px to which larger frames are averaged first; 0: they stay as they are
     world: str = ""  # the world's name
-
-    @property
-    def coordinates(self) -> int:
-        """Coordinates of key points that are read off a frame."""
-        return len(self.read) * self.key_points
-
-    @property
-    def layout_dim(self) -> int:
-        """Numbers of a layout code: the coordinates that are read off a frame, then a half-width for each."""
-        return self.coordinates * (1 + self.widths)
-
-    @property
-    def context_dim(self) -> int:
-        """Numbers of a context: the layout code and the frame's far edge (x, y)."""
-        return self.layout_dim + 2
 
 
 @dataclass(frozen=True)
@@ -102,13 +80,9 @@ class Group:
     train: str
     scored: dict[str, str]
 
-
-class Variation(Protocol):
-    """What a world knows of transitions that may be changed."""
-
-    def vary(self, drawn: Transitions, moves: Tensor, rng: np.random.Generator) -> Transitions:
-        """Transitions changed without changing whether their moves are made; moves [B, 2] are those of free agents."""
-        ...
+    def only(self, names: Sequence[str]) -> "Group":
+        """The same prober for fewer sets."""
+        return Group(self.train, {name: where for name, where in self.scored.items() if name in names})
 
 
 class Inspection(Protocol):
@@ -146,7 +120,7 @@ class WorldModel(Protocol):
         ...
 
     def encode_context(self, frames: np.ndarray) -> Tensor:
-        """frames [E, C, H, W] -> what predictions depend on, and no action changes [E, K]."""
+        """frames [E, C, H, W] -> what predictions depend on, and no action changes: maps [E, S, S] uint8."""
         ...
 
     def code_range(self, frames: np.ndarray) -> tuple[float, float]:
@@ -154,7 +128,8 @@ class WorldModel(Protocol):
         ...
 
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., D], action [..., 2], context [..., K], which broadcast -> next code [..., D]."""
+        """code [..., D], action [..., 2], context [..., S, S]; what comes before these broadcasts -> next code
+        [..., D]."""
         ...
 
 
@@ -168,14 +143,13 @@ class Task:
     radii: tuple[float, ...]  # px: an agent this near to its goal has reached it
     dynamics: WorldModel  # the world itself in a model's place
     shortest: Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
-    """(starts [E, 2], goals [E, 2], layouts [E, ...], image size) -> lengths [E] px of the shortest ways."""
+    """(starts [E, 2], goals [E, 2], `info["walls"]` [E, ...], image size) -> lengths [E] px of the shortest ways."""
 
 
 @dataclass(frozen=True)
 class World:
-    """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `vary(transitions)` says how such
-    transitions may be varied, `task` how planning is measured, `inspect(set's name, image size)` what to look for in
-    a folder that claims to hold such a set."""
+    """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `task` says how planning is measured,
+    `inspect(set's name, image size)` what to look for in a folder that claims to hold such a set."""
 
     frame: Frame
     action_dim: int  # numbers of an action, px
@@ -187,6 +161,5 @@ class World:
     size: int  # px: the side where none is asked for
     groups: tuple[Group, ...]
     simulate: Callable[[str, int, int, str], TrajectorySet] | None  # None: its data come from a folder alone
-    vary: Callable[[Transitions], Variation] | None = None
     task: Task | None = None
     inspect: Callable[[str, int], Inspection] | None = None

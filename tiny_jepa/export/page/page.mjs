@@ -1,7 +1,7 @@
 // The page: what a visitor does becomes actions, goals and layouts; the session becomes pictures and words.
 
 import { World } from "./world.mjs";
-import { Model, distance, readTensors } from "./model.mjs";
+import { Model, distance } from "./model.mjs";
 import { CostToGo, Walker } from "./planner.mjs";
 import { Session } from "./session.mjs";
 import { View } from "./view.mjs";
@@ -26,11 +26,11 @@ let session, goal, map, walk, grabbed;
 /** A new session with the chosen model and frames; wall, door and dot stay where they are. */
 function begin() {
   const { size, bytes } = FRAMES[element("frames").value];
-  const { weights, parameters } = data.models.find((each) => each.name === element("model").value);
+  const described = data.models.find((each) => each.name === element("model").value);
   const world = new World({ ...data.geometry, size });
   const [layout, location] = [session?.layout ?? [31, 40], session?.location ?? [15.3, 20.6]];
-  session = new Session(world, new Model(readTensors(weights), data.gate), layout, location, bytes);
-  element("count").textContent = parameters.toLocaleString("en");
+  session = new Session(world, new Model(described), layout, location, bytes);
+  element("count").textContent = described.parameters.toLocaleString("en");
   for (const [axis, id, margin] of [[0, "wall", world.wall_margin], [1, "door", world.door_margin]]) {
     Object.assign(element(id), { min: margin, max: size - 1 - margin, value: layout[axis] });
   }
@@ -133,13 +133,13 @@ function show() {
   view.draw(session, { goal, map: element("costs").checked ? map : null, showReckoned: reckoning });
   drawLine("error");
   drawLine("missed");
-  const { unit } = session.model;
-  const [x, y, wall, door] = [...session.seen.code, ...session.seen.context].map((value) => (value * unit).toFixed(1));
+  const { code, context } = session.seen;
+  const [x, y] = code.map((value) => (value * session.model.unit).toFixed(1));
   const texts = {
     error: session.now.error.toFixed(2),
     missed: session.now.missed.toFixed(2),
     steps: session.steps,
-    read: `dot ${x}, ${y}; wall ${wall}; door ${door}`,
+    read: `dot ${x}, ${y}; a map of which ${context.filter(Boolean).length} pixels are drawn`,
   };
   for (const [id, text] of Object.entries(texts)) element(id).value = text;
   for (const id of ["missed-key", "missed-gauge", "missed-line"]) element(id).classList.toggle("hidden", !reckoning);
@@ -211,4 +211,4 @@ show(); // before any pointer asks where it is
 setInterval(tick, TICK);
 
 /** For the console, and for tests. */
-window.tinyJepa = { data, World, Model, readTensors, CostToGo, Walker, get session() { return session; } };
+window.tinyJepa = { data, World, Model, CostToGo, Walker, get session() { return session; } };

@@ -9,7 +9,7 @@ export class CostToGo {
   static *solve(model, context, goal, settings) {
     const { limit, offsets, risk, nowhere, arrived } = settings;
     const spacing = model.move([limit])[0] / Math.max(...offsets.map((offset) => Math.hypot(...offset)));
-    const side = Math.floor(context[2] / spacing) + 2;
+    const side = Math.floor(model.farthest(context) / spacing) + 2;
     const count = side * side;
     const node = (at) => [(at % side) * spacing, Math.floor(at / side) * spacing];
 

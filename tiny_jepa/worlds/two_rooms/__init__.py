@@ -1,4 +1,4 @@
-"""Two rooms, a wall with a door, and a dot: geometry, dynamics, rendering, trajectories, sets. Nothing learns here."""
+"""Two rooms, a wall with a door, and a dot; and other floor plans to score in. Nothing learns here."""
 
 from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.contract import Frame, Task, World
@@ -8,11 +8,11 @@ from tiny_jepa.worlds.two_rooms.inspect import Inspection
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
 from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, simulate
 from tiny_jepa.worlds.two_rooms.trajectories import NORM_MAX, Trajectories, expert, explore, rollout, run_into_wall
-from tiny_jepa.worlds.two_rooms.vary import Variation
+from tiny_jepa.worlds.two_rooms.walls import boxes_of, walls_of
 from tiny_jepa.worlds.two_rooms.yardstick import TrueDynamics, shortest_ways
 
 TWO_ROOMS = World(
-    frame=Frame(channels=2, agent=0, layout=1, key_points=1, unit=UNIT, world="two_rooms"),
+    frame=Frame(channels=2, agent=0, map=1, unit=UNIT, world="two_rooms"),
     action_dim=2,
     mean=(31.5863, 32.0618),  # as the course has them
     std=(16.1025, 16.1353),
@@ -22,7 +22,6 @@ TWO_ROOMS = World(
     size=COURSE.size,
     groups=GROUPS,
     simulate=simulate,
-    vary=Variation.within,
     inspect=Inspection,
     task=Task(
         environment="tiny_jepa.worlds.two_rooms.env:TwoRooms-v0",

@@ -9,8 +9,11 @@ from einops import reduce
 
 from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry
-from tiny_jepa.worlds.two_rooms.scene import read_agents, read_layouts
+from tiny_jepa.worlds.two_rooms.plans import PLANS
+from tiny_jepa.worlds.two_rooms.render import render_layouts
+from tiny_jepa.worlds.two_rooms.scene import read_agents
 from tiny_jepa.worlds.two_rooms.sets import RECIPES
+from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, walls_of
 
 DRAWN_TOLERANCE = 0.03  # px: an agent read off uint8 pixels is within 0.01 of its location
 MOVE_TOLERANCE = 0.005  # px, between recorded locations
@@ -40,15 +43,19 @@ class Inspection:
         Raises:
             ValueError: no wall has a place in frames of this size.
         """
-        self.world = Geometry(size=self.image_size)
+        self.world, self.kind = Geometry(size=self.image_size), RECIPES[self.name].kind
 
     def figures(self) -> dict[str, str]:
         """What a table says of the set."""
+
+        def share(count: int) -> str:
+            return f"{count:,} ({count / max(self.read, 1):.1%})"
+
         return {
             "wall columns": spans(self.walls),
             "blocked": f"{self.still / self.moves:.1%}" if self.moves else "-",
-            "starts in wall": f"{self.in_wall:,} ({self.in_wall / max(self.read, 1):.1%})",
-            "starts in door": f"{self.in_door:,} ({self.in_door / max(self.read, 1):.1%})",
+            "starts in wall": share(self.in_wall),
+            "starts in door": share(self.in_door) if self.walls else "-",
         }
 
     def lines(self) -> list[str]:
@@ -77,9 +84,13 @@ class Inspection:
         value = reduce(drawn[:, 0], "n h w -> n 1 1", "max")
         fault("the layout changes from frame to frame", reduce(drawn != drawn[:, :1], "n t h w -> n", "max"))
         fault("the layout has other values than 0 and one more", (drawn[:, 0] != 0) & (drawn[:, 0] != value))
-        layouts, readable = read_layouts(world, drawn[:, 0] != 0)
-        fault("the layout is not two pairs of border lines and a wall with a door", ~readable)
-        self.walls.update(np.unique(layouts[readable, 0]).tolist())
+        shown, two_rooms = drawn[:, 0] != 0, self.kind not in PLANS
+        walls = walls_of(shown)
+        layouts = layouts_of(walls)
+        redrawn = render_layouts(world, boxes_of(world, layouts) if two_rooms else walls) > 0
+        readable = (redrawn == shown).all((1, 2))
+        between = "a wall with a door" if two_rooms else "what is between them"
+        fault(f"the layout is not two pairs of border lines and {between}", ~readable)
 
         peak, mass = reduce(agent, "n t h w -> n t", "max"), reduce(agent.astype(np.float32), "n t h w -> n t", "sum")
         if states.dtype == np.uint8:
@@ -93,18 +104,15 @@ class Inspection:
             compare(fault, "locations.npy", seen, locations, DRAWN_TOLERANCE)
         where = seen if locations is None else locations
 
-        from_door = np.abs(where - layouts[:, None])
-        across, along = (
-            from_door[..., 0] - world.wall_half,
-            from_door[..., 1] - world.door_half,
-        )  # px beyond face and jamb
-        inside = (across < -tolerance) & (along > tolerance) & readable[:, None]
-        inside_or_touching = (across < tolerance) & (along > -tolerance)
-        fault("the agent gets inside the wall", inside[:, 1:] & ~inside_or_touching[:, :-1])
-        if RECIPES[self.name].kind != "explore":  # an ordinary trajectory may start there, and stay for a while
-            fault("the agent starts inside the wall", inside[:, 0])
-        self.in_wall += int(inside[:, 0].sum())
-        self.in_door += int(((across[:, 0] <= 0) & (along[:, 0] <= 0) & readable).sum())
+        within, near = (inside(walls[:, None], where, margin) for margin in (-tolerance, tolerance))  # [N, T]
+        fault("the agent gets inside a wall", within[:, 1:] & ~near[:, :-1] & readable[:, None])
+        if self.kind != "explore":  # an ordinary trajectory may start there, and stay for a while
+            fault("the agent starts inside a wall", within[:, 0] & readable)
+        self.in_wall += int((within[:, 0] & readable).sum())
+        if two_rooms:
+            self.walls.update(layouts[readable, 0].tolist())
+            in_door = (np.abs(where[:, 0] - layouts) <= (world.wall_half, world.door_half)).all(1)
+            self.in_door += int((in_door & readable).sum())
         outside = (where < world.border - tolerance) | (where > world.far_border + tolerance)
         fault("the agent is outside the borders", outside)
 
@@ -115,12 +123,11 @@ class Inspection:
         if locations is not None and readable.any():
             ends, _ = step(
                 world,
-                where[readable, :-1].reshape(-1, 2).astype(np.float64),
-                actions[readable].reshape(-1, 2),
-                layouts[readable].repeat(actions.shape[1], axis=0),
+                where[readable, :-1].astype(np.float64),
+                actions[readable],
+                walls[readable, None],
             )
-            off = np.abs(ends - where[readable, 1:].reshape(-1, 2)).max(-1) > tolerance
-            self.broken += int(off.sum())
+            self.broken += int((np.abs(ends - where[readable, 1:]).max(-1) > tolerance).sum())
 
 
 def compare(

@@ -7,6 +7,7 @@ agent that sums to 1 and a layout at the dot's peak value 1/(2 pi std²).
 import math
 
 import numpy as np
+from einops import rearrange
 
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
@@ -16,12 +17,14 @@ def layout_value(world: Geometry, dtype: np.dtype | type) -> float:
     return 255 if np.dtype(dtype) == np.uint8 else 1.0 / (2 * math.pi * world.dot_std**2)
 
 
-def render_layouts(world: Geometry, layouts: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
-    """Layout channels [N, H, W] for layouts [N, 2]: borders drawn edge to edge, the wall but for its door."""
+def render_layouts(world: Geometry, walls: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
+    """Layout channels [N, H, W] of walls [N, K, 4]: boxes, and borders drawn edge to edge."""
     index = np.arange(world.size)
-    in_wall = np.abs(index[None, :] - layouts[:, :1]) <= world.wall_half  # [N, W]
-    closed = np.abs(index[None, :] - layouts[:, 1:]) > world.door_half  # [N, H]
-    drawn = in_wall[:, None, :] & closed[:, :, None]
+    columns, rows = (
+        ((low <= index) & (index <= high)).astype(np.float32)  # [N, K, size]
+        for low, high in rearrange(walls, "n k (xy ends) -> xy ends n k 1", ends=2)
+    )
+    drawn = rows.swapaxes(1, 2) @ columns > 0
     for line in (world.border, world.far_border):
         drawn[:, line, :] = True
         drawn[:, :, line] = True
@@ -62,12 +65,12 @@ def _draw_patches(world: Geometry, locations: np.ndarray, out: np.ndarray) -> No
 
 
 def render_states(
-    world: Geometry, locations: np.ndarray, layouts: np.ndarray, dtype: np.dtype | type = np.uint8
+    world: Geometry, locations: np.ndarray, walls: np.ndarray, dtype: np.dtype | type = np.uint8
 ) -> np.ndarray:
-    """States [N, T, 2, H, W] of trajectories: locations [N, T, 2] px and one layout each [N, 2]."""
+    """States [N, T, 2, H, W] of trajectories: locations [N, T, 2] px, and the walls of each [N, K, 4]."""
     count, steps = locations.shape[:2]
     states = np.zeros((count, steps, 2, world.size, world.size), dtype)
     flat = states.reshape(count * steps, 2, world.size, world.size)
     render_agents(world, locations.reshape(-1, 2), dtype, out=flat[:, 0])
-    states[:, :, 1] = render_layouts(world, layouts, dtype)[:, None]
+    states[:, :, 1] = render_layouts(world, walls, dtype)[:, None]
     return states

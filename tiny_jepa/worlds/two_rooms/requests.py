@@ -7,6 +7,7 @@ import numpy as np
 
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 from tiny_jepa.worlds.two_rooms.sets import SIZES
+from tiny_jepa.worlds.two_rooms.walls import inside
 
 OPTIONS = ("layout", "location", "goal", "radius")
 """Of `reset`."""
@@ -51,16 +52,14 @@ def read_layout(world: Geometry, value: Any) -> np.ndarray:
     return pair.astype(np.int64)
 
 
-def read_place(world: Geometry, layout: np.ndarray, name: str, value: Any) -> np.ndarray:
-    """A place [1, 2] px between the borders and not inside the wall; a `ValueError` elsewhere."""
+def read_place(world: Geometry, walls: np.ndarray, name: str, value: Any) -> np.ndarray:
+    """A place [1, 2] px between the borders and not inside a wall [1, K, 4]; a `ValueError` elsewhere."""
     place = read_pair(name, value)
     if (place <= world.border).any() or (place >= world.far_border).any():
         between = f"{world.border} and {world.far_border}"
         raise ValueError(f"{name} must be between the borders, {between} px, not {tuple(place[0].tolist())}")
-    across, along = np.abs(place - layout)[0]
-    if across <= world.wall_half and along > world.door_half:
-        wall = f"the wall of layout {tuple(layout[0].tolist())}"
-        raise ValueError(f"{name} {tuple(place[0].tolist())} is inside {wall}; a place in its door would do")
+    if inside(walls, place)[0]:
+        raise ValueError(f"{name} {tuple(place[0].tolist())} is inside a wall; a place in a door would do")
     return place
 
 

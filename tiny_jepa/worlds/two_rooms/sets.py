@@ -13,12 +13,14 @@ from torch import Tensor
 
 from tiny_jepa.worlds.contract import Group, as_tensor
 from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry, sample_layouts
+from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.render import render_states
-from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, run_into_wall
+from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, run_into_wall, wander
 
-SETS_VERSION = 2
-"""Of the distributions below. Version 1 were the sets up to revision 61a1c84: their wall runs were easier, and no
-trajectory started inside the wall."""
+SETS_VERSION = 3
+"""Of the sets below. Version 2 had these distributions and the same train sets, but val sets of 4,000 trajectories, of
+1,000 experts and 500 long ones; a `probe_long/train`; and no other floor plans. Version 1, up to revision 61a1c84, had
+easier wall runs, and no trajectory started inside the wall."""
 BLOCK = 2000  # trajectories
 COURSE = Geometry()
 
@@ -27,10 +29,10 @@ COURSE = Geometry()
 class SetRecipe:
     """How one set is drawn."""
 
-    kind: str  # explore, wall or expert
-    count: int  # trajectories
+    kind: str  # explore, wall or expert; or a floor plan: rooms, doors or maze
+    count: int = 12_000  # trajectories
     steps: int = 16  # actions of each
-    walls: str = "all"  # all, seen (without columns 37 to 41) or unseen (only those)
+    walls: str = "all"  # two rooms: all, seen (without columns 37 to 41) or unseen (only those)
     door_rate: float = 0.35  # explore: share built to pass the door
     exclude_walls: tuple[int, ...] = ()  # wall columns left out as well
     exclude_doors: tuple[int, ...] = ()  # door rows left out
@@ -46,22 +48,21 @@ class SetRecipe:
 RECIPES = {
     "train": SetRecipe("explore", 147_000, walls="seen"),
     "probe_normal/train": SetRecipe("explore", 10_000),
-    "probe_normal/val": SetRecipe("explore", 4_000),
-    "probe_wall/val": SetRecipe("wall", 4_000, walls="seen"),
-    "probe_wall_other/val": SetRecipe("wall", 4_000, walls="unseen"),
+    "probe_normal/val": SetRecipe("explore"),
+    "probe_wall/val": SetRecipe("wall", walls="seen"),
+    "probe_wall_other/val": SetRecipe("wall", walls="unseen"),
     "probe_expert/train": SetRecipe("expert", 6_000, steps=90),
-    "probe_expert/val": SetRecipe("expert", 1_000, steps=90),
-    "probe_long/train": SetRecipe("explore", 2_000, steps=90),
-    "probe_long/val": SetRecipe("explore", 500, steps=90),
+    "probe_expert/val": SetRecipe("expert", steps=90),
+    "probe_long/val": SetRecipe("explore", steps=90),
+    "probe_rooms/val": SetRecipe("rooms"),
+    "probe_doors/val": SetRecipe("doors"),
+    "probe_maze/val": SetRecipe("maze"),
 }
-"""The course's sets at their real sizes, and `probe_long`, which is ours."""
+"""The course's sets, those to train on at their real sizes; and four of ours."""
+SHORT = ("normal", "wall", "wall_other", "rooms", "doors", "maze", "long")
 GROUPS = (
-    Group(
-        "probe_normal/train",
-        {"normal": "probe_normal/val", "wall": "probe_wall/val", "wall_other": "probe_wall_other/val"},
-    ),
+    Group("probe_normal/train", {name: f"probe_{name}/val" for name in SHORT}),
     Group("probe_expert/train", {"expert": "probe_expert/val"}),
-    Group("probe_long/train", {"long": "probe_long/val"}),
 )
 SIZES = range(62, 73)
 """Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
@@ -71,8 +72,9 @@ def generate_block(world: Geometry, recipe: SetRecipe, name: str, seed: int, blo
     """Block `block` of a set: the same arguments give the same trajectories everywhere."""
     count = min(BLOCK, recipe.count - block * BLOCK)
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), block])
-    walls = recipe.allowed_walls(world)
-    layouts = sample_layouts(world, count, rng, only=walls, exclude_doors=recipe.exclude_doors)
+    if recipe.kind in PLANS:
+        return wander(world, PLANS[recipe.kind](world, count, rng), recipe.steps, rng)
+    layouts = sample_layouts(world, count, rng, only=recipe.allowed_walls(world), exclude_doors=recipe.exclude_doors)
     if recipe.kind == "explore":
         return explore(world, layouts, recipe.steps, rng, recipe.door_rate)
     return {"wall": run_into_wall, "expert": expert}[recipe.kind](world, layouts, recipe.steps, rng)
@@ -82,9 +84,7 @@ def generate_block(world: Geometry, recipe: SetRecipe, name: str, seed: int, blo
 def generate(world: Geometry, recipe: SetRecipe, name: str, seed: int) -> Trajectories:
     """A whole set's trajectories, without frames."""
     blocks = [generate_block(world, recipe, name, seed, i) for i in range(-(-recipe.count // BLOCK))]
-    return Trajectories(
-        *(np.concatenate(parts) for parts in zip(*((b.locations, b.actions, b.layouts) for b in blocks), strict=True))
-    )
+    return Trajectories(*map(np.concatenate, zip(*(vars(block).values() for block in blocks), strict=True)))
 
 
 class ProceduralSet:
@@ -106,7 +106,7 @@ class ProceduralSet:
 
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
         t = self.trajectories
-        return as_tensor(render_states(self.world, t.locations[indices, start:stop], t.layouts[indices], self.dtype))
+        return as_tensor(render_states(self.world, t.locations[indices, start:stop], t.walls[indices], self.dtype))
 
     def actions(self, indices: np.ndarray) -> Tensor:
         return as_tensor(self.trajectories.actions[indices])

@@ -1,8 +1,8 @@
-"""Trajectory generators: exploration, wall runs and the expert's way through the door.
+"""Trajectory generators: exploration, wall runs, the expert's way through the door, and wandering anywhere.
 
-Their distributions are those of the public generator (`vladisai/PLDM`, revision cbaf674, folder `pldm_envs/wall`);
-tests hold them to it. Each takes a seeded `numpy.random.Generator` and returns `Trajectories`; nothing here draws a
-pixel.
+But for the last, their distributions are those of the public generator (`vladisai/PLDM`, revision cbaf674, folder
+`pldm_envs/wall`); tests hold them to it. Each takes a seeded `numpy.random.Generator` and returns `Trajectories`;
+nothing here draws a pixel.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 
 from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
+from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of
 
 NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX = 1.0, 0.4, 0.2, 1.8  # of an exploring action, px
 TURN_CONCENTRATION = 5.0  # von Mises
@@ -24,32 +25,36 @@ INSIDE = 0.01  # px inside the borders: how far a start is moved that would lie 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """locations [N, T, 2] float32 px, actions [N, T-1, 2] float32 px, layouts [N, 2] int64 (wall, door)."""
+    """locations [N, T, 2] float32 px, actions [N, T-1, 2] float32 px, walls [N, K, 4] int16 boxes."""
 
     locations: np.ndarray
     actions: np.ndarray
-    layouts: np.ndarray
+    walls: np.ndarray
 
     def __len__(self) -> int:
         return len(self.actions)
 
+    @property
+    def layouts(self) -> np.ndarray:
+        """[N, 2] int64 (wall centre, door centre), where there are two rooms."""
+        return layouts_of(self.walls)
 
-def rollout(world: Geometry, start: np.ndarray, actions: np.ndarray, layouts: np.ndarray) -> Trajectories:
+
+def rollout(world: Geometry, start: np.ndarray, actions: np.ndarray, walls: np.ndarray) -> Trajectories:
     """Runs actions [N, T-1, 2] from starts [N, 2], both as float32 holds them, through the dynamics in float64."""
     actions = actions.astype(np.float32)
     locations = np.empty((len(start), actions.shape[1] + 1, 2))
     locations[:, 0] = start.astype(np.float32)
     for t in range(actions.shape[1]):
-        locations[:, t + 1], _ = step(world, locations[:, t], actions[:, t].astype(np.float64), layouts)
-    return Trajectories(locations.astype(np.float32), actions, layouts)
+        locations[:, t + 1], _ = step(world, locations[:, t], actions[:, t].astype(np.float64), walls)
+    return Trajectories(locations.astype(np.float32), actions, walls)
 
 
 def ordinary_starts(world: Geometry, layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Start locations [N, 2] px, uniform between the borders. One that lies in the wall is drawn again in either room
     at the same height; one in the door stays."""
     start = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (len(layouts), 2))
-    beside = np.abs(start - layouts)
-    in_wall = (beside[:, 0] <= world.wall_half) & (beside[:, 1] > world.door_half)
+    in_wall = inside(boxes_of(world, layouts), start)
     side = rng.choice([-1.0, 1.0], len(layouts))
     start[in_wall, 0] = room_points(world, layouts, side, rng)[in_wall, 0]
     return start
@@ -107,7 +112,16 @@ def explore(
     before = np.cumsum(actions[built], axis=1)[np.arange(count), at]
     passing = layouts[built] + np.stack([x, y], axis=1)
     start[built] = np.clip(passing - before, world.border + INSIDE, world.far_border - INSIDE)
-    return rollout(world, start, actions, layouts)
+    return rollout(world, start, actions, boxes_of(world, layouts))
+
+
+def wander(world: Geometry, walls: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
+    """Exploration of `steps` actions among any walls [N, K, 4], from anywhere outside them, none built to pass a
+    door."""
+    start = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (len(walls), 2))
+    while (within := inside(walls, start)).any():
+        start[within] = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (int(within.sum()), 2))
+    return rollout(world, start, exploring_actions(len(walls), steps, rng), walls)
 
 
 def run_into_wall(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
@@ -124,7 +138,7 @@ def run_into_wall(world: Geometry, layouts: np.ndarray, steps: int, rng: np.rand
     y = np.where(rng.random(count) < 0.25, door + rng.uniform(-DOOR_AIM, DOOR_AIM, count), aside)
     actions = np.zeros((count, steps, 2))
     actions[:, :, 0] = -side[:, None]
-    return rollout(world, np.stack([x, y], axis=1), actions, layouts)
+    return rollout(world, np.stack([x, y], axis=1), actions, boxes_of(world, layouts))
 
 
 def expert(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
@@ -160,4 +174,4 @@ def expert(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Gene
         done = t - (ends - moves)[rows, leg]  # actions of this leg before
         norm = np.where(done < whole[rows, leg], EXPERT_SPEED, rest[rows, leg]) * (t < ends[:, 2])
         actions[:, t] = legs[rows, leg] / np.maximum(length[rows, leg], 1e-9)[:, None] * norm[:, None]
-    return rollout(world, start, actions, layouts)
+    return rollout(world, start, actions, boxes_of(world, layouts))

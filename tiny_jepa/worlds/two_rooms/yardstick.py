@@ -2,17 +2,16 @@
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, Geometry
-from tiny_jepa.worlds.two_rooms.scene import read_agents, read_layouts
+from tiny_jepa.worlds.two_rooms.scene import read_agents
+from tiny_jepa.worlds.two_rooms.walls import REACH, walls_of
 
 
 class TrueDynamics:
-    """The world itself, with the methods that planning asks of a model: codes are locations in units of `UNIT` px, a
-    context is wall column, door row and the frame's far edge (x, y)."""
+    """The world itself, with the methods that planning asks of a model: codes are locations in units of `UNIT` px."""
 
     def encode_agent(self, frames: np.ndarray) -> Tensor:
         """frames [E, 2, H, W] -> codes [E, 2]: mean coordinates of the agent's pixels."""
@@ -20,42 +19,46 @@ class TrueDynamics:
         return torch.from_numpy(read_agents(agent, agent.sum((-2, -1)))[:, 0] / UNIT).float()
 
     def encode_context(self, frames: np.ndarray) -> Tensor:
-        """frames [E, 2, H, W] -> contexts [E, 4]."""
-        layouts, _ = read_layouts(Geometry(size=frames.shape[-1]), frames[:, 1] > 0)
-        edges = np.full_like(layouts, frames.shape[-1] - 1)
-        return torch.from_numpy(np.concatenate([layouts, edges], axis=1) / UNIT).float()
+        """frames [E, 2, H, W] -> maps [E, H, W] uint8: 0, or 255 where something is drawn."""
+        return torch.from_numpy(np.where(frames[:, 1] > 0, 255, 0).astype(np.uint8))
 
     def code_range(self, frames: np.ndarray) -> tuple[float, float]:
         return 0.0, (frames.shape[-1] - 1) / UNIT
 
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., 2], action [..., 2] px, context [..., 4] of frames of one size -> next code [..., 2]."""
-        batch = np.broadcast_shapes(*(part.shape[:-1] for part in (code, action, context)))
-        locations, actions, contexts = (
-            rearrange(part.expand(*batch, -1).double().numpy(), "... d -> (...) d") * scale
-            for part, scale in ((code, UNIT), (action, 1), (context, UNIT))
-        )
-        world = Geometry(size=round(contexts[0, -1]) + 1)
-        moved, _ = step(world, locations, actions, np.rint(contexts[:, :2]))
-        return torch.from_numpy(moved / UNIT).float().reshape(*batch, 2)
+        """code [..., 2], action [..., 2] px, context [..., S, S]; what comes before these broadcasts -> next code
+        [..., 2]."""
+        world, walls = Geometry(size=context.shape[-1]), walls_of(context.numpy() > 0)
+        moved, _ = step(world, code.double().numpy() * UNIT, action.double().numpy(), walls)
+        return torch.from_numpy(moved / UNIT).float()
 
 
-def shortest_ways(start: np.ndarray, goal: np.ndarray, layouts: np.ndarray, size: int) -> np.ndarray:
-    """Lengths [N] px of the shortest ways of a point from start to goal [N, 2] px, which a wall separates, or from
-    within the door.
-
-    The way crosses both wall faces within the door, or passes its jambs. Its length is convex in the two heights, so
-    that each is put in turn where the way is straightest, as often as makes no difference.
-    """
+def shortest_ways(start: np.ndarray, goal: np.ndarray, walls: np.ndarray, size: int) -> np.ndarray:
+    """Lengths [N] px of the shortest ways of a point from start to goal [N, 2] px past walls [N, K, 4]; infinite where
+    there is none."""
     world = Geometry(size=size)
-    side = np.where(goal[:, 0] > layouts[:, 0], 1, -1) * world.wall_half
-    low, high = np.minimum(start[:, 0], goal[:, 0]), np.maximum(start[:, 0], goal[:, 0])
-    gates = [np.clip(layouts[:, 0] + face, low, high) for face in (-side, side)]
-    points = np.stack([start, *(np.stack([x, layouts[:, 1]], axis=1) for x in gates), goal], axis=1)  # [N, 4, 2]
-    for _ in range(500):
-        for i in (1, 2):
-            before, here, behind = points[:, i - 1], points[:, i], points[:, i + 1]
-            share = (here[:, 0] - before[:, 0]) / np.where(behind[:, 0] == before[:, 0], 1, behind[:, 0] - before[:, 0])
-            straight = before[:, 1] + share * (behind[:, 1] - before[:, 1])
-            here[:, 1] = np.clip(straight, layouts[:, 1] - world.door_half, layouts[:, 1] + world.door_half)
-    return np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(1)
+    return np.array([shortest_way(world, *scene) for scene in zip(start, goal, walls, strict=True)])
+
+
+def shortest_way(world: Geometry, start: np.ndarray, goal: np.ndarray, walls: np.ndarray) -> float:
+    """The same in one scene: it turns at corners of boxes alone, and each stretch leads from one that sees the next."""
+    boxes = np.unique(walls, axis=0) + REACH
+    corners = boxes[:, [[0, 2], [0, 3], [1, 2], [1, 3]]].reshape(-1, 2).astype(np.float64)
+    free = ((corners > world.border) & (corners < world.far_border)).all(1) & ~enters(corners, corners, boxes)
+    points = np.concatenate([[start, goal], corners[free]])
+    lengths = np.linalg.norm(points[:, None] - points, axis=-1)
+    lengths[enters(points[:, None], points, boxes)] = np.inf
+    ways = lengths[0]
+    for _ in points:
+        ways = (ways[:, None] + lengths).min(0)
+    return float(ways[1])
+
+
+def enters(start: np.ndarray, end: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Which segments [..., 2] enter, rather than touch, one of the boxes [K, 4] -> [...] bool."""
+    low, high = boxes[:, ::2] + 1e-6, boxes[:, 1::2] - 1e-6
+    way = (end - start)[..., None, :]
+    way = np.where(way == 0, 1e-12, way)
+    first, last = (low - start[..., None, :]) / way, (high - start[..., None, :]) / way
+    enter, leave = np.minimum(first, last).max(-1), np.maximum(first, last).min(-1)
+    return (np.maximum(enter, 0) < np.minimum(leave, 1)).any(-1)

@@ -1,13 +1,25 @@
-"""Parameters against error, one panel a set: where our models stand beside the published ones."""
+"""The README's table of results and its picture, docs/images/pareto.png, from results/records/.
 
+python -m benchmarks.readme
+"""
+
+import argparse
+import hashlib
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tiny_jepa.course.ranking import Entry
+from tiny_jepa.course.ranking import PEERS, Entry, best_published, our_entries, read_peers
+from tiny_jepa.course.report import OTHER_DATA, RECORDS
+from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.files import read_text, write_text
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
-from tiny_jepa.probing.measure import COURSE_SETS
+from tiny_jepa.probing.measure import COURSE_SETS, SETS
+from tiny_jepa.probing.results import Result, read_results
+from tiny_jepa.tables import markdown, number, replaced, size
 
+PICTURE = Path("docs/images/pareto.png")
 TITLES = {
     "normal": "normal: ordinary trajectories",
     "wall": "wall: runs into the wall",
@@ -90,3 +102,60 @@ def _label(axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int
     place, text = (entry.parameters, _height(entry, name)), f"{text}\n{entry.losses[name]:.2g}"
     style = {**LABEL, "color": color, "va": "bottom", **where}
     axis.annotate(text, place, xytext=offset, **style)
+
+
+def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
+    """The README's table: our rows, each cell its mean on every kind of frames, then the published rows that say
+    most."""
+    rows = []
+    for (kind, model, lift), group in groupby(sorted(results, key=row_order), key=lambda r: (r.kind, r.model, r.lift)):
+        each = sorted(group, key=lambda r: r.frames)
+        cells = [" / ".join(number(result.mean(name)) for result in each) for name in SETS]
+        name = model if lift else f"{model}, without the lift"
+        if kind == "trained":
+            name = f"**{name}**" if lift else name
+        rows.append([name, size(each[0].parameters), *cells])
+    fair = [peer for peer in peers if peer.mark == "fair" and peer.parameters]
+    best, blank = best_published(peers), ["–"] * (len(SETS) - len(COURSE_SETS))
+    rows.append(["best published, each column", "–", *(number(best[name]) for name in COURSE_SETS), *blank])
+    for peer in (min(fair, key=lambda p: p.losses["normal"] or 1e9), min(fair, key=lambda p: p.parameters or 1e9)):
+        rows.append([f"{peer.source}", size(peer.parameters), *(number(peer.losses[n]) for n in COURSE_SETS), *blank])
+    return markdown(["model", "parameters", *SETS], rows)
+
+
+def row_order(result: Result) -> tuple:
+    return (result.kind != "trained", result.parameters, result.model, not result.lift)
+
+
+def section(records: Path) -> str:
+    """What stands between the marks."""
+    return (
+        f"{results_table(read_results(records), read_peers())}\n\n"
+        "Probing errors in px², 64 px uint8 / 65 px float32 frames, by the same weights: the mean over three training\n"
+        f"seeds. Written by `python -m benchmarks.readme` from `{records.parent.name}/{records.name}/`.\n"
+        f"{OTHER_DATA}\n"
+    )
+
+
+def digest(records: Path) -> str:
+    """Hash of all that the picture shows; it stands in the picture's description."""
+    parts = [PEERS, *sorted(records.glob("*.json"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:16]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.readme", description="Writes the README's results.")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of README.md, results/ and docs/ (here)")
+    root = parser.parse_args().root
+    records, page = root / RECORDS, root / "README.md"
+    if not records.is_dir() or not page.is_file():
+        raise UserError(f"{root.resolve()} has no {RECORDS}/ or no README.md; run this in the project's root")
+    text = replaced(read_text(page, "run this in the project's root"), section(records), page)
+    ours = our_entries(read_results(records))
+    print(f"wrote {draw(ours, read_peers(), root / PICTURE, digest(records))}")
+    write_text(page, text)
+    print(f"wrote the results of {page}")
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,37 @@
+"""The map: what a frame shows of all that does not move. It is not encoded but read, where a move goes.
+
+In frames with a channel of its own the map is that channel; in colours, how much of each pixel is wall (`colours.py`).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Maps(NamedTuple):
+    """pixels [M, S, S] uint8, 0 to 255: the maps that there are; whose [...]: which of them it is."""
+
+    pixels: Tensor
+    whose: Tensor
+
+    @classmethod
+    def of(cls, pixels: Tensor) -> "Maps":
+        """Maps [..., S, S], each of which is its own."""
+        flat = pixels.reshape(-1, *pixels.shape[-2:])
+        return cls(flat, torch.arange(len(flat), device=flat.device).reshape(pixels.shape[:-2]))
+
+    def read(self, places: Tensor) -> Tensor:
+        """The pixels at places [..., K, 2], whole px (x, y), for each of `whose` [...] -> [..., K] from 0 to 1. Beyond
+        the frame, its last pixel goes on."""
+        side = self.pixels.shape[-1]
+        column, row = places.long().clamp(0, side - 1).unbind(-1)
+        return self.pixels.flatten()[(self.whose[..., None] * side + row) * side + column].to(places.dtype) / 255
+
+
+def channel_map(channel: Tensor) -> Tensor:
+    """A layout channel [N, S, S], uint8 or float of any scale -> maps [N, S, S] uint8: its minimum is 0, its maximum
+    255; empty where it has one value."""
+    channel = channel.float()
+    low, high = channel.amin(dim=(1, 2), keepdim=True), channel.amax(dim=(1, 2), keepdim=True)
+    return (255 * (channel - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)

@@ -1,0 +1,74 @@
+"""Walls as boxes of drawn pixels [..., K, 4]: x_low, x_high, y_low, y_high, whole px, both ends drawn.
+
+A box stops agents at its outer columns' centres, x_low and x_high, and one px outside its rows, at y_low - 1 and
+y_high + 1: so the public generator has it. A scene that has fewer walls than others has the rest far outside.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from einops import rearrange
+
+from tiny_jepa.worlds.two_rooms.geometry import Geometry
+
+FAR = 1000
+"""px: outside every frame, on either side."""
+REACH = np.array([0, 0, -1, 1], np.int16)
+"""px: from a box's outer pixels to the faces that stop."""
+
+
+def upright(world: Geometry, columns: np.ndarray, doors: np.ndarray) -> np.ndarray:
+    """Boxes [N, W * (D + 1), 4] int16 of W upright walls, whose centres are `columns` [N, W], with D doors each, whose
+    centres are `doors` [N, W, D], sorted."""
+    ends = np.full((*columns.shape, 1), FAR)
+    low = np.concatenate([-ends, doors + world.door_half + 1], axis=-1)
+    high = np.concatenate([doors - world.door_half - 1, ends], axis=-1)
+    columns = np.broadcast_to(columns[..., None], low.shape)
+    boxes = np.stack([columns - world.wall_half, columns + world.wall_half, low, high], axis=-1)
+    return rearrange(boxes, "n w pieces box -> n (w pieces) box").astype(np.int16)
+
+
+def boxes_of(world: Geometry, layouts: np.ndarray) -> np.ndarray:
+    """Boxes [N, 2, 4] of two rooms: layouts [N, 2] (wall centre, door centre)."""
+    return upright(world, layouts[:, :1], layouts[:, 1:, None])
+
+
+def layouts_of(walls: np.ndarray) -> np.ndarray:
+    """Layouts [N, 2] int64 of two rooms' boxes [N, 2, 4]."""
+    centres = walls[:, 0, 0] + walls[:, 0, 1], walls[:, 0, 3] + walls[:, 1, 2]
+    return np.stack(centres, axis=1).astype(np.int64) // 2
+
+
+def inside(walls: np.ndarray, points: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """Which points [..., 2] px lie in a box of walls [..., K, 4], or within `margin` px of one -> [...] bool."""
+    x_low, x_high, y_low, y_high = np.moveaxis(walls + REACH, -1, 0)
+    x, y = np.moveaxis(points[..., None, :], -1, 0)
+    across, along = (x_low - margin <= x) & (x <= x_high + margin), (y_low - margin < y) & (y < y_high + margin)
+    return (across & along).any(-1)
+
+
+def walls_of(drawn: np.ndarray) -> np.ndarray:
+    """The boxes [..., K, 4] int16, K at least 2, of any drawing [..., H, W] bool within its border lines: each column's
+    vertical runs, as wide as all their rows are drawn. What touches a border line goes on beyond. They may overlap."""
+    *batch, height, width = drawn.shape
+    each = [_read(picture.tobytes(), width) for picture in drawn.reshape(-1, height, width)]
+    walls = np.full((len(each), max([2, *map(len, each)]), 4), -FAR, np.int16)
+    for boxes, found in zip(walls, each, strict=True):
+        boxes[: len(found)] = found
+    return walls.reshape(*batch, *walls.shape[1:])
+
+
+@lru_cache(maxsize=2048)
+def _read(drawing: bytes, size: int) -> np.ndarray:
+    """The boxes [K, 4] of one drawing."""
+    border = Geometry(size=size).border
+    drawn = np.frombuffer(drawing, bool).reshape(size, size)[border + 1 : -border - 1, border + 1 : -border - 1]
+    edges = np.diff(np.pad(drawn.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)  # [columns, rows + 1]
+    boxes = []
+    for (column, low), high in zip(np.argwhere(edges > 0), np.nonzero(edges < 0)[1], strict=True):
+        gaps = np.flatnonzero(~drawn[low:high].all(0))
+        left, right = gaps[gaps < column].max(initial=-1) + 1, gaps[gaps > column].min(initial=len(drawn))
+        first = [-FAR if at == 0 else at + border + 1 for at in (left, low)]
+        last = [FAR if at == len(drawn) else at + border for at in (right, high)]
+        boxes.append((first[0], last[0], first[1], last[1]))
+    return np.unique(np.array(boxes, np.int16).reshape(-1, 4), axis=0)
