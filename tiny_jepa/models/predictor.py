@@ -7,7 +7,8 @@ agent slides along a wall, one for each.
 The gate reads the map where the move goes. Between four neighbouring pixel centres lies a cell; the gate looks at every
 cell that the move passes (grid traversal, Amanatides & Woo 1987), and of each it is told the pixels at and beside its
 corners, and how many pixel centres the move has passed by then along x and y. All is told in the direction of the move,
-so that it is the same in every mirror image and at every place. One small MLP judges each cell; a move is made as far
+so that it is the same in every mirror image and at every place; along an axis without a move, that is up the axis.
+One small MLP judges each cell; a move is made as far
 as the cell allows that it likes least. Which drawings stop a move it has to learn: nothing here says what a wall, a
 door or a border is.
 """

@@ -69,7 +69,7 @@ def measure(
         for loader in [*loaders.values(), *([train] if train and loaders else [])]:
             look_at(loader.dataset)
     for group, train, loaders in loaded:
-        if train is None and loaders and group is SHORT:
+        if train is None and loaders and group.train == SHORT.train:
             raise UserError(
                 f"{(prober_source or source).root} has no set {group.train} to train the prober on; "
                 "take one from elsewhere, such as: --prober-data procedural:size=65,dtype=float32"

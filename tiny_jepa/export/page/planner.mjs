@@ -8,63 +8,70 @@ export class CostToGo {
    * and returns the solution. settings: the constants of costtogo.py, and the `limit` of an action's norm in px. */
   static *solve(model, context, goal, settings) {
     const { limit, offsets, risk, nowhere, arrived } = settings;
-    const spacing = model.move([limit])[0] / Math.max(...offsets.map((offset) => Math.hypot(...offset)));
-    const side = Math.floor(model.farthest(context) / spacing) + 2;
+    const size = (move) => Math.hypot(...model.action(move)) / limit;
+    const neighbours = offsets.filter((offset) => Math.max(...offset.map(Math.abs)) === 1);
+    const pixel = 1 / model.unit;
+    const longest = Math.max(...neighbours.map((offset) => size(offset.map((value) => value * pixel))));
+    const spacing = pixel / Math.ceil(longest - 0.001); // so that no move to a neighbour is longer than an action
+    const first = spacing / 2;
+    const side = Math.round(model.farthest(context) / spacing);
     const count = side * side;
-    const node = (at) => [(at % side) * spacing, Math.floor(at / side) * spacing];
-
-    /** Whether a move from each node arrives, as the model has it, and the steps it takes if it does. */
-    function tryAll(moveFrom) {
-      const [steps, made] = [new Float64Array(count), new Uint8Array(count)];
-      for (let at = 0; at < count; at++) {
-        const start = node(at);
-        const move = moveFrom(start);
-        const action = model.action(move);
-        steps[at] = Math.hypot(...action) / limit;
-        if (steps[at] > 1.001) continue;
-        const end = model.predict(start, action, context);
-        made[at] = distance(end, [start[0] + move[0], start[1] + move[1]]) < arrived * spacing;
-      }
-      return { steps, made };
-    }
+    const node = (at) => [first + (at % side) * spacing, first + Math.floor(at / side) * spacing];
+    const arrives = (start, move) => {
+      const end = model.predict(start, model.action(move), context);
+      return distance(end, [start[0] + move[0], start[1] + move[1]]) < arrived * spacing;
+    };
 
     /** Whether a move is made (x, y) nodes away; not beyond the lattice. */
     const seenFrom = (made, at, [x, y]) => {
       const [column, row] = [(at % side) + x, Math.floor(at / side) + y];
       return column >= 0 && column < side && row >= 0 && row < side && made[row * side + column];
     };
-    /** The cost of a move: more if it would fail from a node beside, or cannot be taken back. */
-    const cost = ({ made, steps }, at, sure) => {
+    const beside = offsets.filter(([x, y]) => Math.abs(x) + Math.abs(y) === 1);
+    /** The cost of a move of so many steps: more if it would fail from a node beside, or cannot be taken back. */
+    const cost = (made, steps, at, sure) => {
       if (!made[at]) return Infinity;
-      return steps[at] * (sure && beside.every((offset) => seenFrom(made, at, offset)) ? 1 : risk);
+      return steps * (sure && beside.every((offset) => seenFrom(made, at, offset)) ? 1 : risk);
     };
 
-    const beside = offsets.filter(([x, y]) => x === 0 || y === 0);
-    const straight = tryAll(([x, y]) => [goal[0] - x, goal[1] - y]);
-    const costs = straight.steps.map((steps, at) =>
-      Math.min(cost(straight, at, true), steps < 1 ? risk ** 2 * steps : nowhere));
-    const moves = [];
-    for (const [x, y] of offsets) {
-      yield moves.length / offsets.length;
-      moves.push(tryAll(() => [x * spacing, y * spacing]));
+    const moves = new Map();
+    for (const offset of neighbours) {
+      yield moves.size / neighbours.length;
+      const move = offset.map((value) => value * spacing);
+      moves.set(String(offset), Uint8Array.from({ length: count }, (_, at) => arrives(node(at), move)));
     }
-    const ways = offsets.map(([x, y], i) => {
-      const back = moves[offsets.length - 1 - i].made; // the last offset is the first one's way back, and so on
-      return { x, y, costs: costs.map((_, at) => cost(moves[i], at, seenFrom(back, at, [x, y]))) };
+    for (const offset of offsets) {
+      if (moves.has(String(offset))) continue;
+      const diagonal = offset.map(Math.sign);
+      const straight = [offset[0] - diagonal[0], offset[1] - diagonal[1]];
+      const both = [[diagonal, straight], [straight, diagonal]];
+      const made = (at) => both.every(([one, other]) =>
+        moves.get(String(one))[at] && seenFrom(moves.get(String(other)), at, one));
+      moves.set(String(offset), Uint8Array.from({ length: count }, (_, at) => made(at)));
+    }
+    const straight = Array.from({ length: count }, (_, at) => node(at).map((value, axis) => goal[axis] - value));
+    const steps = straight.map(size);
+    const last = Uint8Array.from(steps, (each, at) => each < 1.001 && arrives(node(at), straight[at]));
+    const costs = Float64Array.from(steps, (each, at) =>
+      Math.min(cost(last, each, at, true), each < 1 ? risk ** 2 * each : nowhere));
+    const ways = offsets.map((offset) => {
+      const [made, back] = [moves.get(String(offset)), moves.get(String(offset.map((value) => 0 - value)))];
+      const length = size(offset.map((value) => value * spacing));
+      return { x: offset[0], y: offset[1], costs: costs.map((_, at) => cost(made, length, at, seenFrom(back, at, offset))) };
     });
     while (sweep(costs, ways, side));
-    return new CostToGo(model, goal, settings, spacing, side, costs);
+    return new CostToGo(model, goal, settings, first, spacing, side, costs);
   }
 
-  constructor(model, goal, settings, spacing, side, costs) {
-    Object.assign(this, { model, goal, settings, spacing, side, costs });
+  constructor(model, goal, settings, first, spacing, side, costs) {
+    Object.assign(this, { model, goal, settings, first, spacing, side, costs });
   }
 
   /** Steps to the goal from a code: between the nodes that a way leads from; straight where the goal is next. */
   at(code) {
     const straight = [this.goal[0] - code[0], this.goal[1] - code[1]];
     if (Math.hypot(...straight) < this.spacing) return Math.hypot(...this.model.action(straight)) / this.settings.limit;
-    const place = code.map((value) => Math.min(Math.max(value / this.spacing, 0), this.side - 1.001));
+    const place = code.map((value) => Math.min(Math.max((value - this.first) / this.spacing, 0), this.side - 1.001));
     const corner = place.map(Math.floor);
     let [total, weights] = [0, 0];
     for (const [x, y] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
