@@ -59,8 +59,8 @@ def dot(one: Tensor, other: Tensor) -> Tensor:
 
 
 def told(colour: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-    """What is in a colour and not in others [N, C, ...], from the floor's, and its square [N, 1, ...]: infinite where the
-    colour is too like the others."""
+    """What is in a colour and not in others [N, C, ...], from the floor's, and its square [N, 1, ...]: infinite where
+    the colour is too like the others."""
     known = list[Tensor]()
     for each in (*others, colour):
         own = each
