@@ -39,7 +39,8 @@ def test_presets_hold_their_ceilings():
     assert list_budgets() == ["50", "100", "250", "500", "2k", "10k", "100k"]
     for name in list_budgets():
         model, limit = tiny_jepa.build_model(name), find_budget(name).limit
-        assert limit - UNIT < count_parameters(model) <= limit
+        least = limit - UNIT if name != "100k" else 0.99 * limit  # two hidden layers, whose widths are given
+        assert least < count_parameters(model) <= limit
 
 
 @pytest.mark.parametrize(("text", "count"), [("500", 500), ("2k", 2000), ("1M", 1_000_000), ("1.5k", 1500)])

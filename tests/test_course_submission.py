@@ -146,7 +146,7 @@ SPOILED = {
     ),
     "trained with a label": (lambda p: write(p, sets_read=["train", "train/locations"]), "no label"),
     "nobody knows on what": (lambda p: write(p, sets_read=None), "do not say which sets"),
-    "over the budget": (lambda p: write(p, budget_limit=300), "over the limit of 300"),
+    "over the budget": (lambda p: write(p, budget_limit=30), "over the limit of 30"),
     "another count in the metadata": (lambda p: write(p, parameters=7), "their metadata say 7"),
     "another budget in the command": (
         lambda p: write(p, budget="100k", budget_limit=100_000),
