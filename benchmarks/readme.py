@@ -132,7 +132,8 @@ def section(records: Path) -> str:
     return (
         f"{results_table(read_results(records), read_peers())}\n\n"
         "Probing errors in px², 64 px uint8 / 65 px float32 frames, by the same weights: the mean over three training\n"
-        f"seeds (one, from 250 on). Written by `python -m benchmarks.readme` from `{records.parent.name}/{records.name}/`.\n"
+        "seeds (one, from 250 on). Written by `python -m benchmarks.readme` from "
+        f"`{records.parent.name}/{records.name}/`.\n"
         f"{OTHER_DATA}\n"
     )
 
