@@ -191,7 +191,9 @@ def trained(tmp_path_factory):
     source = open_source(str(out), STAND_IN)
     torch.manual_seed(0)
     model = build(find_budget("300", STAND_IN).architecture, 300, STAND_IN.frame)
-    config = replace(TrainingConfig(), encode_steps=200, encode_lr=0.02, predict_steps=700, predict_batch=512)
+    config = replace(
+        TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=700, predict_batch=512
+    )
     trainer = Trainer(model, source.require("train"), config, torch.device("cpu"), STAND_IN)
     trainer.run(lambda losses, seen: None)
     return model.eval().requires_grad_(False), source

@@ -103,9 +103,11 @@ def test_actions_are_bounded_by_norm_or_by_number(box):
 # cost-to-go
 
 
-def test_costs_are_steps_where_nothing_is_in_the_way():
+@pytest.mark.parametrize("pixels", [10, 20, 40])  # an action is shorter than one, as long, longer
+def test_costs_are_steps_where_nothing_is_in_the_way(pixels):
     world, goal = Sliding(seen=0), torch.tensor([[0.5, 0.4]])
-    found = CostToGo.solve(world, as_frames([[0.0, 0.0]]), MAPS, goal, Actions(1.0))
+    maps = torch.zeros(1, pixels + 1, pixels + 1, dtype=torch.uint8)
+    found = CostToGo.solve(world, as_frames([[0.0, 0.0]]), maps, goal, Actions(1.0))
     codes = 0.1 + 0.8 * torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(0))
     steps = (codes - goal[:, None]).norm(dim=-1) / 0.05
     assert ((found.at(codes) - steps).abs() < 0.04 * steps + 0.3).all()
@@ -169,7 +171,7 @@ def test_a_quarter_of_a_thousand_parameters_reach_every_goal_in_rooms_never_seen
     pytest.importorskip("gymnasium")
     task = DEFAULT.task
     for layouts in ("seen", "unseen", "rooms", "doors", "maze"):
-        done = run(task, lambda f, g: plan(model, f, g), 8, 100, {"layouts": layouts, "image_size": size})
+        done = run(task, lambda f, g: plan(model, f, g), 4, 100, {"layouts": layouts, "image_size": size})
         found = score(done, task.radii)
         assert found["last"]["1.5"][0] == 1.0 and found["median_way"] < 1.05
 

@@ -33,7 +33,7 @@ class Options(Checked):
     alone: bool = False  # without the true dynamics, straight at the goal and a random policy beside it
     episodes: Count = 200  # episodes, of the same seeds whoever plans
     steps: Annotated[int, Within(1, 10_000)] = 200  # steps of an episode; none ends early
-    layouts: str = "seen"  # seen, unseen or all
+    layouts: str = "seen"  # seen, unseen or all; never trained: rooms (three and four), doors (two and three), maze
     image_size: int = 64  # px; side of the frames
     goal_size: int | None = None  # px; side of the goal's frame, if another
     start: str = "room"  # where episodes begin: room or door

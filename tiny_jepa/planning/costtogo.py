@@ -24,7 +24,7 @@ from tiny_jepa.worlds.contract import WorldModel
 OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (1, 2) or abs(x) + abs(y) == 1]
 """Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess."""
 NEIGHBOURS = [offset for offset in OFFSETS if max(map(abs, offset)) == 1]
-PART = 300
+PART = 200
 """Nodes tried at once: what the model computes of them stays in cache."""
 RISK = 300.0
 """More than any way round takes. What the model calls closed costs `RISK` times more still, and only at the goal."""
