@@ -4,160 +4,20 @@
     python main.py --budget 100k --seeds 5 --data /path/to/DL24FA
     python main.py --model dead-reckoning
 
-The functions have the names of the course's main.py, for others to call.
+The names are those of the course's main.py, for others to import.
 """
 
-import json
-import shlex
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from tiny_jepa.errors import leave_quietly
+from tiny_jepa.errors import leave_quietly, run_cli
 
 if __name__ == "__main__":
     leave_quietly()
 
-import torch
-from torch import nn
-
-from evaluator import ProbingEvaluator
-from tiny_jepa.console import printable
-from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
-from tiny_jepa.data import Loader, Source, open_source
-from tiny_jepa.device import get_device, machine
-from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.files import require_writable
-from tiny_jepa.options import Checked, Within, parse
-from tiny_jepa.probing.measure import COURSE_SETS, EXPERT, SHORT, load_group, measure
-from tiny_jepa.probing.results import Result, line, write_result
-from tiny_jepa.probing.subjects import choose_model, result_of
-from tiny_jepa.weights import ROOT_WEIGHTS, add_metrics, read_weights
-from tiny_jepa.worlds import DEFAULT, find_world
-from tiny_jepa.worlds.contract import Group
+from tiny_jepa.commands.evaluate import evaluate_model, load_data, load_expert_data, load_model, main
+from tiny_jepa.device import get_device
 
 __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
 
-METRICS = Path("metrics.txt")  # in the working folder, as model_weights.pth is
-
-
-def load_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
-    """The loader that trains the prober of the short sets, and those it scores. Batches move to `device` later."""
-    return _load(SHORT, source or open_source())
-
-
-def load_expert_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
-    """The same for the expert set."""
-    return _load(EXPERT, source or open_source())
-
-
-def _load(group: Group, source: Source) -> tuple[Loader, dict[str, Loader]]:
-    train, scored = load_group(group, source)
-    if train is None:
-        raise UserError(f"{source.root} has no set {group.train}, which trains the prober")
-    return train, scored
-
-
-def load_model(weights: Path = ROOT_WEIGHTS) -> nn.Module:
-    return read_weights(weights)[0].requires_grad_(True)  # so that others count its parameters
-
-
-def evaluate_model(
-    device: torch.device, model: nn.Module, probe_train_ds: Any, probe_val_ds: dict[str, Any]
-) -> dict[str, float]:
-    """Trains a prober, scores it on each set, prints the losses in px² and returns them."""
-    evaluator = ProbingEvaluator(device, model, probe_train_ds, probe_val_ds)
-    losses = evaluator.evaluate_all(evaluator.train_pred_prober())
-    for name, loss in losses.items():
-        print(line(name, [loss]), flush=True)
-    return losses
-
-
-@dataclass(frozen=True)
-class Options(Checked):
-    """What is scored, on which data."""
-
-    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
-    data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
-    prober_data: str | None = None  # train the probers on this source instead, named like --data
-    weights: Path | None = None  # weights file; model_weights.pth unless given
-    budget: str | None = None  # the trained weights of this budget instead, such as 2k
-    model: Literal["trained", "untrained", "dead-reckoning"] = "trained"  # what to score
-    no_lift: bool = False  # read out the bare agent code
-    seeds: Annotated[int, Within(1, 1_000)] = 1  # probers trained; several give mean and spread
-    course: bool = False  # only the course's four sets
-    device: str | None = None  # cpu, cuda or mps; the best there is unless given
-    json: bool = False  # one JSON object on stdout, the rest on stderr
-    store: Path | None = None  # write the result to this JSON file
-    write_metrics: bool = False  # write metrics.txt from what was measured
-    label: bool = False  # write the losses into the metadata of the weights file, too
-
-
-def main() -> int:
-    args = parse(Options, sys.argv[1:], "main.py", "Scores a model by the probing protocol.")
-    out = sys.stderr if args.json else sys.stdout
-
-    def say(text: str) -> None:
-        print(printable(text), file=out, flush=True)
-
-    seeds = list(range(args.seeds))
-    world = find_world(args.world)
-    device, source = get_device(args.device), open_source(args.data, world)
-    prober_source = open_source(args.prober_data, world) if args.prober_data else source
-    subject = choose_model(args.weights, args.budget, args.model, lift=not args.no_lift, world=world)
-    if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
-        option = "--write-metrics" if args.write_metrics else "--label"
-        raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
-    for path in (args.store, METRICS if args.write_metrics else None):
-        if path is not None:
-            require_writable(path)
-    command = shlex.join(["python", "main.py", *sys.argv[1:]])
-    result = result_of(subject, {}, seeds, source, prober_source, command)
-    say(subject.describe())
-    say(f"Data: {source.describe()}")
-    if prober_source != source:
-        say(f"Prober trained on: {prober_source.describe()}")
-    say(f"Total Trainable Parameters: {subject.parameters:,}")
-    begin = time.monotonic()
-    losses = measure(
-        subject.model,
-        source,
-        device,
-        seeds=seeds,
-        prober_source=prober_source,
-        groups=[group.only(COURSE_SETS) if args.course else group for group in world.groups],
-        report=lambda name, values: say(line(name, values)),
-    )
-    minutes = round((time.monotonic() - begin) / 60, 3)
-    result = replace(result, losses=losses, score_minutes=minutes, measured_at=machine(device))
-    if args.store:  # before anything else can fail
-        write_result(args.store, result)
-    if args.json:
-        print(json.dumps(result.to_json(), allow_nan=False))
-    if args.label and subject.weights:
-        add_metrics(subject.weights, result.frames, {name: result.mean(name) for name in result.losses}, result.command)
-        say(f"wrote the losses into {subject.weights}")
-    if args.write_metrics:
-        write_metrics(METRICS, metrics_of(result))
-        say(f"wrote {METRICS}")
-    elif subject.kind == "trained" and subject.lift and args.world == DEFAULT.frame.world and METRICS.is_file():
-        say_what_differs(result, say)
-    return 0
-
-
-def say_what_differs(result: Result, say: Callable[[str], None]) -> None:
-    """Says where metrics.txt tells another story than what was measured."""
-    try:
-        stated = read_metrics(METRICS)
-    except UserError as error:
-        return say(f"Note: {error}")
-    found = disagreements(stated, result.parameters, result.trained_by) + differing_losses(stated, metrics_of(result))
-    if found:
-        say(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}")
-
-
 if __name__ == "__main__":
-    run_cli(main)
+    run_cli(lambda: main(sys.argv[1:]))

@@ -2,14 +2,12 @@
 
 import sys
 
-from tiny_jepa.errors import run_cli
-
-
-def main() -> int:
-    from tiny_jepa.training.cli import main  # late: Ctrl-C while torch is imported gets its word, too
-
-    return main(sys.argv[1:])
-
+from tiny_jepa.errors import leave_quietly, run_cli
 
 if __name__ == "__main__":
-    run_cli(main)
+    leave_quietly()
+
+from tiny_jepa.commands.train import main
+
+if __name__ == "__main__":
+    run_cli(lambda: main(sys.argv[1:]))

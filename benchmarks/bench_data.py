@@ -19,11 +19,12 @@ import numpy as np
 import torch
 
 from tiny_jepa.budgets import find_budget
-from tiny_jepa.data import RECIPES, CourseSet, ProceduralSet, TrajectorySet
+from tiny_jepa.data import CourseSet, TrajectorySet
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.training.trainer import Trainer
-from tiny_jepa.worlds.two_rooms import Geometry, explore, render_states, sample_layouts, step
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, explore, render_states, sample_layouts, step
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BLOCK = 250  # trajectories simulated and rendered at a time
 STEPS = 16
@@ -110,11 +111,11 @@ class Timed:
 
 def training_on_frames(dataset: TrajectorySet, steps: int = 60) -> tuple[float, float]:
     """Seconds of the steps on frames at budget 2k, and the share of them spent on data."""
-    budget = find_budget("2k")
+    budget = find_budget("2k", TWO_ROOMS)
     timed = Timed(dataset)
     short = {"cached": 64, "auditions": 1, "predict_steps": 1}
     settings = replace(budget.training, encode_steps=steps + 10, **short)
-    trainer = Trainer(JEPA(budget.architecture), timed, settings, torch.device("cpu"))
+    trainer = Trainer(JEPA(budget.architecture, TWO_ROOMS.frame), timed, settings, torch.device("cpu"))
     marks: list[tuple[float, float]] = []
     trainer.run(lambda *_: marks.append((time.process_time(), timed.seconds)))
     (begin, waited), (end, waited_last) = marks[9], marks[steps + 9]
@@ -159,7 +160,7 @@ def main() -> None:
         seconds = time.perf_counter() - begin
         print(f"{'written by data generate, synced to disk':<52}{recipe.count * 17 / seconds:>14,.0f} frames/s")
         print(f"{'peak resident memory so far':<52}{peak_resident():>14,.0f} MB")
-        disk = CourseSet(Path(folder) / "train", "train", labelled=False)
+        disk = CourseSet(Path(folder) / "train", "train", labelled=False, world=TWO_ROOMS)
         read, drawn = rates(random_batches(disk)), rates(random_batches(procedural))
         print(f"{'random batches of 64, from disk (page cache)':<52}{read:>14,.0f} frames/s")
         print(f"{'random batches of 64, procedural':<52}{drawn:>14,.0f} frames/s")

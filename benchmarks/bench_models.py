@@ -22,10 +22,10 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from tiny_jepa import build_model
-from tiny_jepa.data import RECIPES, ProceduralSet
 from tiny_jepa.models import JEPA
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.objectives import VICReg, covariance_loss, invariance_loss, variance_loss
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BUDGETS = ("500", "2k", "100k")
 BATCHES = (1, 64, 1024)

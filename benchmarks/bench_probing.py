@@ -19,9 +19,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from plain_protocol import StarterEvaluator  # noqa: E402
 
+from tiny_jepa.commands import choose  # noqa: E402
 from tiny_jepa.data import Loader, open_source  # noqa: E402
 from tiny_jepa.probing import ProbingConfig, ProbingEvaluator  # noqa: E402
-from tiny_jepa.probing.subjects import choose_model  # noqa: E402
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS  # noqa: E402
 
 
 def main() -> None:
@@ -30,8 +31,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="all 20 epochs")
     args = parser.parse_args()
     kind = "trained" if args.weights else "dead-reckoning"
-    model = choose_model(args.weights or Path(), kind=kind).model
-    source, epochs = open_source("procedural"), 20 if args.full else 3
+    model = choose(args.weights, None, kind=kind)[0].model
+    source, epochs = open_source("procedural", TWO_ROOMS), 20 if args.full else 3
     train, val = source.require("probe_normal/train"), source.require("probe_normal/val")
 
     def loaders() -> tuple[Loader, dict[str, Loader]]:

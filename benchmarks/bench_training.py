@@ -21,12 +21,14 @@ import torch
 from torch import Tensor
 
 from tiny_jepa.budgets import Budget, find_budget
-from tiny_jepa.data import RECIPES, ProceduralSet, TrajectorySet
+from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.size import build
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BATCHES = {"encode": (32, 64, 256), "predict": (512, 2048, 8192)}
 STEPS = {"encode": 9, "predict": 60}
@@ -43,7 +45,7 @@ def settings(budget: Budget, phase: str, batch: int) -> TrainingConfig:
 
 def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig) -> Trainer:
     torch.manual_seed(0)
-    return Trainer(build(budget.architecture, budget.limit), dataset, config, torch.device("cpu"))
+    return Trainer(build(budget.architecture, budget.limit, TWO_ROOMS.frame), dataset, config, torch.device("cpu"))
 
 
 def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
@@ -73,7 +75,7 @@ def time_steps(budget: Budget, dataset: TrajectorySet, threads: list[int], repea
 def time_caching(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
     for count in threads:
         torch.set_num_threads(count)
-        model = build(budget.architecture, budget.limit)
+        model = build(budget.architecture, budget.limit, TWO_ROOMS.frame)
         found = []
         for _ in range(repeats):
             begin = time.perf_counter()
@@ -111,7 +113,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    budget = find_budget(arguments.budget)
+    budget = find_budget(arguments.budget, TWO_ROOMS)
     dataset = ProceduralSet("train", replace(RECIPES["train"], count=TRAJECTORIES))
     print(f"budget {budget.name}, 17 frames of 64 px uint8, torch {torch.__version__}")
     time_steps(budget, dataset, arguments.threads, arguments.repeats)

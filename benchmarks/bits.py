@@ -23,13 +23,14 @@ from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.export.quantise import KINDS, byte_count, coded
 from tiny_jepa.export.safetensors import from_bytes, to_bytes
-from tiny_jepa.probing.measure import COURSE_SETS, GROUPS, measure
+from tiny_jepa.probing.measure import COURSE_SETS, measure
 from tiny_jepa.tables import markdown, number
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bits", description="What fewer bits cost.")
-    parser.add_argument("--budgets", nargs="+", default=list_budgets(), help="presets (all)")
+    parser.add_argument("--budgets", nargs="+", default=list_budgets(TWO_ROOMS), help="presets (all)")
     parser.add_argument("--draws", type=int, default=1, help="seeds of the simulator (1)")
     parser.add_argument("--first", type=int, default=101, help="the first of them (101)")
     parser.add_argument("--count", type=int, default=12_000, help="trajectories of each set and seed (12000)")
@@ -40,7 +41,7 @@ def main() -> None:
     best = list(best_published(read_peers()).values())
     rows, good, bar = [], [], tqdm(total=len(args.budgets) * len(KINDS), leave=False)
     for budget in args.budgets:
-        trained, first = load_model(budget), np.zeros(0)
+        trained, first = load_model(budget, TWO_ROOMS), np.zeros(0)
         for kind in KINDS:
             content = to_bytes(trained, kind)
             size, model = byte_count(coded(trained.state_dict(), kind)), from_bytes(content, budget)
@@ -53,8 +54,8 @@ def main() -> None:
             bar.update()
     print(markdown(["preset", "weights", "numbers", "file", *COURSE_SETS], rows))
     size, file, budget, kind, model = min(good, key=lambda each: each[0])
-    groups = [group.only(COURSE_SETS) for group in GROUPS]
-    graded = measure(model, open_source("procedural:size=65,dtype=float32"), groups=groups)
+    groups = [group.only(COURSE_SETS) for group in TWO_ROOMS.groups]
+    graded = measure(model, open_source("procedural:size=65,dtype=float32", TWO_ROOMS), groups=groups)
     losses = {name: values[0] for name, values in graded.items() if values}
     print(
         f"\nBelow the best published in every column: {len(good)} of {len(rows)}. The fewest bytes: `{budget}`, "

@@ -21,14 +21,14 @@ import torch
 from tqdm import tqdm
 
 from tiny_jepa.budgets import list_budgets
-from tiny_jepa.data import RECIPES, ProceduralSet
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.probing.measure import SETS
 from tiny_jepa.sweep.table import spread
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry, rollout
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, rollout
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 RECORDS = Path("results/records")
 LOST = 1.0  # px²
@@ -76,7 +76,7 @@ def figures(model: JEPA, datasets: dict[str, list[ProceduralSet]]) -> tuple[list
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fresh", description="Presets on fresh trajectories.")
-    parser.add_argument("--budgets", nargs="+", default=list(list_budgets()), help="presets (all)")
+    parser.add_argument("--budgets", nargs="+", default=list(list_budgets(TWO_ROOMS)), help="presets (all)")
     parser.add_argument("--sizes", nargs="+", type=int, default=[64], help="px (64)")
     parser.add_argument("--draws", type=int, default=1, help="seeds of the simulator (1)")
     parser.add_argument("--first", type=int, default=101, help="the first of them (101)")

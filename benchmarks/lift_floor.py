@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tiny_jepa.data import Loader, ProceduralSet, open_source
+from tiny_jepa.data import Loader, open_source
 from tiny_jepa.models.lift import CENTRE, lift
 from tiny_jepa.probing import ProbingEvaluator
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet
 
 FORMS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {
     "2 numbers, centred": (2, lambda code: code - CENTRE),
@@ -59,7 +61,7 @@ class Perfect(nn.Module):
 
 
 def main() -> None:
-    source = open_source("procedural")
+    source = open_source("procedural", TWO_ROOMS)
 
     def loader(name: str, shuffle: bool = False) -> Loader:
         found = source.require(name)

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tiny_jepa.budgets import list_budgets, parse_count
+from tiny_jepa.commands import plan as command
 from tiny_jepa.errors import run_cli
 from tiny_jepa.files import write_text
-from tiny_jepa.options import Checked, Count, parse
-from tiny_jepa.planning import command
+from tiny_jepa.options import Count, parse, settings
 from tiny_jepa.tables import markdown, replaced, size
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 RESULTS, PAGE = Path("results/planning"), Path("docs/planning.md")
 LAYOUTS, SIDES = ("seen", "unseen", "doors", "rooms", "maze"), (64, 65)
@@ -40,8 +40,8 @@ DISTURBED = {
 END = ("way / shortest", "CPU s", "episodes")
 
 
-@dataclass(frozen=True)
-class Options(Checked):
+@settings
+class Options:
     """What is done."""
 
     table: bool = False  # measure nothing
@@ -71,7 +71,7 @@ def ends(score: dict[str, Any]) -> list[str]:
 
 def preset_rows(args: Options) -> list[list[str]]:
     rows = []
-    for budget in list_budgets():
+    for budget in list_budgets(TWO_ROOMS):
         cheap = parse_count(budget) <= CHEAP
         for side in SIDES if cheap else SIDES[:1]:
             options = f"--budget {budget} --alone --episodes {args.episodes if cheap else -(-args.episodes // 10)}"

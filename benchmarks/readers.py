@@ -28,6 +28,7 @@ import tiny_jepa
 from tiny_jepa.data import open_source
 from tiny_jepa.tables import markdown
 from tiny_jepa.training.codes import encode_trajectories
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 LOOK = 0.1  # seconds between two looks at the memory
 
@@ -35,7 +36,7 @@ LOOK = 0.1  # seconds between two looks at the memory
 def encode(folder: str, workers: int) -> dict[str, float | str]:
     """What one run took, in this process."""
     torch.set_num_threads(1)
-    model, dataset = tiny_jepa.load_model("2k"), open_source(folder).require("train")
+    model, dataset = tiny_jepa.load_model("2k"), open_source(folder, TWO_ROOMS).require("train")
     indices = np.random.default_rng(0).permutation(len(dataset))
     begin = time.perf_counter()
     codes = encode_trajectories(model, dataset, indices, torch.device("cpu"), workers)

@@ -1,4 +1,4 @@
-"""The procedural sets' statistics beside the field's (docs/world.md).
+"""The procedural sets' statistics beside the field's (results/sets.md).
 
     python -m benchmarks.sets [--count 20000]
 

@@ -4,24 +4,23 @@ python -m benchmarks.steps_ahead --world tworoom --data data/tworoom --budgets 5
 """
 
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from tiny_jepa.commands import choose
 from tiny_jepa.data import open_source
-from tiny_jepa.options import Checked, parse
+from tiny_jepa.options import parse, settings
 from tiny_jepa.probing import ProbingConfig, ProbingEvaluator
 from tiny_jepa.probing.measure import epochs_for, load_group, train_prober
-from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds import find_world
 
 STEPS = (0, 1, 4, 8, 16)
 
 
-@dataclass(frozen=True)
-class Options(Checked):
+@settings
+class Options:
     """Whose errors."""
 
     data: str  # folder of the world's sets
@@ -35,8 +34,8 @@ def main(argv: list[str]) -> None:
     train, loaders = load_group(world.groups[0], open_source(args.data, world))
     assert train is not None
     config = ProbingConfig(mean=world.mean, std=world.std, epochs=epochs_for(world, train))
-    subjects = {f"budget `{budget}`": choose_model(None, budget, world=world).model for budget in args.budgets}
-    subjects["dead reckoning"] = choose_model(None, args.budgets[0], "dead-reckoning", world=world).model
+    subjects = {f"budget `{budget}`": choose(None, budget, args.world)[0].model for budget in args.budgets}
+    subjects["dead reckoning"] = choose(None, args.budgets[0], args.world, "dead-reckoning")[0].model
     rows: list[list[Any]] = []
     for name, model in subjects.items():
         evaluator = ProbingEvaluator("cpu", model, train, loaders, config)

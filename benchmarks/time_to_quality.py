@@ -31,10 +31,11 @@ from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.size import build
 from tiny_jepa.plotting import pyplot, save
-from tiny_jepa.probing.measure import GROUPS, measure
+from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import markdown, number, replaced
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 BUDGET = "2k"
 PUBLISHED = best_published(read_peers())
@@ -49,11 +50,11 @@ PAGE, PICTURE = Path("docs/training.md"), Path("docs/images/time_to_quality.png"
 def snapshots(name: str, seed: int) -> list[tuple[float, int, JEPA]]:
     """Trains on the short schedule -> (seconds, step, model) at each time in `KEPT_AT`, and at the end."""
     kept: list[tuple[float, int, JEPA]] = []
-    budget = find_budget(name)
+    budget = find_budget(name, TWO_ROOMS)
     started = time.monotonic()
     torch.manual_seed(seed)
-    model = build(budget.architecture, budget.limit)
-    dataset = open_source("procedural").require("train")
+    model = build(budget.architecture, budget.limit, TWO_ROOMS.frame)
+    dataset = open_source("procedural", TWO_ROOMS).require("train")
     trainer = Trainer(model, dataset, replace(budget.training, seed=seed, **SCHEDULE), torch.device("cpu"))
     bar = tqdm(total=trainer.total_steps, desc=f"training, seed {seed}", unit="step")
 
@@ -74,9 +75,9 @@ def snapshots(name: str, seed: int) -> list[tuple[float, int, JEPA]]:
 def grade(kept: list[tuple[float, int, JEPA]]) -> list[dict[str, Any]]:
     """Losses of each snapshot in px², by one prober."""
     graded: list[dict[str, Any]] = []
-    groups = [group.only(list(PUBLISHED)) for group in GROUPS]
+    groups = [group.only(list(PUBLISHED)) for group in TWO_ROOMS.groups]
     for seconds, step, model in tqdm(kept, desc="grading", unit="snapshot"):
-        losses = measure(model.requires_grad_(False), open_source("procedural"), groups=groups)
+        losses = measure(model.requires_grad_(False), open_source("procedural", TWO_ROOMS), groups=groups)
         means = {name: statistics.fmean(values) for name, values in losses.items() if values}
         graded.append({"seconds": seconds, "step": step, "losses": means})
     return graded

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tiny_jepa.commands.train import LOOK_EVERY, Options, read_options
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import Architecture
-from tiny_jepa.options import flag, read_settings
+from tiny_jepa.options import flag, read
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.cli import LOOK_EVERY, Options, read_options
 from tiny_jepa.training.watch import COLLAPSED_STD, GRACE_STEPS, PATIENCE
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "configuration.md").read_text()
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "training.md").read_text()
 
 
 GROUPS = ("training", "architecture")  # of Options
@@ -75,11 +75,11 @@ def test_a_bad_option_is_one_sentence(words, says):
 
 def test_a_preset_is_checked_as_a_command_line_is():
     with pytest.raises(UserError, match=r"^x.ini: --clip must be from 1e-09 to 1000, not -1.0$"):
-        read_settings(TrainingConfig, {"clip": "-1"}, "x.ini", TrainingConfig())
+        read(TrainingConfig, {"clip": "-1"}, "x.ini")
     with pytest.raises(UserError, match=r"x.ini has unknown keys: clips"):
-        read_settings(TrainingConfig, {"clips": "1"}, "x.ini", TrainingConfig())
-    read = read_settings(TrainingConfig, {"objective": "byol", "seed": "3"}, "x.ini", TrainingConfig())
-    assert read.objective == "byol" and read.seed == 3
+        read(TrainingConfig, {"clips": "1"}, "x.ini")
+    found = read(TrainingConfig, {"objective": "byol", "seed": "3"}, "x.ini")
+    assert found.objective == "byol" and found.seed == 3
 
 
 def test_settings_are_checked_wherever_they_are_made():

@@ -9,6 +9,7 @@ from pathlib import Path
 import tiny_jepa
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.weights import save_weights
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELDS = {"parameters", "modules", "buffers", "bytes_float32", "bytes_float16", "image_size", "costs", "limit", "holds"}
@@ -49,7 +50,7 @@ def test_every_preset_as_json(tmp_path):
         assert set(report) == FIELDS and list(report["costs"]) == COSTS
         assert report["parameters"] == sum(p.numel() for p in model.parameters())
         tops = [count for module, count in report["modules"].items() if "." not in module]
-        assert sum(tops) == report["parameters"] <= report["limit"] == find_budget(name).limit
+        assert sum(tops) == report["parameters"] <= report["limit"] == find_budget(name, TWO_ROOMS).limit
         assert report["holds"] is True and report["buffers"] == {} and report["image_size"] == 64
         for cost in report["costs"].values():
             assert cost["total"] == cost["fvcore"] + sum(cost["by_hand"].values())

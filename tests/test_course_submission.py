@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tiny_jepa.commands.submit import main as submit
 from tiny_jepa.course.metrics import Metrics, read_metrics, write_metrics
-from tiny_jepa.course.submit import main as submit
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.weights import read_weights, save_weights
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python train.py --budget 2k"
@@ -43,7 +44,7 @@ time.sleep(60)
 def write(root: Path, **changes) -> None:
     """Weights with metadata as train.py writes them, but for `changes`; None leaves a key out."""
     torch.manual_seed(0)
-    model = JEPA(Architecture())
+    model = JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame)
     count = sum(p.numel() for p in model.parameters())
     metadata = {
         "budget": "2k",
@@ -117,7 +118,7 @@ def test_an_interpreter_is_found_from_where_it_was_named(project: Path, monkeypa
     (project.parent / "bin" / "python").symlink_to(sys.executable)
     monkeypatch.chdir(project.parent)
     asked = []
-    monkeypatch.setattr("tiny_jepa.course.submit.prove", lambda _, python, *more: asked.append(python) or [])
+    monkeypatch.setattr("tiny_jepa.commands.submit.prove", lambda _, python, *more: asked.append(python) or [])
     arguments = ["--team", "Two Rooms", "--netids", "ab1234", "--root", "project", "--out", "out.zip"]
     submit([*arguments, "--python", "bin/python"])
     assert asked == [str(project.parent / "bin" / "python")]

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 
-from tiny_jepa.data import RECIPES, CourseSet, ProceduralSet, open_source
+from tiny_jepa.commands.data import main
+from tiny_jepa.data import CourseSet, open_source
 from tiny_jepa.data import generate as generating
-from tiny_jepa.data.cli import main
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.errors import UserError
-from tiny_jepa.worlds.two_rooms import Geometry
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 
 def generate(out: Path, *arguments: str) -> int | None:
@@ -43,7 +44,7 @@ def test_the_whole_tree_is_the_procedural_sets_on_disk(tmp_path, capsys):
         assert files == {"states.npy", "actions.npy", "metadata.json"} | (
             {"locations.npy"} if name != "train" else set()
         )
-        read = open_source(str(tmp_path)).require(name)
+        read = open_source(str(tmp_path), TWO_ROOMS).require(name)
         ours = ProceduralSet(name, replace(recipe, count=20), seed=5)
         indices = np.arange(20)
         assert torch.equal(read.frames(indices), ours.frames(indices))
@@ -53,7 +54,7 @@ def test_the_whole_tree_is_the_procedural_sets_on_disk(tmp_path, capsys):
     assert "20 trajectories" in capsys.readouterr().out
     record = json.loads((tmp_path / "train" / "metadata.json").read_text())
     assert record["settings"]["seed"] == 5 and record["settings"]["recipe"]["count"] == 20 and record["version"]
-    assert record["settings"]["sets_version"] == open_source(str(tmp_path)).sets_version == 3
+    assert record["settings"]["sets_version"] == open_source(str(tmp_path), TWO_ROOMS).sets_version == 3
     assert np.load(tmp_path / "train" / "states.npy", mmap_mode="r").shape == (20, 17, 2, 64, 64)
     assert main(["check", str(tmp_path)]) == 0
 
@@ -72,7 +73,7 @@ def test_options_reach_the_files(tmp_path):
 @pytest.mark.parametrize("size", [62, 72])
 def test_every_size_is_written_and_checked(tmp_path, size):
     assert generate(tmp_path, "--count", "30", "--image-size", str(size)) == 0
-    assert open_source(str(tmp_path)).require("train").image_size == size
+    assert open_source(str(tmp_path), TWO_ROOMS).require("train").image_size == size
     assert main(["check", str(tmp_path)]) == 0
 
 
@@ -84,12 +85,12 @@ def test_a_folder_of_another_version_of_the_sets_is_told_and_not_continued(tmp_p
     del record["settings"]["sets_version"]  # version 1 did not record it
     for written in (30, 0):  # complete, interrupted
         path.write_text(json.dumps({**record, "written": written}))
-        assert "(sets version 1), chosen by" in open_source(str(tmp_path)).describe()
+        assert "(sets version 1), chosen by" in open_source(str(tmp_path), TWO_ROOMS).describe()
         for more in (arguments, ["--set", "train", "--count", "30"]):  # go on with it, or put today's beside it
             with pytest.raises(UserError, match="holds version 1 of the procedural sets, and this program draws"):
                 generate(tmp_path, *more)
     path.write_text("[]")
-    assert open_source(str(tmp_path)).sets_version is None
+    assert open_source(str(tmp_path), TWO_ROOMS).sets_version is None
     with pytest.raises(UserError, match="not a record of `data generate`"):
         generate(tmp_path, *arguments)
 
@@ -112,7 +113,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     folder = tmp_path / "a" / "probe_wall/val"
     assert not any(folder.glob("*.npy")) and json.loads((folder / "metadata.json").read_text())["written"] == 4000
     with pytest.raises(UserError, match="generation was interrupted; run the same `data generate` again"):
-        CourseSet(folder, "probe_wall/val", labelled=True)
+        CourseSet(folder, "probe_wall/val", labelled=True, world=TWO_ROOMS)
     with pytest.raises(UserError, match="begun with other settings"):
         write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry(), seed=1)
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from tiny_jepa.data import RECIPES, CourseSet, Loader, ProceduralSet, open_source, read_batch
+from tiny_jepa.data import CourseSet, Loader, open_source, read_batch
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
-from tiny_jepa.worlds.two_rooms import Geometry
-from tiny_jepa.worlds.two_rooms.sets import SETS_VERSION
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, ProceduralSet
 
 PROCEDURAL = ProceduralSet("probe_normal/val", replace(RECIPES["probe_normal/val"], count=40))
 
@@ -44,7 +44,9 @@ def test_a_folder_reads_as_the_procedural_set(tmp_path, dtype):
         PROCEDURAL.name, source, Geometry(size=65), dtype="uint8" if dtype == "uint8" else "float32"
     )
     states = dataset.frames(np.arange(12)).numpy().astype(dtype)
-    read = CourseSet(write(tmp_path, dataset=dataset, states=states) / dataset.name, dataset.name, labelled=True)
+    read = CourseSet(
+        write(tmp_path, dataset=dataset, states=states) / dataset.name, dataset.name, labelled=True, world=TWO_ROOMS
+    )
     assert (len(read), read.length, read.image_size) == (12, 17, 65)
     indices = np.array([7, 0, 7, 11, -1])
     torch.testing.assert_close(
@@ -75,7 +77,7 @@ def test_procedural_sets_repeat_and_differ_by_name_and_seed():
 
     assert torch.equal(first("a", 0), first("a", 0))
     assert not torch.equal(first("a", 0), first("b", 0)) and not torch.equal(first("a", 0), first("a", 1))
-    assert {name: len(open_source("procedural").require(name)) for name in RECIPES} == {
+    assert {name: len(open_source("procedural", TWO_ROOMS).require(name)) for name in RECIPES} == {
         "train": 147_000,
         "probe_normal/train": 10_000,
         "probe_expert/train": 6_000,
@@ -86,20 +88,28 @@ def test_procedural_sets_repeat_and_differ_by_name_and_seed():
 def test_where_data_comes_from(tmp_path, monkeypatch):
     monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
     monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOTS", (tmp_path / "none", tmp_path / "course"))
-    assert open_source().describe() == "procedural (64 px, uint8, seed 0, sets version 3), chosen by default"
+    assert (
+        open_source(None, TWO_ROOMS).describe()
+        == "procedural (64 px, uint8, seed 0, sets version 3), chosen by default"
+    )
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
-    assert open_source().root == course
+    assert open_source(None, TWO_ROOMS).root == course
     monkeypatch.setenv("TINY_JEPA_DATA", "")
-    assert open_source().root == course
+    assert open_source(None, TWO_ROOMS).root == course
     monkeypatch.setenv("TINY_JEPA_DATA", str(mine))
-    assert open_source().describe() == f"folder {mine}, chosen by TINY_JEPA_DATA"  # written by somebody else
-    assert (open_source().sets_version, open_source("procedural").sets_version) == (None, SETS_VERSION)
-    source = open_source("procedural:seed=2,size=65,dtype=float32")
+    assert (
+        open_source(None, TWO_ROOMS).describe() == f"folder {mine}, chosen by TINY_JEPA_DATA"
+    )  # written by somebody else
+    assert (open_source(None, TWO_ROOMS).sets_version, open_source("procedural", TWO_ROOMS).sets_version) == (
+        None,
+        SETS_VERSION,
+    )
+    source = open_source("procedural:seed=2,size=65,dtype=float32", TWO_ROOMS)
     assert (source.root, source.seed, source.image_size, source.dtype) == (None, 2, 65, "float32")
-    assert source.spec == "procedural:seed=2,size=65,dtype=float32" and open_source(source.spec) == source
-    assert open_source(str(mine)).find("probe_expert/val") is None
+    assert source.spec == "procedural:seed=2,size=65,dtype=float32" and open_source(source.spec, TWO_ROOMS) == source
+    assert open_source(str(mine), TWO_ROOMS).find("probe_expert/val") is None
     with pytest.raises(UserError, match="has no set probe_expert/val"):
-        open_source(str(mine)).require("probe_expert/val")
+        open_source(str(mine), TWO_ROOMS).require("probe_expert/val")
 
 
 STATES = PROCEDURAL.frames(np.arange(40)).numpy()
@@ -130,7 +140,7 @@ NANS = np.where(np.arange(64) == 9, np.float32("nan"), FLOATS)
 )
 def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, message):
     with pytest.raises(UserError, match=message) as caught:
-        read_batch(open_source(str(write(tmp_path, **changes))).require("probe_normal/val"), np.arange(40))
+        read_batch(open_source(str(write(tmp_path, **changes)), TWO_ROOMS).require("probe_normal/val"), np.arange(40))
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -142,7 +152,7 @@ def test_broken_files_are_named(tmp_path, keep, message):
     path = write(tmp_path) / "probe_normal/val/states.npy"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match=message):
-        open_source(str(tmp_path)).require("probe_normal/val")
+        open_source(str(tmp_path), TWO_ROOMS).require("probe_normal/val")
 
 
 def test_other_files_are_no_arrays(tmp_path):
@@ -167,7 +177,7 @@ def test_other_files_are_no_arrays(tmp_path):
 )
 def test_bad_sources_get_one_sentence(tmp_path, data, message):
     with pytest.raises(UserError, match=message):
-        open_source(data.format(tmp=tmp_path))
+        open_source(data.format(tmp=tmp_path), TWO_ROOMS)
 
 
 READ = """

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tiny_jepa import load_model
+from tiny_jepa.commands import export as command
 from tiny_jepa.errors import UserError
-from tiny_jepa.export import command
 from tiny_jepa.export import onnx as graphs
 from tiny_jepa.export.quantise import KINDS, SCALE, byte_count, coded, decoded
 from tiny_jepa.models.size import count_parameters

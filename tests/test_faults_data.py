@@ -14,16 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tiny_jepa.commands import train as cli
+from tiny_jepa.commands.data import main
 from tiny_jepa.course.metrics import read_metrics
 from tiny_jepa.data import CourseSet, look_at, open_source
-from tiny_jepa.data.cli import main
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
 from tiny_jepa.probing.results import read_result
-from tiny_jepa.training import cli
 from tiny_jepa.training.run import read_config
 from tiny_jepa.weights import read_archive, read_weights
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -42,7 +43,7 @@ def opened(root, name, **changes):
     arrays = {path.stem: np.load(path) for path in (root / name).glob("*.npy")}
     for key, change in changes.items():
         np.save(root / name / f"{key}.npy", change(arrays[key]))
-    dataset = CourseSet(root / name, name, labelled=name != "train")
+    dataset = CourseSet(root / name, name, labelled=name != "train", world=TWO_ROOMS)
     look_at(dataset)
     return dataset
 
@@ -198,7 +199,7 @@ def test_one_sets_folder_is_what_it_is(good, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "probe_normal/val" in out and "train" not in out
     with pytest.raises(UserError, match="is the one set train; give the folder of all sets"):
-        open_source(str(good / "train"))
+        open_source(str(good / "train"), TWO_ROOMS)
     assert main(["show", str(good / "train"), "--count", "1", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "trajectories.png").is_file()
 

@@ -21,8 +21,8 @@ from types import ModuleType
 import pytest
 import torch
 
+from tiny_jepa.commands import train as cli
 from tiny_jepa.errors import UserError
-from tiny_jepa.training import cli
 from tiny_jepa.training.run import Run, read_config
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.weights import read_weights
@@ -183,7 +183,7 @@ def test_a_flipped_byte_of_a_checkpoint_is_found_or_harmless(folder, count):
 def test_a_world_that_a_file_names_is_not_imported(folder, monkeypatch):
     root = folder.parent.parent
     monkeypatch.syspath_prepend(root)
-    (root / "evil.py").write_text("open('ran', 'w')\nfrom tiny_jepa.worlds import DEFAULT as W\n")
+    (root / "evil.py").write_text("open('ran', 'w')\nfrom tiny_jepa.worlds.two_rooms import TWO_ROOMS as W\n")
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"world": "evil:W"}))
     with pytest.raises(UserError, match="does not come with tiny_jepa; if you trust its code, say so"):

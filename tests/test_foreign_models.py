@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from tiny_jepa.data import Loader, ProceduralSet, SetRecipe
+from tiny_jepa.data import Loader
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingEvaluator
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 TRAIN, VAL = (ProceduralSet(name, SetRecipe("explore", 8, steps=3)) for name in ("train", "val"))
 

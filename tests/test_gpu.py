@@ -10,13 +10,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tiny_jepa import build_model
-from tiny_jepa.data import Loader, ProceduralSet, SetRecipe
+from tiny_jepa.commands import train as cli
+from tiny_jepa.data import Loader
 from tiny_jepa.models import JEPA
 from tiny_jepa.probing.protocol import ProbingEvaluator
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training import cli
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.weights import read_weights
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
 SETTINGS = TrainingConfig(encode_steps=2, encode_batch=8, cached=64, predict_steps=6, predict_batch=32)

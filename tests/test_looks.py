@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from tiny_jepa import build_model
-from tiny_jepa.data import ProceduralSet, SetRecipe, Source
-from tiny_jepa.looks import command as look
+from tiny_jepa.commands import look
+from tiny_jepa.data import Source
 from tiny_jepa.looks.readout import ReadOut, binned, drawings, error_map, examples, read_out_all
 from tiny_jepa.looks.readout import look as look_at
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.map import Maps
 from tiny_jepa.weights import save_weights
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 SMALL = {
     "probe_normal/train": SetRecipe("explore", 320),
@@ -55,7 +56,9 @@ def test_a_look_says_which_cells_decide(way):
 
 
 def test_reckoned_paths_are_the_simulators_free_moves():
-    sets = read_out_all(JEPA(Architecture()).eval(), SmallSource(), SmallSource(), "cpu")
+    sets = read_out_all(
+        JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame).eval(), SmallSource(), SmallSource(), "cpu"
+    )
     assert set(sets) == {"normal", "wall", "expert"}
     wall = SmallSource().find("probe_wall/val").trajectories
     free = wall.locations[:, :1] + np.concatenate([np.zeros((64, 1, 2)), wall.actions.cumsum(1)], axis=1)
@@ -88,7 +91,7 @@ def test_the_tail_table_says_what_the_worst_ten_trajectories_make():
 def test_the_verb_draws_everything(tmp_path: Path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     torch.manual_seed(0)
-    save_weights(tmp_path / "w.pth", JEPA(Architecture()), {"budget": "2k"})
+    save_weights(tmp_path / "w.pth", JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame), {"budget": "2k"})
     monkeypatch.setattr(look, "open_source", lambda data: SmallSource())
     look.main(["--weights", str(tmp_path / "w.pth"), "--out", str(tmp_path / "looks")])
     names = {"over_time.png", "near_wall.png", "maps.png", "reads.png", "rollouts.png", "rollouts.gif"}

@@ -15,15 +15,15 @@ import pytest
 import torch
 
 import evaluator
-import main as script
+import tiny_jepa.commands.evaluate as script
 from tiny_jepa import progress
 from tiny_jepa.course.metrics import Metrics, read_metrics, write_metrics
-from tiny_jepa.data import ProceduralSet, SetRecipe
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.probing.results import read_result
 from tiny_jepa.weights import fingerprint, read_weights, save_weights
-from tiny_jepa.worlds.two_rooms import Geometry
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python train.py --budget 2k"
@@ -52,7 +52,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    model = JEPA(Architecture())
+    model = JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame)
     metadata = {"budget": "2k", "command": COMMAND, "data": "procedural", "run": "test", "parameters": count(model)}
     save_weights(tmp_path / "w.pth", model, metadata)
     return tmp_path / "w.pth"
@@ -63,9 +63,8 @@ def count(model) -> int:
 
 
 def run(monkeypatch, tmp_path: Path, *options) -> int:
-    monkeypatch.setattr(sys, "argv", ["main.py", *map(str, options)])
     monkeypatch.setattr(script, "METRICS", tmp_path / "metrics.txt")
-    return script.main()
+    return script.main(list(map(str, options)))
 
 
 def test_prints_as_the_course_does(folder, weights, tmp_path, monkeypatch, capsys):
@@ -74,7 +73,7 @@ def test_prints_as_the_course_does(folder, weights, tmp_path, monkeypatch, capsy
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert "budget 2k" in lines[0] and "run test" in lines[0] and str(folder) in lines[1]
-    assert lines[2] == f"Total Trainable Parameters: {count(JEPA(Architecture()))}"
+    assert lines[2] == f"Total Trainable Parameters: {count(JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame))}"
     assert [line.split(": ")[0] for line in lines[3:]] == [
         f"{name} loss" for name in ("normal", "wall", "wall_other", "rooms", "doors", "maze", "long", "expert")
     ]
@@ -112,7 +111,7 @@ def test_metrics_are_written_and_watched(folder, weights, tmp_path, monkeypatch,
     lines = metrics.read_text().splitlines()
     assert len(lines) == 6 and lines[0].startswith("probe_normal val loss: ")
     assert lines[2] == "probe_wall_other val loss: not available"
-    assert lines[4:] == [str(count(JEPA(Architecture()))), COMMAND]
+    assert lines[4:] == [str(count(JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame))), COMMAND]
     capsys.readouterr()
     run(monkeypatch, tmp_path, *common)
     assert "other weights" not in capsys.readouterr().out

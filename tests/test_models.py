@@ -10,18 +10,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tiny_jepa
-from tiny_jepa.data import RECIPES, ProceduralSet, SetRecipe
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import CONSTANT, lift
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet, SetRecipe
 
 
 def make_model(**form):
     torch.manual_seed(0)
-    model = JEPA(Architecture(**form)).eval()
+    model = JEPA(Architecture(**{"gate_widths": (16,), **form}), TWO_ROOMS.frame).eval()
     model.predictor.action.data.fill_(1 / UNIT)
     return model
 

@@ -55,7 +55,7 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path):
 
 
 def test_a_model_of_another_world_is_refused(tmp_path):
-    other = JEPA(Architecture(), replace(TWO_ROOMS.frame, gates=2))
+    other = JEPA(Architecture(gate_widths=(16,)), replace(TWO_ROOMS.frame, gates=2))
     save_weights(tmp_path / "other.pth", other, {"budget": "2k"})
     with pytest.raises(UserError, match="another world"):
         page.main(["--weights", str(tmp_path / "other.pth"), "--out", str(tmp_path / "page.html")])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.swm_harness import Costable, Policy
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets
 from tiny_jepa.data import open_source
 from tiny_jepa.data.collect import Collection, collect, to_vary
@@ -24,7 +25,6 @@ from tiny_jepa.models.map import Maps
 from tiny_jepa.models.size import build, count_parameters
 from tiny_jepa.objectives import share_made
 from tiny_jepa.planning import plan
-from tiny_jepa.planning.harness import Costable, Policy
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import expressible
@@ -253,7 +253,7 @@ def test_presets_of_tworoom_ship_with_weights_of_their_size():
 
 
 def test_the_page_of_a_users_world_runs(tmp_path, monkeypatch):
-    page = (HERE.parent / "docs" / "your_world.md").read_text(encoding="utf-8")
+    page = (HERE.parent / "docs" / "worlds.md").read_text(encoding="utf-8")
     world, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_room.py").write_text(world, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -265,7 +265,7 @@ def test_the_page_of_a_users_world_runs(tmp_path, monkeypatch):
 @pytest.mark.swm
 @pytest.mark.skipif(importlib.util.find_spec("stable_worldmodel") is None, reason="needs stable-worldmodel")
 def test_the_harness_of_stable_worldmodel_counts_our_successes(tmp_path, capsys):
-    from tiny_jepa.planning.swm import main
+    from benchmarks.swm import main
 
     store = tmp_path / "found.json"
     words = f"--budget 500 --episodes 10 --recorded 20 --recordings {tmp_path} --planners cost-to-go random"

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import tiny_jepa
+from tiny_jepa.commands import plan as command
 from tiny_jepa.errors import UserError
-from tiny_jepa.planning import PLANNERS, CostToGo, command, plan
+from tiny_jepa.planning import PLANNERS, CostToGo, plan
 from tiny_jepa.planning.episodes import Episodes, run, score, wilson
-from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.two_rooms import Geometry, boxes_of, render_states, step
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, boxes_of, render_states, step
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -169,7 +169,7 @@ def test_codes_that_are_not_two_numbers_are_planned_with_by_sampling():
 @pytest.mark.parametrize("size", [64, 65])
 def test_a_quarter_of_a_thousand_parameters_reach_every_goal_in_rooms_never_seen_too(model, size):
     pytest.importorskip("gymnasium")
-    task = DEFAULT.task
+    task = TWO_ROOMS.task
     for layouts in ("seen", "unseen", "rooms", "doors", "maze"):
         done = run(task, lambda f, g: plan(model, f, g), 4, 100, {"layouts": layouts, "image_size": size})
         found = score(done, task.radii)
@@ -272,7 +272,7 @@ def test_the_example_reaches_its_goal(capsys):
 def test_options_that_the_environment_refuses_are_said_in_one_sentence():
     pytest.importorskip("gymnasium")
     with pytest.raises(UserError, match="seen, unseen"):
-        run(DEFAULT.task, lambda f, g: plan(None, f, g), 1, 1, {"layouts": "new"})
+        run(TWO_ROOMS.task, lambda f, g: plan(None, f, g), 1, 1, {"layouts": "new"})
 
 
 def test_pictures_show_an_episode_and_its_costs(model, tmp_path):
@@ -284,6 +284,6 @@ def test_pictures_show_an_episode_and_its_costs(model, tmp_path):
     def agent(frames, goals):
         return plan(model, frames, goals)
 
-    shown = record(DEFAULT, agent, 3, "250", {}, tmp_path / "plan.gif")
+    shown = record(TWO_ROOMS, agent, 3, "250", {}, tmp_path / "plan.gif")
     assert Image.open(shown).n_frames > 3
-    assert Image.open(picture(DEFAULT, agent, 1, "250", {}, tmp_path / "costs.png")).size[0] > 200
+    assert Image.open(picture(TWO_ROOMS, agent, 1, "250", {}, tmp_path / "costs.png")).size[0] > 200

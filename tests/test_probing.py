@@ -19,11 +19,13 @@ from plain_protocol import StarterEvaluator
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from tiny_jepa.data import Batch, Loader, ProceduralSet, SetRecipe
+from tiny_jepa.data import Batch, Loader
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.probing.columns import DistinctColumns
 from tiny_jepa.probing.protocol import ProbingConfig, ProbingEvaluator, is_indexed, scheduled_lr
 from tiny_jepa.probing.subjects import DeadReckoning
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 SHORT = SetRecipe("explore", 640)
 SHORT_VAL = SetRecipe("explore", 150)
@@ -95,7 +97,7 @@ def our_losses(model: nn.Module, train: ProceduralSet, val: ProceduralSet, epoch
 
 
 @pytest.mark.parametrize("recipes", [(SHORT, SHORT_VAL), (LONG, LONG_VAL)], ids=["17 steps", "41 steps"])
-@pytest.mark.parametrize("model", [DeadReckoning(), Foreign()], ids=["lifted", "foreign"])
+@pytest.mark.parametrize("model", [DeadReckoning(512, TWO_ROOMS.frame), Foreign()], ids=["lifted", "foreign"])
 def test_same_losses_as_the_plain_protocol(model, recipes):
     train, val = simulated(recipes[0], "train"), simulated(recipes[1], "val")
     plain = plain_losses(model, train, val, 3, seed=5)
@@ -146,11 +148,15 @@ def test_columns_equal_at_first_are_told_apart_later():
 
 def test_the_prober_of_tied_columns_is_a_whole_one():
     train, val = simulated(SHORT, "train"), simulated(SHORT_VAL, "val")
-    evaluator = ProbingEvaluator("cpu", DeadReckoning(), Loader(train), {"val": Loader(val)}, ProbingConfig(epochs=2))
+    evaluator = ProbingEvaluator(
+        "cpu", DeadReckoning(512, TWO_ROOMS.frame), Loader(train), {"val": Loader(val)}, ProbingConfig(epochs=2)
+    )
     prober = evaluator.train_pred_prober()
     assert prober.hidden.weight.shape == (256, 512) and evaluator.represent(Loader(train)).columns.shape[-1] == 3
     batch = next(iter(Loader(val)))
-    read = prober(DeadReckoning()(batch.states[:, :1], batch.actions)) * evaluator.std + evaluator.mean
+    read = (
+        prober(DeadReckoning(512, TWO_ROOMS.frame)(batch.states[:, :1], batch.actions)) * evaluator.std + evaluator.mean
+    )
     assert torch.allclose(read, next(iter(evaluator.read_out(prober, Loader(val))))[0], atol=1e-3)
 
 
@@ -260,7 +266,7 @@ def test_streams_and_unbatched_loaders_are_not_cached():
 
 def test_quick_debug_takes_three_steps():
     train = simulated(SHORT, "train")
-    evaluator = ProbingEvaluator("cpu", DeadReckoning(), Loader(train), {}, quick_debug=True)
+    evaluator = ProbingEvaluator("cpu", DeadReckoning(512, TWO_ROOMS.frame), Loader(train), {}, quick_debug=True)
     asked = []
     hook = torch.optim.Adam.step
     torch.optim.Adam.step = lambda self, *args: (asked.append(self.param_groups[0]["lr"]), hook(self, *args))[1]
@@ -274,7 +280,7 @@ def test_quick_debug_takes_three_steps():
 def test_our_model_under_the_starters_evaluator():
     """The course's code: a DataLoader of float frames, its own prober, sampling by torch.randperm."""
     torch.manual_seed(3)
-    model = JEPA(Architecture())
+    model = JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame)
     sets = {n: ProceduralSet(n, r, dtype="float32") for n, r in (("train", SHORT), ("val", SHORT_VAL))}
     train = DataLoader(CourseLike(sets["train"]), 64, shuffle=True, drop_last=True)
     val = DataLoader(CourseLike(sets["val"]), 64, drop_last=True)
@@ -288,5 +294,5 @@ def test_our_model_under_the_starters_evaluator():
 @pytest.mark.slow
 def test_same_losses_over_the_whole_protocol():
     train, val = simulated(SetRecipe("explore", 10_000), "probe_normal/train"), simulated(SHORT_VAL, "val")
-    model = DeadReckoning()
+    model = DeadReckoning(512, TWO_ROOMS.frame)
     assert our_losses(model, train, val, 20, 1) == pytest.approx(plain_losses(model, train, val, 20, 1), rel=1e-3)

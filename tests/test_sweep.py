@@ -21,15 +21,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from main import Options
+from tiny_jepa.commands import sweep as command
+from tiny_jepa.commands.evaluate import Options
+from tiny_jepa.commands.train import read_options
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import parse
 from tiny_jepa.probing.results import Result, read_result, write_result
-from tiny_jepa.sweep import command, jobs, launchers
+from tiny_jepa.sweep import jobs, launchers
 from tiny_jepa.sweep.grid import read_grid
 from tiny_jepa.sweep.jobs import Job, jobs_of, latest_claim, read_claim, release, take
 from tiny_jepa.sweep.status import status
-from tiny_jepa.training.cli import read_options
 
 ROOT = Path(__file__).resolve().parent.parent
 GRIDS = sorted((ROOT / "benchmarks").glob("*.ini"))
@@ -65,7 +66,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(launchers, "POLL", 0.02)
     Path("train.py").write_text(TRAIN, encoding="utf-8")
     Path("main.py").write_text(MAIN, encoding="utf-8")
-    Path("page.md").write_text("a\n<!-- results:begin -->\nold\n<!-- results:end -->\nb\n", encoding="utf-8")
+    Path("page.md").write_text("a\n<!-- grid:begin -->\nold\n<!-- grid:end -->\nb\n", encoding="utf-8")
     text = "[DEFAULT]\npage = page.md\nseeds = 0 1\ncommon = --budget 2k\n[a row]\nfactor = f\ntrain = --clip 2\n"
     Path("grid.ini").write_text(text + "[bare]\nof = a row\nscore = --no-lift\nseeds = 0\n", encoding="utf-8")
     return tmp_path

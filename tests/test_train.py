@@ -18,7 +18,9 @@ import pytest
 import torch
 
 from tiny_jepa import build_model
-from tiny_jepa.data import ProceduralSet, SetRecipe, open_source
+from tiny_jepa.commands import train as cli
+from tiny_jepa.commands.train import read_options
+from tiny_jepa.data import open_source
 from tiny_jepa.data.generate import write_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import locked
@@ -26,8 +28,7 @@ from tiny_jepa.models import Architecture
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training import cli, predict
-from tiny_jepa.training.cli import read_options
+from tiny_jepa.training import predict
 from tiny_jepa.training.codes import Codes
 from tiny_jepa.training.examples import Draws, Examples, fit_action, merged
 from tiny_jepa.training.one_step import one_step_error, one_step_terms
@@ -36,8 +37,8 @@ from tiny_jepa.training.run import essential
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, effective_rank, plateau
 from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry, render_layouts
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, render_layouts
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["--budget", "150", "--encode-steps", "30", "--encode-batch", "16", "--cached", "300"]
@@ -231,7 +232,7 @@ def test_an_unwritable_runs_folder_is_said_at_once(tmp_path, monkeypatch):
 
 def moving_cell(width=4, gates=1, seed=0):
     torch.manual_seed(seed)
-    cell = GatedCell(Architecture(gate_widths=(width,)), replace(DEFAULT.frame, gates=gates))
+    cell = GatedCell(Architecture(gate_widths=(width,)), replace(TWO_ROOMS.frame, gates=gates))
     cell.action.data.fill_(1 / UNIT)
     return cell
 
@@ -335,7 +336,7 @@ def test_the_actions_scale_is_that_of_the_moves_that_were_made():
 
 def test_runs_resume_at_any_step():
     config = read_options([*SHORT, "--encode-steps", "2", "--predict-steps", "14"])[1].training
-    dataset = open_source("procedural").require("train")
+    dataset = open_source("procedural", TWO_ROOMS).require("train")
 
     def trainer():
         torch.manual_seed(0)

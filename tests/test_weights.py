@@ -19,6 +19,7 @@ from torch import nn
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.weights import PARTS, fingerprint, read_weights, save_weights
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
 METADATA = {"budget": "99", "budget_limit": 99, "seed": 3, "metrics": {"64 px uint8": {"normal": 0.25, "wall": None}}}
@@ -27,7 +28,7 @@ METADATA = {"budget": "99", "budget_limit": 99, "seed": 3, "metrics": {"64 px ui
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return JEPA(Architecture(gate_widths=(4, 3)))
+    return JEPA(Architecture(gate_widths=(4, 3)), TWO_ROOMS.frame)
 
 
 @pytest.fixture

@@ -1,17 +1,31 @@
 """tiny_jepa: joint-embedding world models to a parameter budget."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiny_jepa.models import JEPA
 
 __version__ = "0.1.0"
 __all__ = ["build_model", "list_budgets", "load_model"]
 
-if TYPE_CHECKING:
-    from tiny_jepa.budgets import build_model, list_budgets, load_model
+
+def list_budgets(world: str = "two_rooms") -> list[str]:
+    """Names of the presets that ship for a world, smallest first."""
+    from tiny_jepa import budgets, worlds  # late, here and below: `import tiny_jepa` alone stays light
+
+    return budgets.list_budgets(worlds.find_world(world))
 
 
-def __getattr__(name: str) -> Any:  # so that `import tiny_jepa` alone stays light
-    if name in __all__:
-        from tiny_jepa import budgets
+def build_model(budget: str, world: str = "two_rooms") -> "JEPA":
+    """An untrained model for a budget ("2k", "100000", ...): `model(states, actions) -> [B, T, repr_dim]`, states
+    [B, >=1, C, H, W] uint8 or float of any scale, actions [B, T-1, 2] px."""
+    from tiny_jepa import budgets, worlds
 
-        return getattr(budgets, name)
-    raise AttributeError(f"module 'tiny_jepa' has no attribute '{name}'")
+    return budgets.build_model(budget, worlds.find_world(world))
+
+
+def load_model(budget: str, world: str = "two_rooms") -> "JEPA":
+    """The trained model of a preset, in eval mode; its command, seed and figures are in `model.metadata`."""
+    from tiny_jepa import budgets, worlds
+
+    return budgets.load_model(budget, worlds.find_world(world))

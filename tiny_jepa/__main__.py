@@ -6,23 +6,22 @@ import sys
 from tiny_jepa.errors import run_cli
 
 VERBS = {
-    "data": ("tiny_jepa.data.cli", "main", "generate, check and show data in the course's layout"),
-    "score": ("tiny_jepa.course.report", "score", "rank the stored results beside the published teams"),
+    "data": ("tiny_jepa.commands.data", "main", "generate, check and show data in the course's layout"),
+    "score": ("tiny_jepa.commands.rank", "main", "rank the stored results beside the published teams"),
     "look": (
-        "tiny_jepa.looks.command",
+        "tiny_jepa.commands.look",
         "main",
         "where a model errs: over time, near the wall, over the room",
     ),
-    "plan": ("tiny_jepa.planning.command", "main", "reach goals with a model, and show what it thinks"),
-    "swm": ("tiny_jepa.planning.swm", "main", "plan in stable-worldmodel's own harness"),
-    "sweep": ("tiny_jepa.sweep.command", "main", "train and score a grid, here or in a SLURM cluster"),
+    "plan": ("tiny_jepa.commands.plan", "main", "reach goals with a model, and show what it thinks"),
+    "sweep": ("tiny_jepa.commands.sweep", "main", "train and score a grid, here or in a SLURM cluster"),
     "page": (
-        "tiny_jepa.export.page",
+        "tiny_jepa.commands.page",
         "main",
         "one file for any browser: drive the dot, watch the model imagine and plan",
     ),
-    "export": ("tiny_jepa.export.command", "main", "a model as ONNX graphs or as a safetensors file"),
-    "submit": ("tiny_jepa.course.submit", "main", "build the course's zip and prove that it runs"),
+    "export": ("tiny_jepa.commands.export", "main", "a model as ONNX graphs or as a safetensors file"),
+    "submit": ("tiny_jepa.commands.submit", "main", "build the course's zip and prove that it runs"),
 }
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.size import build, solve
-from tiny_jepa.options import read_settings
+from tiny_jepa.options import read
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds import DEFAULT, find_world
 from tiny_jepa.worlds.contract import World
 
 _HERE = Path(__file__).resolve().parent
@@ -28,15 +27,21 @@ class Budget:
     limit: int
     architecture: Architecture
     training: TrainingConfig
-    world: World = DEFAULT
+    world: World
+
+    def solved(self) -> "Budget":
+        """The same with the widest gate that the ceiling allows, where its widths are not given."""
+        if self.architecture.gate_widths is not None:
+            return self
+        return replace(self, architecture=solve(self.limit, self.architecture, self.world.frame))
 
 
 def presets(world: World) -> Path:
     """The folder of a world's presets; it need not be there."""
-    return FOLDER if world.frame.world == DEFAULT.frame.world else FOLDER / world.frame.world
+    return FOLDER / (world.presets or world.frame.world)
 
 
-def list_budgets(world: World = DEFAULT) -> list[str]:
+def list_budgets(world: World) -> list[str]:
     """Names of the presets, smallest first."""
     return sorted((path.stem for path in presets(world).glob("*.ini")), key=parse_count)
 
@@ -59,44 +64,42 @@ def parse_count(text: str) -> int:
     return count
 
 
-def find_budget(text: str, world: World = DEFAULT) -> Budget:
-    """The preset of this name or count, or a budget solved for it: the settings of the largest preset that is not
-    above it (or of the smallest), its widths free.
+def find_budget(text: str, world: World) -> Budget:
+    """The preset of this name or count, or of any other count: the settings of the largest preset that is not above it
+    (or of the smallest); its widths are solved for.
 
     Raises:
         UserError: no such count, or one that no model fits.
     """
+    return unsolved(text, world).solved()
+
+
+def unsolved(text: str, world: World) -> Budget:
+    """The same, with widths where a preset has them alone."""
     limit = parse_count(text)
     by_limit = {parse_count(name): name for name in list_budgets(world)}
-    if not by_limit:
-        return Budget(text, limit, solve(limit, Architecture(), world.frame), TrainingConfig(), world)
-    if limit in by_limit:
-        return _read_preset(by_limit[limit], world)
-    nearest = max((count for count in by_limit if count < limit), default=min(by_limit))
-    preset = _read_preset(by_limit[nearest], world)
-    return replace(preset, name=text, limit=limit, architecture=solve(limit, preset.architecture, world.frame))
-
-
-def _read_preset(name: str, world: World) -> Budget:
-    path = presets(world) / f"{name}.ini"
+    nearest = max((count for count in by_limit if count <= limit), default=min(by_limit, default=None))
+    if nearest is None:
+        return Budget(text, limit, Architecture(), TrainingConfig(), world)
+    path = presets(world) / f"{by_limit[nearest]}.ini"
     parser = configparser.ConfigParser(inline_comment_prefixes="#")
     parser.read(path, encoding="utf-8")
     model, training = (dict(parser[part]) if part in parser else {} for part in ("model", "training"))
-    where, limit = f"budgets/{path.relative_to(FOLDER).as_posix()}", parse_count(name)
-    architecture = read_settings(Architecture, model, where, Architecture())
-    if "gate_widths" not in model:
-        architecture = solve(limit, architecture, world.frame)
-    return Budget(name, limit, architecture, read_settings(TrainingConfig, training, where, TrainingConfig()), world)
+    where = f"budgets/{path.relative_to(FOLDER).as_posix()}"
+    architecture, training_config = read(Architecture, model, where), read(TrainingConfig, training, where)
+    if nearest == limit:
+        return Budget(path.stem, limit, architecture, training_config, world)
+    return Budget(text, limit, replace(architecture, gate_widths=None), training_config, world)
 
 
-def build_model(budget: str, world: World = DEFAULT) -> JEPA:
+def build_model(budget: str, world: World) -> JEPA:
     """An untrained model for a budget ("2k", "100000", ...): `model(states, actions) -> [B, T, repr_dim]`, states
     [B, >=1, 2, H, W] uint8 or float of any scale, actions [B, T-1, 2] px."""
     found = find_budget(budget, world)
     return build(found.architecture, found.limit, found.world.frame)
 
 
-def find_weights(name: str, world: World = DEFAULT) -> Path:
+def find_weights(name: str, world: World) -> Path:
     """The weights file that ships for a preset, named as people write its count.
 
     Raises:
@@ -112,6 +115,6 @@ def find_weights(name: str, world: World = DEFAULT) -> Path:
     return folder / f"{trained[count]}.pth"
 
 
-def load_model(name: str, world: str = DEFAULT.frame.world) -> JEPA:
+def load_model(name: str, world: World) -> JEPA:
     """The trained model of a preset, in eval mode; its command, seed and figures are in `model.metadata`."""
-    return read_weights(find_weights(name, find_world(world)))[0]
+    return read_weights(find_weights(name, world))[0]

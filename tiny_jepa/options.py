@@ -1,52 +1,49 @@
-"""Command lines and settings files: a field of a frozen dataclass is an option, its same-line comment the help, its
-type the check."""
+"""Settings: a field of a class is a key of a file and an option of a command, its type the check, its same-line comment
+the help. pydantic checks them wherever they come from; tyro reads command lines."""
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar
 
 import tyro
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
 
 from tiny_jepa.errors import UserError
 
-
-class Within(NamedTuple):
-    """Limits of a number, or of each number of a tuple; a whole number is `least` plus a multiple of `step`."""
-
-    least: float
-    most: float
-    step: int = 1
-
-    def holds(self, value: Any) -> bool:
-        if not isinstance(value, int | float):
-            return False
-        on_step = isinstance(value, float) or (value - self.least) % self.step == 0
-        return self.least <= value <= self.most and on_step  # a NaN is nowhere
-
-    def __str__(self) -> str:
-        return f"{'an odd number ' if self.step == 2 else ''}from {self.least:g} to {self.most:g}"
+Class = TypeVar("Class")
 
 
-class Checked:
-    """Settings that are checked wherever they are made."""
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def settings(fields: type[Class]) -> type[Class]:
+    """A frozen dataclass whose values are checked by their types wherever one is made: a `UserError` says which of them
+    is wrong."""
+    made = dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))(fields)
+    checked = made.__init__
 
-    def __post_init__(self) -> None:
-        """
-        Raises:
-            UserError: a number outside its limits.
-        """
-        for name, hint in get_type_hints(type(self), include_extras=True).items():
-            value = getattr(self, name)
-            limits = [
-                limit for part in (hint, *get_args(hint)) for limit in get_args(part) if isinstance(limit, Within)
-            ]
-            for limit in limits if value is not None else []:
-                if value == () or not all(map(limit.holds, value if isinstance(value, tuple) else (value,))):
-                    raise UserError(f"{flag(name)} must be {limit}, not {shown(value)}")
+    def __init__(self: Any, *args: Any, **values: Any) -> None:
+        try:
+            checked(self, *args, **values)
+        except ValidationError as error:
+            raise UserError(sentence(error)) from None
+
+    made.__init__ = __init__  # type: ignore[method-assign]
+    return made  # type: ignore[return-value]
+
+
+def sentence(error: ValidationError) -> str:
+    """The first thing that pydantic has to say, as one sentence."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] in ("unexpected_keyword_argument", "missing_argument", "missing"):
+        return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {name!r}"
+    says = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
+    return f"{flag(name)} {says}, not {str(first['input'])[:80]}"
 
 
 def flag(name: str) -> str:
@@ -54,41 +51,42 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def shown(value: Any) -> str:
-    """A value as a command line has it."""
-    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-    return {"true": "True", "false": "False"}.get(text, text)
+def within(least: float, most: float) -> Any:
+    """The limits of a number."""
+    return Field(ge=least, le=most)
 
 
-def read_numbers(words: Sequence[str]) -> tuple[int, ...]:
-    """ "24,24" -> (24, 24); "30,34-36" -> (30, 34, 35, 36)"""
+def read_numbers(words: Any) -> Any:
+    """["24,24"] -> (24, 24); "30,34-36" -> (30, 34, 35, 36); what is no text stays."""
+    text = words[0] if isinstance(words, list | tuple) and len(words) == 1 and isinstance(words[0], str) else words
+    if not isinstance(text, str):
+        return words
     numbers: list[int] = []
-    for part in words[0].strip("()").removesuffix(",").split(","):
+    for part in text.strip("()").removesuffix(",").split(","):
         found = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
         low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
         if not low <= high < low + 10_000:
-            raise ValueError(f"expected whole numbers such as 24,24 or 30,34-36, not '{words[0]}'")
+            raise ValueError("should be whole numbers such as 24,24 or 30,34-36")
         numbers += range(low, high + 1)
     return tuple(numbers)
 
 
 Numbers = Annotated[
-    tuple[int, ...],
+    tuple[Annotated[int, within(1, 10**7)], ...],
+    BeforeValidator(read_numbers),
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="N,N",
         instance_from_str=read_numbers,
         is_instance=lambda value: isinstance(value, tuple),
-        str_from_instance=lambda value: [shown(value)],
+        str_from_instance=lambda value: [",".join(map(str, value))],
     ),
 ]
-Seed = Annotated[int, Within(0, 2**63 - 1)]
-Count = Annotated[int, Within(1, 10**8)]
-
-Options = TypeVar("Options")
+Seed = Annotated[int, within(0, 2**63 - 1)]
+Count = Annotated[int, within(1, 10**8)]
 
 
-def parse(options: type[Options], argv: Sequence[str], prog: str, says: str, default: Options | None = None) -> Options:
+def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, default: Class | None = None) -> Class:
     """The options of a command; those that `argv` leaves out are `default`'s. `--help` prints them, and ends.
 
     Raises:
@@ -137,16 +135,9 @@ def in_one_sentence(box: str) -> str:
     return message.strip(" .") + (f"; did you mean {near[1]}?" if near else "")
 
 
-def read_settings(settings: type[Options], values: Mapping[str, Any], where: str, default: Options) -> Options:
-    """Settings with the values that a file has for some of their fields, checked as those of a command line are.
-
-    Raises:
-        UserError: an unknown key or a bad value, `where` being the file that has it.
-    """
-    if unknown := sorted(set(values) - {field.name for field in fields(settings)}):  # type: ignore[arg-type]
-        raise UserError(f"{where} has unknown keys: {', '.join(unknown)}")
-    words = [f"{flag(name)}={shown(value)}" for name, value in values.items()]
+def read(settings: type[Class], values: Mapping[str, Any], where: str) -> Class:
+    """Settings from the values of a file, `where`; a `UserError` for an unknown key or a bad value."""
     try:
-        return parse(settings, words, where, "", default)
+        return settings(**values)
     except UserError as error:
-        raise UserError(f"{where}: {error}".removesuffix(f"; see {where} --help")) from None
+        raise UserError(f"{where}: {error}") from None

@@ -1,33 +1,32 @@
 """Settings of a training run. A field is a key of a preset in `budgets/` and an option of `train.py`."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.options import Checked, Count, Seed, Within
+from tiny_jepa.options import Count, Seed, settings, within
 
-Several = Annotated[int, Within(2, 10**8)]
-Weight = Annotated[float, Within(0, 1e6)]
-Rate = Annotated[float, Within(1e-9, 1e3)]
+Several = Annotated[int, within(2, 10**8)]
+Weight = Annotated[float, within(0, 1e6)]
+Rate = Annotated[float, within(1e-9, 1e3)]
 
 
-@dataclass(frozen=True)
-class TrainingConfig(Checked):
+@settings
+class TrainingConfig:
     """How a model is trained. All schedules count steps."""
 
     objective: Literal["vicreg", "barlow", "byol"] = "vicreg"  # what keeps phase 1 from collapse
     # phase 1, `encode`: the encoder and the action's scale, from frames, the gate open
     encode_steps: Count = 1_000  # steps of phase 1
-    encode_batch: Annotated[int, Within(2, 10**5)] = 64  # trajectories a step of phase 1
-    encode_frames: Annotated[int, Within(2, 10**4)] = 4  # consecutive frames of each trajectory
+    encode_batch: Annotated[int, within(2, 10**5)] = 64  # trajectories a step of phase 1
+    encode_frames: Annotated[int, within(2, 10**4)] = 4  # consecutive frames of each trajectory
     encode_lr: Rate = 0.2  # Adam's first rate in phase 1; a cosine takes it to zero
     variance_weight: Weight = 0.3  # of VICReg's variance hinge; 0 invites collapse
     # phase 2, `predict`: the gate, on the codes of the frozen encoders
     cached: Several = 40_000  # trajectories whose codes are computed once and kept
-    auditions: Annotated[int, Within(1, 1_000)] = 8  # gates tried before phase 2; the best one-step error goes on
+    auditions: Annotated[int, within(1, 1_000)] = 8  # gates tried before phase 2; the best one-step error goes on
     audition_steps: Count = 600  # training steps of each audition
     predict_steps: Count = 4_000  # steps of phase 2
-    predict_batch: Annotated[int, Within(2, 10**6)] = 4_096  # looks a step of phase 2; all, if there are fewer
+    predict_batch: Annotated[int, within(2, 10**6)] = 4_096  # looks a step of phase 2; all, if there are fewer
     predict_lr: Rate = 2e-2  # Adam's first rate in phase 2; a cosine takes it to zero
     teacher_weight: Weight = 1.0  # of the squared error of one-step predictions
     decision_weight: Weight = 1.0  # of the gate's logistic loss on the same steps: was the move made?
@@ -36,6 +35,5 @@ class TrainingConfig(Checked):
     seed: Seed = 0  # of weights and batches
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not (self.teacher_weight or self.decision_weight):
             raise UserError("--teacher-weight and --decision-weight are both 0: nothing would be predicted")

@@ -6,8 +6,10 @@ from pathlib import Path
 from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-"""Between these a page has a table that a program writes."""
+
+def marks(name: str = "results") -> tuple[str, str]:
+    """The lines between which a page has a table that a program writes; `name` tells those of one page apart."""
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -43,10 +45,11 @@ def size(parameters: int | None) -> str:
     return "–" if parameters is None else f"{parameters:,}"
 
 
-def replaced(text: str, inner: str, where: Path) -> str:
-    """`text` with `inner` between the marks."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def replaced(text: str, inner: str, where: Path, name: str = "results") -> str:
+    """`text` with `inner` between the marks of this name."""
+    first, last = marks(name)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise UserError(f"{where} has no place for the results; put the lines {BEGIN} and {END} where they belong")
-    return f"{before}{BEGIN}\n{inner}{END}{after}"
+        raise UserError(f"{where} has no place for the {name}; put the lines {first} and {last} where they belong")
+    return f"{before}{first}\n{inner}{last}{after}"

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.options import read_settings
-from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.options import read
 from tiny_jepa.worlds.contract import Frame
 
 ROOT_WEIGHTS = Path("model_weights.pth")
@@ -157,9 +156,9 @@ def _is_plain(value: Tensor) -> bool:
 
 def _frame(path: Path, settings: Any) -> Frame:
     """What a file says of a world's frames."""
-    if not isinstance(settings, dict) or set(settings) != set(asdict(DEFAULT.frame)):
+    if not isinstance(settings, dict) or set(settings) != {field.name for field in fields(Frame)}:
         raise UserError(f"{path}: it does not say what its frames hold; train it again")
-    return read_settings(Frame, settings, f"{path}: its frame", DEFAULT.frame)
+    return read(Frame, settings, f"{path}: its frame")
 
 
 def _architecture(path: Path, settings: dict[str, Any], state: dict[str, Tensor], frame: Frame) -> Architecture:
@@ -170,7 +169,7 @@ def _architecture(path: Path, settings: dict[str, Any], state: dict[str, Tensor]
         numbers = value if isinstance(value, tuple | list) else [value]
         if len(numbers) > len(state) or not all(type(number) is int and abs(number) < 10**9 for number in numbers):
             raise UserError(f"{path}: its architecture says {name} = {repr(value)[:40]}; train it again")
-    architecture = read_settings(Architecture, settings, f"{path}: its architecture", Architecture())
+    architecture = read(Architecture, settings, f"{path}: its architecture")
     found = {WRAPPED.sub("", name): tuple(value.shape) for name, value in state.items()}
     with torch.device("meta"):
         expected = {name: tuple(value.shape) for name, value in JEPA(architecture, frame).state_dict().items()}

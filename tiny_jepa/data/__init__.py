@@ -6,4 +6,3 @@ from tiny_jepa.data.loader import Loader
 from tiny_jepa.data.look import look_at
 from tiny_jepa.data.source import Source, open_source
 from tiny_jepa.worlds.contract import Batch, TrajectorySet, read_batch
-from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet, SetRecipe

@@ -9,8 +9,7 @@ from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.progress import bar
-from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import Inspection
+from tiny_jepa.worlds.contract import Inspection, World
 
 BATCH_BYTES = 4 * 2**20  # read at a time
 
@@ -38,17 +37,17 @@ class Report:
         return cells | {"faults": str(len(self.lines()) or "none")}
 
 
-def check_folder(folder: Path, limit: int = 2000) -> int:
+def check_folder(folder: Path, world: World, limit: int = 2000) -> int:
     """Checks every set of a folder, or the one that it is, up to `limit` trajectories of each (0: all), and prints a
     table; 1 where there are faults, else 0.
 
     Raises:
         UserError: no such folder, or none with a set.
     """
-    root, only = split_set(folder)
-    open_source(str(root))
-    names = [name for name in DEFAULT.sets if only in (None, name) and (root / name).is_dir()]
-    reports = [check_set(root / name, name, limit) for name in names]
+    root, only = split_set(folder, world)
+    open_source(str(root), world)
+    names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
+    reports = [check_set(root / name, name, world, limit) for name in names]
     rows = [report.row() for report in reports]
     columns = max(rows, key=len)  # a set that could not be opened has fewer
     rows.insert(0, {column: column for column in columns})
@@ -64,11 +63,11 @@ def check_folder(folder: Path, limit: int = 2000) -> int:
     return int(any(report.lines() for report in reports))
 
 
-def check_set(folder: Path, name: str, limit: int) -> Report:
+def check_set(folder: Path, name: str, world: World, limit: int) -> Report:
     """Opens and reads one set; whatever stops the reading is a fault too."""
     report = Report(name)
     try:
-        dataset = CourseSet(folder, name, labelled=name != "train")
+        dataset = CourseSet(folder, name, labelled=name != "train", world=world)
         report.shape, report.dtype = dataset.states_file.shape, str(dataset.states_file.dtype)
         report.inspection = begin_inspection(dataset)
         inspect(report.inspection, dataset, limit or len(dataset))

@@ -9,7 +9,7 @@ import importlib.metadata
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -20,7 +20,7 @@ from einops import reduce
 
 from tiny_jepa.data.generate import write_all, write_arrays
 from tiny_jepa.errors import UserError
-from tiny_jepa.options import Checked, Count, Seed, Within, imported
+from tiny_jepa.options import Count, Seed, imported, settings, within
 from tiny_jepa.worlds.pixels import SETS
 
 SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))
@@ -35,8 +35,8 @@ PERSISTENCE, SPREAD = 0.8, 0.7
 actions."""
 
 
-@dataclass(frozen=True)
-class Collection(Checked):
+@settings
+class Collection:
     """What is collected, from an environment or from a recording."""
 
     out: Path  # the folder that will hold train/ and probe_normal/
@@ -44,7 +44,7 @@ class Collection(Checked):
     recording: str = ""  # of stable-worldmodel's (HDF5, Lance, ...): read instead of playing
     episodes: Count = 2_000  # trajectories of the training set
     steps: Count = 16  # actions of each; what an environment plays on end becomes several
-    side: Annotated[int, Within(0, 10**4)] = 0  # px to which frames are averaged; it divides theirs; 0: as they are
+    side: Annotated[int, within(0, 10**4)] = 0  # px to which frames are averaged; it divides theirs; 0: as they are
     policy: Literal["random", "expert", "mixed"] = "random"  # mixed: every second episode is the expert's, disturbed
     expert: str = ""  # package.module:CLASS of the expert
     vary: tyro.conf.UseAppendAction[

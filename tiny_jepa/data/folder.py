@@ -10,7 +10,6 @@ from torch import Tensor
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
-from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import World, as_tensor
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
@@ -23,7 +22,7 @@ METADATA = "metadata.json"
 class CourseSet:
     """One folder of arrays: only what is asked for is read."""
 
-    def __init__(self, folder: Path, name: str, labelled: bool, world: World = DEFAULT) -> None:
+    def __init__(self, folder: Path, name: str, labelled: bool, world: World) -> None:
         """Opens the set's files.
 
         Raises:

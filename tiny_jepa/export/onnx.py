@@ -21,6 +21,7 @@ from tiny_jepa.data import open_source
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 GRAPHS = {
     "encoder": (["frames"], ["code", "context"]),
@@ -125,7 +126,7 @@ def agreement(model: JEPA, path: Path, size: int, count: int = ROLLOUTS) -> str:
     def largest(ours: Tensor, theirs: Tensor) -> float:
         return float((ours - theirs).abs().max())
 
-    dataset = open_source(f"procedural:seed=1,size={size},dtype=float32").require("probe_normal/val")
+    dataset = open_source(f"procedural:seed=1,size={size},dtype=float32", TWO_ROOMS).require("probe_normal/val")
     chosen = np.arange(count)
     frames, actions = dataset.frames(chosen, 0, 1)[:, 0], dataset.actions(chosen)
     code, context = model.encode_agent(frames), model.encode_context(frames)

@@ -1,63 +1,21 @@
-"""`python -m tiny_jepa page`: one file that opens in any browser, without a network, and shows what a model knows."""
+"""One file that opens in any browser, without a network, and shows what a model knows."""
 
 import base64
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from tiny_jepa.budgets import list_budgets, load_model, parse_count
-from tiny_jepa.errors import UserError
 from tiny_jepa.export.quantise import coded
-from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.options import parse
 from tiny_jepa.planning import costtogo
-from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
 
 PARTS = files("tiny_jepa.export") / "page"
 SCRIPTS = ("world", "model", "planner", "session", "view", "page")
 """In this order: each imports from those before it."""
-MENU = range(250, 10_001)
-"""Parameters of the presets that every page has."""
-LIMIT = 150_000
-"""Bytes of a page, at most."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is shown."""
-
-    budget: str = "250"  # the trained preset that the page opens with; its menu has all from 250 to 10k
-    weights: Path | None = None  # a weights file of one's own, for the menu too, to open with instead
-    out: Path = Path("page.html")  # the file to write
-
-
-def main(argv: list[str]) -> None:
-    args = parse(Options, argv, "python -m tiny_jepa page", __doc__ or "")
-    models = {name: load_model(name) for name in list_budgets() if parse_count(name) in MENU}
-    if args.weights is not None:
-        chosen = args.weights.name
-        models[chosen] = read_weights(args.weights)[0]
-        require_two_rooms(models[chosen], "the page")
-    else:
-        chosen = next((name for name in list_budgets() if parse_count(name) == parse_count(args.budget)), args.budget)
-        models.setdefault(chosen, load_model(chosen))
-    page = build_page(models, chosen)
-    if (size := len(page.encode())) > LIMIT:
-        raise UserError(f"with {chosen} the page has {size:,} bytes, more than {LIMIT:,}; choose a smaller model")
-    write_text(args.out, page)
-    print(f"wrote {args.out} ({size:,} bytes): open it in a browser")
-
-
-def require_two_rooms(model: JEPA, what: str) -> None:
-    """Raises a `UserError` for a model of another world than the course's."""
-    if replace(model.frame, world=TWO_ROOMS.frame.world) != TWO_ROOMS.frame:
-        raise UserError(f"{what} is for models of the two rooms, and these weights are of another world")
 
 
 def build_page(models: dict[str, JEPA], chosen: str) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 from tiny_jepa.errors import UserError
 from tiny_jepa.export.quantise import Kind, coded, decoded
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.options import read_settings
-from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.options import read
 from tiny_jepa.worlds.contract import Frame
 
 
@@ -41,8 +40,8 @@ def from_bytes(content: bytes, where: Path | str) -> JEPA:
         arrays = package.numpy.load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # `load` leaves the texts out
         described = {name: json.loads(text) for name, text in header["__metadata__"].items()}
-        architecture = read_settings(Architecture, described["architecture"], str(where), Architecture())
-        model = JEPA(architecture, read_settings(Frame, described["frame"], str(where), DEFAULT.frame))
+        architecture = read(Architecture, described["architecture"], str(where))
+        model = JEPA(architecture, read(Frame, described["frame"], str(where)))
         model.load_state_dict(decoded(arrays))
         model.metadata = described["metadata"]
     except (package.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:

@@ -14,9 +14,8 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.probing.measure import GROUPS, load_group
+from tiny_jepa.probing.measure import load_group
 from tiny_jepa.probing.subjects import DeadReckoning
-from tiny_jepa.worlds import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ class ReadOut:
         return np.stack([torch.cdist(true, drawn.nonzero().flip(1).float()).amin(1).numpy() for true, drawn in pairs])
 
 
-def drawings(dataset: TrajectorySet, count: int) -> np.ndarray:
+def drawings(dataset: TrajectorySet, channel: int, count: int) -> np.ndarray:
     """Which pixels [count, H, W] are drawn in the first `count` trajectories."""
     parts = np.array_split(np.arange(count), max(1, count // 500))
-    return np.concatenate([dataset.frames(part, 0, 1)[:, 0, DEFAULT.frame.map].numpy() > 0 for part in parts])
+    return np.concatenate([dataset.frames(part, 0, 1)[:, 0, channel].numpy() > 0 for part in parts])
 
 
 def read_out_all(
@@ -50,19 +49,21 @@ def read_out_all(
 ) -> dict[str, ReadOut]:
     """Every set that the source has, by the name of its loss, read by one prober a group."""
     found = {}
-    for group in GROUPS:
+    for group in source.world.groups:
         train, loaders = load_group(group, source, prober_source)
         if train is None or not loaders:
             continue
         evaluator = ProbingEvaluator(device, model, train, loaders)
         prober = evaluator.train_pred_prober()
-        reckoning = ProbingEvaluator(device, DeadReckoning(0), train, {})
+        reckoning = ProbingEvaluator(device, DeadReckoning(0, source.world.frame), train, {})
         for name, loader in loaders.items():
             pairs = zip(*evaluator.read_out(prober, loader), strict=True)
             predicted, true = (torch.cat(part).cpu().numpy() for part in pairs)
             codes = reckoning.represent(loader)
-            reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * DEFAULT.frame.unit
-            found[name] = ReadOut(predicted, true, reckoned, drawings(loader.dataset, len(true)))
+            reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * source.world.frame.unit
+            found[name] = ReadOut(
+                predicted, true, reckoned, drawings(loader.dataset, source.world.frame.map or 0, len(true))
+            )
     if not found:
         raise UserError(f"{source.describe()}: no probing set to look at, or none to train a prober on")
     return found

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.worlds import DEFAULT
 
 ARITHMETIC = ("sum", "amax", "amin", "mul", "mul_", "div", "add", "sub", "square", "pow", "clamp_min")
 BY_HAND = (*ARITHMETIC, "softmax", "log1p", "relu", "sigmoid", "exp")
@@ -43,7 +42,7 @@ def call_cost(model: JEPA, method: str, *inputs: Tensor) -> dict[str, Any]:
     return {"fvcore": int(total - sum(by_hand.values())), "by_hand": by_hand, "total": int(total)}
 
 
-def cost_report(model: JEPA, image_size: int = DEFAULT.size) -> dict[str, Any]:
+def cost_report(model: JEPA, image_size: int) -> dict[str, Any]:
     """Everything that `count_params.py` prints, as plain values."""
     parameters = parameter_count(model)
     frame = torch.rand(1, model.frame.channels, image_size, image_size)

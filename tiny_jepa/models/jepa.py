@@ -14,7 +14,6 @@ from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.map import Maps, channel_map
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.codes import was_made
 from tiny_jepa.worlds.contract import Frame
 
@@ -25,7 +24,7 @@ class JEPA(nn.Module):
     metadata: dict[str, Any]
     """Of the weights file that the model was read from; empty otherwise."""
 
-    def __init__(self, architecture: Architecture, frame: Frame = DEFAULT.frame) -> None:
+    def __init__(self, architecture: Architecture, frame: Frame) -> None:
         super().__init__()
         self.metadata, self.frame, self.architecture = {}, frame, architecture
         self.agent_encoder = AgentEncoder(architecture.agent_kernel, frame)

@@ -38,13 +38,13 @@ class GatedCell(nn.Module):
         beside = [place for k in far for place in ((-k, 0), (0, -k), (1 + k, 0), (0, 1 + k))]
         self.patch = (*CORNERS, *beside)
         self.parts = frame.gates > 1  # where a move is made in part, where in its cell it ends matters
-        first, *others = architecture.gate_widths
+        first, *others = architecture.widths
         self.cell = nn.Linear(len(self.patch) + 2 + 2 * self.parts, first)
         self.start = nn.Linear(self.corners + 4 * self.parts, first, bias=False)
         self.hidden = nn.ModuleList(
             nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip((first, *others), others, strict=False)
         )
-        self.out = nn.Linear(architecture.gate_widths[-1], frame.gates)
+        self.out = nn.Linear(architecture.widths[-1], frame.gates)
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.action = nn.Parameter(torch.zeros(()))
         nn.init.constant_(self.out.bias, OPEN_BIAS)

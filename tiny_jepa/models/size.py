@@ -12,7 +12,6 @@ from torch import nn
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.architecture import Architecture
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Frame
 
 
@@ -21,13 +20,13 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def parameter_count(architecture: Architecture, frame: Frame = DEFAULT.frame) -> int:
+def parameter_count(architecture: Architecture, frame: Frame) -> int:
     """Trainable parameters that a model of this architecture has; nothing is allocated."""
     with torch.device("meta"):
         return count_parameters(JEPA(architecture, frame))
 
 
-def solve(limit: int, base: Architecture, frame: Frame = DEFAULT.frame) -> Architecture:
+def solve(limit: int, base: Architecture, frame: Frame) -> Architecture:
     """The architecture with the widest gate of one hidden layer that `limit` allows.
 
     Raises:
@@ -43,7 +42,7 @@ def solve(limit: int, base: Architecture, frame: Frame = DEFAULT.frame) -> Archi
     return replace(base, gate_widths=(width,))
 
 
-def build(architecture: Architecture, limit: int, frame: Frame = DEFAULT.frame) -> JEPA:
+def build(architecture: Architecture, limit: int, frame: Frame) -> JEPA:
     """Builds a model; its count may not exceed `limit`."""
     if (count := parameter_count(architecture, frame)) > limit:
         raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {limit:,}")

@@ -13,7 +13,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.planning.agents import Agent, Random, Straight
 from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
 from tiny_jepa.planning.sampling import CEM, MPPI, Sampling
-from tiny_jepa.worlds import DEFAULT
+from tiny_jepa.worlds import WORLDS, find_world
 from tiny_jepa.worlds.actions import Actions
 from tiny_jepa.worlds.contract import WorldModel
 
@@ -40,7 +40,8 @@ def plan(
     Args:
         model: a trained `JEPA`, or anything else with the methods of `WorldModel`.
         frame, goal_frame: [C, H, W], or [E, C, H, W] for E episodes at once.
-        actions: those the world allows; by default, those of the world of the budgets: up to 1.8 px in any direction.
+        actions: those the world allows; by default those of the model's world, where it says; in two rooms,
+            up to 1.8 px in any direction.
         planner: one of `PLANNERS`.
         settings: of cem and mppi, the fields of `Sampling`.
 
@@ -55,6 +56,9 @@ def plan(
             f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], not {frame.shape} and {goal_frame.shape}"
         )
     if actions is None:
-        assert DEFAULT.task
-        actions = DEFAULT.task.actions
+        name = getattr(getattr(model, "frame", None), "world", "")
+        task = find_world(name).task if name in WORLDS else None
+        if task is None:
+            raise UserError("say which actions the world allows, such as actions=Actions(1.0, box=True)")
+        actions = task.actions
     return PLANNERS[planner](model, frame, goal_frame, actions, **settings)

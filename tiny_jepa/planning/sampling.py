@@ -3,7 +3,6 @@ say where to draw next. CEM (Rubinstein 1997) keeps the best tenth; MPPI (Willia
 all. For comparison, and for codes that are not two numbers.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from einops import einsum, repeat
 from torch import Tensor
 
-from tiny_jepa.options import Checked, Count, Within
+from tiny_jepa.options import Count, settings, within
 from tiny_jepa.planning.agents import Agent
 from tiny_jepa.planning.costtogo import CostToGo
 from tiny_jepa.worlds.actions import Actions
@@ -25,14 +24,14 @@ NARROWEST = 0.05
 """CEM's least standard deviation, as a share of the largest action."""
 
 
-@dataclass(frozen=True)
-class Sampling(Checked):
+@settings
+class Sampling:
     """How cem and mppi draw sequences, and judge them."""
 
     cost: Literal["cost-to-go", "last", "sum", "least"] = "cost-to-go"  # or squared distance of codes, over a horizon
     horizon: Count = 15  # steps of a sequence
     hold: Count = 1  # steps for which each drawn action is held
-    samples: Annotated[int, Within(10, 10**6)] = 100  # sequences of an iteration
+    samples: Annotated[int, within(10, 10**6)] = 100  # sequences of an iteration
     iterations: Count = 3  # draws, one after the other, before each step
 
 

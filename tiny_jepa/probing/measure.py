@@ -9,7 +9,6 @@ from torch import nn
 from tiny_jepa.data import Loader, Source, look_at
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingConfig, ProbingEvaluator
-from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import Group, World
 
 BATCH = 64
@@ -17,7 +16,6 @@ STEPS = 3_120
 """Of the protocol, on the course's 10,000 trajectories."""
 
 
-SHORT, EXPERT = GROUPS = DEFAULT.groups
 COURSE_SETS = ("normal", "wall", "wall_other", "expert")
 SETS = (*COURSE_SETS, "long", "rooms", "doors", "maze")
 """Names of the losses; from `long` on, the sets are ours."""
@@ -53,7 +51,7 @@ def measure(
     *,
     seeds: Sequence[int] = (0,),
     prober_source: Source | None = None,
-    groups: Sequence[Group] = GROUPS,
+    groups: Sequence[Group],
     report: Callable[[str, list[float] | None], None] = lambda name, losses: None,
 ) -> dict[str, list[float] | None]:
     """Losses in px² of each set of `groups`, one a seed, or None where the source has no such set.
@@ -69,7 +67,7 @@ def measure(
         for loader in [*loaders.values(), *([train] if train and loaders else [])]:
             look_at(loader.dataset)
     for group, train, loaders in loaded:
-        if train is None and loaders and group.train == SHORT.train:
+        if train is None and loaders and group is groups[0]:
             raise UserError(
                 f"{(prober_source or source).root} has no set {group.train} to train the prober on; "
                 "take one from elsewhere, such as: --prober-data procedural:size=65,dtype=float32"

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tiny_jepa.budgets import find_weights
 from tiny_jepa.console import printable
 from tiny_jepa.data import Source
 from tiny_jepa.errors import UserError
@@ -17,9 +16,8 @@ from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.probing.results import Result
-from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights
-from tiny_jepa.worlds import DEFAULT
-from tiny_jepa.worlds.contract import Frame, World
+from tiny_jepa.weights import fingerprint
+from tiny_jepa.worlds.contract import Frame
 
 
 class DeadReckoning(nn.Module):
@@ -29,7 +27,7 @@ class DeadReckoning(nn.Module):
     It marks what an entry knows that has localised the dot and does not know that walls exist.
     """
 
-    def __init__(self, repr_dim: int = 512, frame: Frame = DEFAULT.frame, model: JEPA | None = None) -> None:
+    def __init__(self, repr_dim: int, frame: Frame, model: JEPA | None = None) -> None:
         super().__init__()
         self.lifted, self.repr_dim, self.frame, self.model = repr_dim > 0, repr_dim or 2, frame, model
 
@@ -86,32 +84,21 @@ class Subject:
         )
 
 
-def choose_model(
-    weights: Path | None = None,
-    budget: str | None = None,
-    kind: str = "trained",
-    lift: bool = True,
-    world: World = DEFAULT,
-) -> Subject:
-    """The model of `weights` (model_weights.pth), or of a budget's own trained weights; or what it is compared with.
+def dead_reckoning(frame: Frame, lift: bool, model: JEPA | None = None) -> Subject:
+    """What knows of no wall; `model` reads the start where the agent has no channel of its own."""
+    reckoned = DeadReckoning(512 if lift else 0, frame, model)
+    return Subject(reckoned, "dead reckoning", "dead-reckoning", lift, None, {})
 
-    Args:
-        kind: trained; untrained (the same architecture as training starts from); dead-reckoning (needs no weights).
-        lift: False reads out the bare agent code.
-    """
-    if kind == "dead-reckoning" and world.frame.agent is not None:
-        return Subject(DeadReckoning(512 if lift else 0), "dead reckoning", kind, lift, None, {})
-    if budget is not None and weights is not None:
-        raise UserError("--weights and --budget both name a weights file; leave one out")
-    weights = find_weights(budget, world) if budget is not None else weights or ROOT_WEIGHTS
-    model, metadata = read_weights(weights)
-    name = str(metadata.get("budget", weights.stem))
+
+def compared(model: JEPA, path: Path, kind: str, lift: bool) -> Subject:
+    """A model of a weights file as it is, or what it is compared with: the same untrained, or dead reckoning."""
+    name = str(model.metadata.get("budget", path.stem))
     if kind == "dead-reckoning":
-        return Subject(DeadReckoning(512 if lift else 0, model.frame, model), "dead reckoning", kind, lift, None, {})
+        return dead_reckoning(model.frame, lift, model)
     if kind == "untrained":
         fresh = untrained(model)
         return Subject(fresh if lift else without_lift(fresh), f"untrained {name}", kind, lift, None, {})
-    return Subject(model if lift else without_lift(model), name, kind, lift, weights, metadata)
+    return Subject(model if lift else without_lift(model), name, kind, lift, path, model.metadata)
 
 
 def frames_of(source: Source) -> str:

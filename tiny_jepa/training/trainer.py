@@ -14,7 +14,6 @@ from tiny_jepa.training.encode import Encode
 from tiny_jepa.training.phase import Phase, randomness, scheduled_lr
 from tiny_jepa.training.predict import Predict
 from tiny_jepa.training.watch import Seen
-from tiny_jepa.worlds import DEFAULT
 from tiny_jepa.worlds.contract import World
 
 
@@ -28,7 +27,7 @@ class Trainer:
         dataset: TrajectorySet,
         config: TrainingConfig,
         device: torch.device,
-        world: World = DEFAULT,
+        world: World,
         workers: int = 0,
     ) -> None:
         self.model, self.config, self.device = model.to(device), config, device

@@ -1,27 +1,41 @@
-"""Worlds, each a folder. `contract.py` says all that the other rooms may know of one."""
+"""Worlds, each a folder or a file. `contract.py` says all that the other rooms may know of one."""
 
 from dataclasses import replace
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import imported
 from tiny_jepa.worlds.contract import World
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS
-from tiny_jepa.worlds.tworoom import TWOROOM
 
-DEFAULT = TWO_ROOMS
-"""The world of the budgets, and of every program that is told no other."""
-WORLDS = {"two_rooms": TWO_ROOMS, "tworoom": TWOROOM}
+WORLDS = {"two_rooms": "tiny_jepa.worlds.two_rooms:TWO_ROOMS", "tworoom": "tiny_jepa.worlds.tworoom:TWOROOM"}
 
 
 def find_world(name: str) -> World:
-    """The world of this name, or `package.module:NAME`; its frame keeps the name.
+    """The world of this name, or `package.module:NAME`; its frame keeps the name. Commands look worlds up; all below
+    them is told.
 
     Raises:
         UserError: no such world.
     """
-    world = WORLDS.get(name)
-    if world is None and ":" in name:
-        world = imported(name, "no world")
-    if not isinstance(world, World):
+    if name not in WORLDS and ":" not in name:
         raise UserError(f"no world '{name}'; there are {', '.join(WORLDS)}, or write package.module:NAME")
+    world = imported(WORLDS.get(name, name), "no world")
+    if not isinstance(world, World):
+        raise UserError(f"{name} is no World but a {type(world).__name__}; docs/worlds.md says how to write one")
     return replace(world, frame=replace(world.frame, world=name))
+
+
+def world_of(named: str, asked: str | None, where: str) -> World:
+    """The world that a file `where` names. A file may name worlds that ship with the kit; one that has to be imported
+    is for the command line to name, as `asked`: whoever wrote the file may have written that module, too.
+
+    Raises:
+        UserError: it is another than `asked`, or not to be trusted.
+    """
+    if asked is not None and named != asked:
+        raise UserError(f"{where} is of the world {named!r}, not of {asked}; leave --world out")
+    if named not in WORLDS and named != asked:
+        raise UserError(
+            f"{where} names the world {named!r}, which does not come with tiny_jepa; if you trust its code, say so: "
+            f"--world {named}"
+        )
+    return find_world(named)

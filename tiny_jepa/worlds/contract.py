@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tiny_jepa.options import Checked, Within
+from tiny_jepa.options import settings, within
 from tiny_jepa.worlds.actions import Actions
 
 
@@ -57,19 +57,19 @@ def as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
 
 
-Channel = Annotated[int, Within(0, 63)]
+Channel = Annotated[int, within(0, 63)]
 
 
-@dataclass(frozen=True)
-class Frame(Checked):
+@settings
+class Frame:
     """What a model is told of a world's frames [C, H, W], H = W."""
 
-    channels: Annotated[int, Within(1, 64)]  # C
+    channels: Annotated[int, within(1, 64)]  # C
     agent: Channel | None  # index of the channel of what moves; None: to be found in a mix of all
     map: Channel | None  # the same of what stays; None: what the colours leave
-    unit: Annotated[float, Within(1e-3, 1e6)]  # px that a code unit stands for
-    gates: Annotated[int, Within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
-    side: Annotated[int, Within(0, 10**4)] = 0  # px to which larger frames are averaged first; 0: they stay as they are
+    unit: Annotated[float, within(1e-3, 1e6)]  # px that a code unit stands for
+    gates: Annotated[int, within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
+    side: Annotated[int, within(0, 10**4)] = 0  # px to which larger frames are averaged first; 0: they stay as they are
     world: str = ""  # the world's name
 
 
@@ -163,3 +163,4 @@ class World:
     simulate: Callable[[str, int, int, str], TrajectorySet] | None  # None: its data come from a folder alone
     task: Task | None = None
     inspect: Callable[[str, int], Inspection] | None = None
+    presets: str | None = None  # the folder in budgets/ that holds its presets

@@ -23,6 +23,7 @@ TWO_ROOMS = World(
     groups=GROUPS,
     simulate=simulate,
     inspect=Inspection,
+    presets=".",
     task=Task(
         environment="tiny_jepa.worlds.two_rooms.env:TwoRooms-v0",
         actions=Actions(NORM_MAX),

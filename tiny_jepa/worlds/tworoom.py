@@ -3,6 +3,8 @@
 Nothing of its walls is written here: only what its frames look like, and that an agent slides along what blocks it.
 """
 
+from dataclasses import replace
+
 from tiny_jepa.worlds.pixels import pixel_world
 
-TWOROOM = pixel_world(56)
+TWOROOM = replace(pixel_world(56), presets="tworoom")

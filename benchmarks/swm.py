@@ -1,35 +1,34 @@
-"""`python -m tiny_jepa swm`: planning inside stable-worldmodel's own harness. Its `World.evaluate` takes start and goal
+"""`python -m benchmarks.swm`: planning in stable-worldmodel's own harness. Its `World.evaluate` takes start and goal
 from recorded episodes, and counts an episode as a success once the agent was within a radius of the goal."""
 
 import json
 import shlex
+import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 
-from tiny_jepa.errors import UserError
+from benchmarks.swm_harness import ARRIVED, SIDE, Policy, Watched, draw, evaluate, record, their_cem
+from tiny_jepa.commands import choose
+from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.files import write_text
 from tiny_jepa.models import JEPA
-from tiny_jepa.options import Checked, Count, Seed, Within, parse
+from tiny_jepa.options import Count, Seed, parse, settings, within
 from tiny_jepa.planning.episodes import wilson
-from tiny_jepa.planning.harness import ARRIVED, SIDE, Policy, Watched, draw, evaluate, record, their_cem
 from tiny_jepa.planning.pictures import record_ways
 from tiny_jepa.plotting import pyplot
-from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
-from tiny_jepa.worlds import find_world
 
 SHOWN = 4
 """Episodes that an animation shows."""
 
 
-@dataclass(frozen=True)
-class Options(Checked):
+@settings
+class Options:
     """Who plans, by which protocol."""
 
     weights: Path | None = None  # weights file; model_weights.pth unless given
@@ -37,7 +36,7 @@ class Options(Checked):
     world: str = "tworoom"  # whose budgets are meant
     protocol: Literal["25/50", "100/150"] = "25/50"  # goal 25 steps ahead and 50 allowed, or 100 and 150
     planners: tuple[str, ...] = ("cost-to-go", "straight", "random")  # of ours; their-cem is theirs on our model
-    episodes: Annotated[int, Within(1, 1_000)] = 200  # of each seed
+    episodes: Annotated[int, within(1, 1_000)] = 200  # of each seed
     seeds: Count = 1  # draws of episodes
     first_seed: Seed = 0  # of the first draw
     rooms: bool = False  # only episodes whose start and goal lie in different rooms
@@ -49,14 +48,14 @@ class Options(Checked):
 
 
 def main(argv: list[str]) -> None:
-    args = parse(Options, argv, "python -m tiny_jepa swm", __doc__ or "")
+    args = parse(Options, argv, "python -m benchmarks.swm", __doc__ or "")
     try:
         import stable_worldmodel as swm
     except ImportError as error:
         raise UserError(f"stable-worldmodel is not installed ({error}); docs/tworoom.md says how") from None
     if args.record:
         pyplot()  # says at once where matplotlib is missing
-    subject = choose_model(args.weights, args.budget, world=find_world(args.world))
+    subject, _ = choose(args.weights, args.budget, args.world)
     model: Any = subject.model
     dataset = swm.data.HDF5Dataset(
         path=record(swm, args.recordings, args.recorded, args.protocol == "100/150", args.vary)
@@ -89,7 +88,7 @@ def main(argv: list[str]) -> None:
         print("wrote", animate_first(swm, dataset, model, drawn[0], args, subject.parameters))
     if args.store:
         result = {
-            "command": shlex.join(["python", "-m", "tiny_jepa", "swm", *argv]),
+            "command": shlex.join(["python", "-m", "benchmarks.swm", *argv]),
             "parameters": subject.parameters,
             "fingerprint": fingerprint(model),
             "protocol": args.protocol,
@@ -115,3 +114,7 @@ def animate_first(swm: Any, dataset: Any, model: JEPA, drawn: list[list[int]], a
     ways, costs = np.stack(policy.ways, axis=1), policy.agent.map  # type: ignore[union-attr]
     unit = model.frame.unit * SIDE / (model.frame.side or SIDE)
     return record_ways(rooms, costs, ways, goals, unit, title, args.record)
+
+
+if __name__ == "__main__":
+    run_cli(lambda: main(sys.argv[1:]))

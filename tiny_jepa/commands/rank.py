@@ -50,7 +50,7 @@ class ScoreOptions:
     results: Path = RECORDS  # folder of stored results
 
 
-def score(argv: list[str]) -> None:
+def main(argv: list[str]) -> None:
     args = parse(ScoreOptions, argv, "python -m tiny_jepa score", "Ranks stored results beside the published ones.")
     if not args.results.is_dir():
         raise UserError(f"no results folder {args.results}; write one with: python main.py --store FILE")

@@ -2,7 +2,6 @@
 
 import re
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ import tyro
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, require_name, write_text
-from tiny_jepa.options import Checked, Within, parse
+from tiny_jepa.options import parse, settings, within
 from tiny_jepa.sweep.grid import Grid, read_grid
 from tiny_jepa.sweep.jobs import jobs_of
 from tiny_jepa.sweep.launchers import submit, work
@@ -19,21 +18,21 @@ from tiny_jepa.sweep.table import table
 from tiny_jepa.tables import replaced
 
 
-@dataclass(frozen=True)
-class Options(Checked):
+@settings
+class Options:
     """What is swept, and where it runs."""
 
     file: tyro.conf.Positional[Path]  # the grid: an .ini file, a section a row
     launcher: Literal["local", "slurm"] = "local"  # where runs go: this machine, or a SLURM cluster
-    jobs: Annotated[int, Within(1, 10_000)] = 1  # runs at a time
+    jobs: Annotated[int, within(1, 10_000)] = 1  # runs at a time
     status: bool = False  # only say what is done, running, failed and left
     retry: bool = False  # try again what failed
     name: str | None = None  # of the folders in results/ and runs/; the file's name unless given
     common: str = ""  # --common="...": options of train.py that every row takes after its own; needs --name
     partition: str | None = None  # SLURM: partition; the cluster's default unless given
     time: str = "01:00:00"  # SLURM: limit of a job, [days-]hours:minutes:seconds; it goes on in a requeued one
-    cpus: Annotated[int, Within(1, 1_000)] = 2  # SLURM: cores of a job
-    gpus: Annotated[int, Within(0, 64)] = 0  # SLURM: GPUs of a job
+    cpus: Annotated[int, within(1, 1_000)] = 2  # SLURM: cores of a job
+    gpus: Annotated[int, within(0, 64)] = 0  # SLURM: GPUs of a job
 
 
 def main(argv: list[str]) -> None:
@@ -73,7 +72,7 @@ def show_table(grid: Grid) -> None:
         print(table(grid))
         return
     page = read_text(grid.page, "make it, or leave `page` out of the grid")
-    write_text(grid.page, replaced(page, table(grid) + "\n", grid.page))
+    write_text(grid.page, replaced(page, table(grid) + "\n", grid.page, grid.name))
     print(f"wrote the table of {grid.page}")
 
 

@@ -3,27 +3,25 @@
 import json
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 
+from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
-from tiny_jepa.options import Checked, Count, Within, parse
+from tiny_jepa.options import Count, parse, settings, within
 from tiny_jepa.planning import Sampling, plan
 from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, run, score
 from tiny_jepa.planning.pictures import picture, record
 from tiny_jepa.plotting import pyplot
-from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
-from tiny_jepa.worlds import DEFAULT
 
 
-@dataclass(frozen=True)
-class Options(Checked):
+@settings
+class Options:
     """Who plans, and in which episodes."""
 
     sampling: Sampling
@@ -32,12 +30,12 @@ class Options(Checked):
     planner: Literal["cost-to-go", "cem", "mppi"] = "cost-to-go"  # what plans
     alone: bool = False  # without the true dynamics, straight at the goal and a random policy beside it
     episodes: Count = 200  # episodes, of the same seeds whoever plans
-    steps: Annotated[int, Within(1, 10_000)] = 200  # steps of an episode; none ends early
+    steps: Annotated[int, within(1, 10_000)] = 200  # steps of an episode; none ends early
     layouts: str = "seen"  # seen, unseen or all; never trained: rooms (three and four), doors (two and three), maze
     image_size: int = 64  # px; side of the frames
     goal_size: int | None = None  # px; side of the goal's frame, if another
     start: str = "room"  # where episodes begin: room or door
-    noise: Annotated[float, Within(0, 10)] = 0.0  # px; standard deviation of what disturbs each move
+    noise: Annotated[float, within(0, 10)] = 0.0  # px; standard deviation of what disturbs each move
     record: Path | None = None  # animate the first episode in this GIF
     picture: Path | None = None  # draw the cost-to-go of three episodes in this PNG
     json: bool = False  # one JSON object on stdout, the rest on stderr
@@ -51,8 +49,8 @@ class Options(Checked):
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa plan", __doc__ or "")
-    subject, world, out = choose_model(args.weights, args.budget), DEFAULT, sys.stderr if args.json else sys.stdout
-    task = world.task
+    subject, world = choose(args.weights, args.budget)
+    task, out = the_course(world, "planning in episodes").task, sys.stderr if args.json else sys.stdout
     assert task
     if args.record or args.picture:
         pyplot()  # says at once where matplotlib is missing

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tiny_jepa.commands import choose, the_course
 from tiny_jepa.data import open_source
 from tiny_jepa.device import get_device
 from tiny_jepa.looks import pictures
 from tiny_jepa.looks.readout import ReadOut, binned, read_out_all
 from tiny_jepa.options import parse
 from tiny_jepa.plotting import pyplot
-from tiny_jepa.probing.subjects import choose_model
 from tiny_jepa.tables import markdown, number
 
 
@@ -31,9 +31,10 @@ class Options:
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa look", __doc__ or "")
     pyplot()  # says at once where matplotlib is missing
-    device, source = get_device(args.device), open_source(args.data)
-    prober_source = open_source(args.prober_data) if args.prober_data else source
-    subject = choose_model(args.weights, args.budget)
+    subject, world = choose(args.weights, args.budget)
+    the_course(world, "a look")
+    device, source = get_device(args.device), open_source(args.data, world)
+    prober_source = open_source(args.prober_data, world) if args.prober_data else source
     print(subject.describe(), f"Data: {source.describe()}", sep="\n", flush=True)
 
     sets = read_out_all(subject.model, source, prober_source, device)

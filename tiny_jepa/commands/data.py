@@ -1,6 +1,6 @@
 """`python -m tiny_jepa data generate|collect|check|show`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
+from tiny_jepa.commands import DEFAULT
 from tiny_jepa.data import generate
 from tiny_jepa.data.check import check_folder
 from tiny_jepa.data.collect import Collection, collect
 from tiny_jepa.data.show import show
 from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
-from tiny_jepa.options import Checked, Numbers, Seed, Within, choose_verb, parse
+from tiny_jepa.options import Numbers, Seed, choose_verb, parse, settings, within
+from tiny_jepa.worlds import find_world
 from tiny_jepa.worlds.two_rooms import Geometry
 from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SIZES, SetRecipe
@@ -25,38 +27,38 @@ else:
     Set = Literal[tuple(RECIPES)]
 
 
-@dataclass(frozen=True)
-class Generate(Checked):
+@settings
+class Generate:
     """What is written."""
 
     out: Path  # the folder that will hold train/, probe_normal/, ...
     set: tyro.conf.UseAppendAction[tuple[Set, ...]] = ()  # only this set (repeatable); all unless given
-    count: Annotated[int, Within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
-    steps: Annotated[int, Within(1, 10**4)] | None = None  # actions of each trajectory; the course's unless given
-    image_size: Annotated[int, Within(SIZES[0], SIZES[-1])] = COURSE.size  # px
+    count: Annotated[int, within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
+    steps: Annotated[int, within(1, 10**4)] | None = None  # actions of each trajectory; the course's unless given
+    image_size: Annotated[int, within(SIZES[0], SIZES[-1])] = COURSE.size  # px
     dtype: Literal["uint8", "float32"] = "uint8"  # of the frames
     seed: Seed = 0  # of the trajectories
-    door_rate: Annotated[float, Within(0, 1)] | None = None  # share of explorations built to pass the door
+    door_rate: Annotated[float, within(0, 1)] | None = None  # share of explorations built to pass the door
     exclude_walls: Numbers = ()  # wall columns to leave out, such as 30,34-36
     exclude_doors: Numbers = ()  # door rows to leave out, such as 10,20-25
 
 
-@dataclass(frozen=True)
-class Check(Checked):
+@settings
+class Check:
     """What is checked."""
 
     folder: tyro.conf.Positional[Path]  # that holds train/, probe_normal/, ...
-    limit: Annotated[int, Within(0, 10**9)] = 2000  # trajectories read of each set; 0: all
+    limit: Annotated[int, within(0, 10**9)] = 2000  # trajectories read of each set; 0: all
 
 
-@dataclass(frozen=True)
-class Show(Checked):
+@settings
+class Show:
     """What is drawn."""
 
     data: tyro.conf.Positional[str]  # a folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     set: Set | None = None  # the set; probe_normal/val unless given, or unless `data` is one set's folder
-    first: Annotated[int, Within(0, 10**9)] = 0  # the first trajectory shown
-    count: Annotated[int, Within(1, 200)] = 12  # trajectories shown
+    first: Annotated[int, within(0, 10**9)] = 0  # the first trajectory shown
+    count: Annotated[int, within(1, 200)] = 12  # trajectories shown
     out: Path = Path(".")  # folder for trajectories.png and trajectories.gif
 
 
@@ -107,12 +109,13 @@ def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
 
 
 def _check(args: Check) -> int:
-    return check_folder(args.folder, args.limit)
+    return check_folder(args.folder, find_world(DEFAULT), args.limit)
 
 
 def _show(args: Show) -> int:
-    root, one = split_set(Path(args.data))
-    dataset = open_source(str(root) if one else args.data).require(args.set or one or "probe_normal/val")
+    world = find_world(DEFAULT)
+    root, one = split_set(Path(args.data), world)
+    dataset = open_source(str(root) if one else args.data, world).require(args.set or one or "probe_normal/val")
     if args.first >= len(dataset):
         raise UserError(
             f"{dataset.name} has the trajectories 0 to {len(dataset) - 1}; --first {args.first} is none of them"

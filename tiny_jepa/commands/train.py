@@ -2,7 +2,7 @@
 
 import signal
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from tiny_jepa import __version__
-from tiny_jepa.budgets import Budget, find_budget
+from tiny_jepa.budgets import Budget, unsolved
+from tiny_jepa.commands import DEFAULT
 from tiny_jepa.data import Source, TrajectorySet, look_at, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_name, require_writable, write_atomically
 from tiny_jepa.models import Architecture
-from tiny_jepa.models.size import build, parameter_count, solve
-from tiny_jepa.options import Checked, Within, parse, read_settings
+from tiny_jepa.models.size import build, parameter_count
+from tiny_jepa.options import parse, read, settings, within
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.picture import draw_run
@@ -27,48 +28,48 @@ from tiny_jepa.training.run import Run, command_line, essential, read_config
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen, Watch, plateau
 from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
-from tiny_jepa.worlds import DEFAULT, WORLDS, find_world
+from tiny_jepa.worlds import find_world, world_of
 
 LOOK_EVERY = 50  # steps
 
 
-@dataclass(frozen=True)
-class Options(Checked):
+@settings
+class Options:
     """What to train, from what, and where it goes."""
 
-    budget: str = "2k"  # trainable parameters: 500, 2k, 1M; the presets are in budgets/
-    world: str = DEFAULT.frame.world  # its name in worlds/, or package.module:NAME of your own
+    budget: str | None = None  # trainable parameters: 500, 2k, 1M; 2k unless given; the presets are in budgets/
+    world: str | None = None  # its name in worlds/, or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
     runs: Path = Path("runs")  # where run folders go
     resume: str | None = None  # go on with the interrupted run of this name, its settings as they were
     no_install: bool = False  # leave model_weights.pth alone
-    threads: Annotated[int, Within(1, 256)] = 1  # CPU threads; one is best below 100k parameters
-    workers: Annotated[int, Within(0, 256)] = 0  # processes that read data; the weights are the same for any number
+    threads: Annotated[int, within(1, 256)] = 1  # CPU threads; one is best below 100k parameters
+    workers: Annotated[int, within(0, 256)] = 0  # processes that read data; the weights are the same for any number
     device: str | None = None  # cpu, cuda or mps; the best there is unless given
     training: TrainingConfig = field(default_factory=TrainingConfig)
     architecture: Architecture = field(default_factory=Architecture)
 
 
-WITH_RESUME = {"--resume", "--world", "--runs", "--no-install", "--threads", "--workers", "--device"}
+OF_A_RUN = ("budget", "data", "name", "training", "architecture")
+"""Options that an interrupted run has of its own."""
 
 
 def read_options(argv: list[str]) -> tuple[Options, Budget]:
     """The command line, and its budget with all keys in place; its widths are solved for unless they are given."""
-    says, given = "Trains a world model to a parameter budget, without labels.", {word.split("=")[0] for word in argv}
+    says = "Trains a world model to a parameter budget, without labels."
     first = parse(Options, argv, "train.py", says)
-    preset = find_budget(first.budget, find_world(first.world))
-    default = Options(training=preset.training, architecture=preset.architecture)
-    options = parse(Options, argv, "train.py", says, default)
+    preset = unsolved(first.budget or "2k", find_world(first.world or DEFAULT))
+    options = parse(
+        Options, argv, "train.py", says, Options(training=preset.training, architecture=preset.architecture)
+    )
     for option, name in (("--name", options.name), ("--resume", options.resume)):
         if name is not None:
             require_name(name, f"{option} takes the name of a folder in --runs")
-    if options.resume and (extra := sorted(word for word in given - WITH_RESUME if word.startswith("--"))):
-        raise UserError(f"--resume goes on with the run's own settings; leave out {extra[0]}")
-    architecture = options.architecture
-    if architecture != preset.architecture and "--gate-widths" not in given:
-        architecture = solve(preset.limit, architecture, preset.world.frame)
-    return options, replace(preset, architecture=architecture, training=options.training)
+    extra = [name for name in OF_A_RUN if getattr(first, name) != getattr(Options(), name)]
+    if options.resume and extra:
+        raise UserError(f"--resume goes on with the run's own settings; leave {extra[0]} out")
+    return options, replace(preset, architecture=options.architecture, training=options.training).solved()
 
 
 def main(argv: list[str]) -> int:
@@ -158,21 +159,11 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
 
 
 def budget_of(config: dict[str, Any], asked: str | None = None) -> Budget:
-    """The budget that a run's config.json holds. A file may name worlds that ship with the kit; one that has to be
-    imported is for the command line to name, as `asked`: whoever wrote the file may have written that module, too.
-
-    Raises:
-        UserError: bad settings, or a world that is neither.
-    """
-    name = config.get("world")
-    if name not in WORLDS and name != asked:
-        raise UserError(
-            f"config.json names the world {name!r}, which does not come with tiny_jepa; if you trust its code, say so: "
-            f"--world {name}"
-        )
-    architecture = read_settings(Architecture, config["architecture"], "config.json", Architecture())
-    training = read_settings(TrainingConfig, config["training"], "config.json", TrainingConfig())
-    return Budget(config["budget"], config["budget_limit"], architecture, training, find_world(name))
+    """The budget that a run's config.json holds; a `UserError` for bad settings or a world not to be trusted."""
+    world = world_of(str(config.get("world")), asked, "config.json")
+    architecture = read(Architecture, config["architecture"], "config.json")
+    training = read(TrainingConfig, config["training"], "config.json")
+    return Budget(config["budget"], config["budget_limit"], architecture, training, world)
 
 
 def describe_weights(

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
 from tiny_jepa.export.onnx import SIZES, agreement, write_onnx
-from tiny_jepa.export.page import require_two_rooms
 from tiny_jepa.export.quantise import Kind
 from tiny_jepa.export.safetensors import to_bytes
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.options import parse
-from tiny_jepa.probing.subjects import choose_model
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,14 @@ class Options:
 
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
+    world: str | None = None  # of the budget; a weights file says its own
     out: Path = Path("model.onnx")  # what to write; its ending, .onnx or .safetensors, says as what
     numbers: Kind = "float32"  # of a safetensors file
 
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa export", __doc__ or "")
-    subject = choose_model(args.weights, args.budget)
+    subject, world = choose(args.weights, args.budget, args.world)
     assert isinstance(subject.model, JEPA)
     print(subject.describe())
     if args.out.suffix == ".safetensors":
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     elif args.out.suffix == ".onnx":
         if args.numbers != "float32":
             raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
-        require_two_rooms(subject.model, "the comparison with onnxruntime")
+        the_course(world, "the comparison with onnxruntime")
         print("wrote", *(f"{path} ({path.stat().st_size:,} bytes)" for path in write_onnx(subject.model, args.out)))
         for size in SIZES:
             print(agreement(subject.model, args.out, size))

@@ -1,0 +1,50 @@
+"""What the root's scripts and `python -m tiny_jepa VERB` run: a file a command. Only here are worlds looked up."""
+
+from pathlib import Path
+from typing import Literal
+
+from tiny_jepa.budgets import find_weights
+from tiny_jepa.errors import UserError
+from tiny_jepa.probing.subjects import Subject, compared, dead_reckoning
+from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
+from tiny_jepa.worlds import find_world, world_of
+from tiny_jepa.worlds.contract import World
+
+DEFAULT = "two_rooms"
+"""The world of every command that is told no other."""
+
+
+def choose(
+    weights: Path | None,
+    budget: str | None,
+    world: str | None = None,
+    kind: Literal["trained", "untrained", "dead-reckoning"] = "trained",
+    lift: bool = True,
+) -> tuple[Subject, World]:
+    """The model that a command line names, or what it is compared with; and its world.
+
+    Args:
+        weights: a weights file; model_weights.pth unless a `budget` names the one that ships for it.
+        world: the world's name. A weights file says its own.
+        kind: untrained is the same architecture as training starts from.
+        lift: False reads out the bare agent code.
+
+    Raises:
+        UserError: no such model, or one of another world.
+    """
+    asked = find_world(world or DEFAULT)
+    if kind == "dead-reckoning" and asked.frame.agent is not None:
+        return dead_reckoning(asked.frame, lift), asked
+    if budget is not None and weights is not None:
+        raise UserError("--weights and --budget both name a weights file; leave one out")
+    path = find_weights(budget, asked) if budget is not None else weights or ROOT_WEIGHTS
+    model, _ = read_weights(path)
+    found = world_of(model.frame.world, world, str(path))
+    return compared(model, path, kind, lift), found
+
+
+def the_course(world: World, what: str) -> World:
+    """The world, where it is the course's: `what` knows no other."""
+    if world.task is None:
+        raise UserError(f"{what} is for models of the two rooms, and these weights are of {world.frame.world}")
+    return world

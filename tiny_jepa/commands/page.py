@@ -1,0 +1,43 @@
+"""`python -m tiny_jepa page`: one file that opens in any browser, without a network, and shows what a model knows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiny_jepa.budgets import list_budgets, load_model, parse_count
+from tiny_jepa.commands import DEFAULT, choose, the_course
+from tiny_jepa.errors import UserError
+from tiny_jepa.export.page import build_page
+from tiny_jepa.files import write_text
+from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.options import parse
+from tiny_jepa.worlds import find_world
+
+MENU = range(250, 10_001)
+"""Parameters of the presets that every page has."""
+LIMIT = 150_000
+"""Bytes of a page, at most."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is shown."""
+
+    budget: str = "250"  # the trained preset that the page opens with; its menu has all from 250 to 10k
+    weights: Path | None = None  # a weights file of one's own, for the menu too, to open with instead
+    out: Path = Path("page.html")  # the file to write
+
+
+def main(argv: list[str]) -> None:
+    args = parse(Options, argv, "python -m tiny_jepa page", __doc__ or "")
+    course = find_world(DEFAULT)
+    models = {name: load_model(name, course) for name in list_budgets(course) if parse_count(name) in MENU}
+    subject, world = choose(args.weights, None if args.weights else args.budget)
+    the_course(world, "the page")
+    assert isinstance(subject.model, JEPA)
+    chosen = subject.name if args.weights is None else args.weights.name
+    models[chosen] = subject.model
+    page = build_page(models, chosen)
+    if (size := len(page.encode())) > LIMIT:
+        raise UserError(f"with {chosen} the page has {size:,} bytes, more than {LIMIT:,}; choose a smaller model")
+    write_text(args.out, page)
+    print(f"wrote {args.out} ({size:,} bytes): open it in a browser")
