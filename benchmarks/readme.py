@@ -107,7 +107,7 @@ def _label(axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int
 
 
 def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
-    """The README's table: some of our rows, each cell its mean on every kind of frames, and the best published figures."""
+    """The README's table: some of our rows, each cell its mean on every kind of frames, and the best published."""
     rows = []
     shown = [r for r in results if r.model in SHOWN and r.lift]
     for (kind, model), group in groupby(sorted(shown, key=row_order), key=lambda r: (r.kind, r.model)):

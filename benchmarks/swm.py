@@ -20,11 +20,25 @@ from tiny_jepa.options import Count, Seed, parse, settings, within
 from tiny_jepa.planning.episodes import wilson
 from tiny_jepa.planning.pictures import record_ways
 from tiny_jepa.plotting import pyplot
-from tiny_jepa.tables import markdown
+from tiny_jepa.tables import markdown, replaced
 from tiny_jepa.weights import fingerprint
 
 SHOWN = 4
 """Episodes that an animation shows."""
+RESULTS, PAGE = Path("results/tworoom"), Path("docs/tworoom.md")
+VARIED = {
+    "default": "nothing: the package's own door",
+    "doors": "place and size of the door",
+    "number": "number of doors (one to three), their places and sizes",
+    "axis": "whether the wall is upright or level",
+    "thickness": "thickness of the wall",
+    "radius": "radius of the agent, the door",
+    "speed": "speed of the agent",
+    "agent-colour": "colour of the agent",
+    "wall-colour": "colour of the wall",
+    "room-colour": "colour of the room",
+}
+"""Stored results, `500-NAME-PROTOCOL.json`, and what a table calls them."""
 
 
 @settings
@@ -45,10 +59,13 @@ class Options:
     vary: tuple[str, ...] = ()  # what differs from episode to episode, as door.position door.size
     record: Path | None = None  # animate cost-to-go in the first four episodes in this GIF
     store: Path | None = None  # write episodes and successes as JSON
+    table: bool = False  # only write the table of docs/tworoom.md from the stored results
 
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m benchmarks.swm", __doc__ or "")
+    if args.table:
+        return write_table()
     try:
         import stable_worldmodel as swm
     except ImportError as error:
@@ -99,6 +116,22 @@ def main(argv: list[str]) -> None:
             "successes": successes,
         }
         write_text(args.store, json.dumps(result) + "\n")
+
+
+def write_table() -> None:
+    """Success by what differs from episode to episode, with 95 % intervals."""
+    stored = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")}
+    rows = []
+    for name, title in VARIED.items():
+        cells = []
+        for protocol in ("25-50", "100-150"):
+            shares = stored[f"500-{name}-{protocol}"]["success"]
+            ours, low, high = (100 * each for each in shares["cost-to-go"])
+            cells += [f"{ours:g} ({low:.1f} to {high:.1f})", f"{100 * shares['random'][0]:.3g}"]
+        rows.append([title, *cells])
+    header = ["what differs", "25/50, %", "random policy", "100/150, %", "random policy"]
+    write_text(PAGE, replaced(PAGE.read_text(encoding="utf-8"), markdown(header, rows) + "\n", PAGE))
+    print(f"wrote the table of {PAGE}")
 
 
 def animate_first(swm: Any, dataset: Any, model: JEPA, drawn: list[list[int]], args: Options, parameters: int) -> Path:

@@ -57,6 +57,23 @@ def test_wheel_and_source_distribution(tmp_path):
     run(*command, "tests/test_rooms.py", "tests/test_configuration.py", cwd=unpacked, PYTHONPATH=str(unpacked))
 
 
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_of_pages_lead_somewhere():
+    broken = []
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("results/*.md")):
+        text = page.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!http)([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{page.name}: {link}")
+    assert broken == []
+
+
 def test_every_text_file_names_its_encoding():
     """One that does not is read in the machine's own."""
     if importlib.util.find_spec("ruff") is None:

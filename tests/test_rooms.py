@@ -58,11 +58,6 @@ def test_what_learns_or_plans_loads_no_world_of_ours():
     assert loaded.splitlines()[1] == "[]"
 
 
-def test_the_reading_order_names_each_file_once():
-    page = (PACKAGE.parent / "docs" / "model.md").read_text()
-    section = page.partition("## Reading order")[2].partition("\n## ")[0]
-    there = [path.stem for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__")]
-    named = re.findall(r"[a-z_]+(?=\.py`)", section)
-    for room in re.findall(r"/`: ([a-z_, \n]+)", section):
-        named += re.split(r",\s+", room.partition(" with ")[0].strip().rstrip(","))
-    assert sorted(named) == sorted(there)
+def test_files_that_the_page_on_the_model_names_are_there():
+    named = set(re.findall(r"`([a-z_/]+\.py)`", (PACKAGE.parent / "docs" / "model.md").read_text(encoding="utf-8")))
+    assert len(named) > 10 and [name for name in named if not (PACKAGE / name).is_file()] == []

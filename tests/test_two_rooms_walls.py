@@ -2,7 +2,7 @@
 
 1. What a drawing's boxes stop is what the boxes that it was drawn from stop.
 2. A move is blocked where its segment meets a wall or a border, and nowhere else; nobody ever gets inside a wall.
-3. Rooms, doors and mazes are as docs/worlds.md has them.
+3. Rooms, doors and mazes are as results/sets.md has them.
 """
 
 from __future__ import annotations
