@@ -17,9 +17,12 @@ IMAGINED = 15
 def draw_costs(axis: Any, costs: CostToGo, unit: float, episode: int = 0) -> Any:
     """Filled contours, 2 steps apart, of where a way without risk leads to the goal of an episode."""
     shown = costs.costs[episode].cpu().numpy()
-    shown = np.where(shown < RISK / 3, shown, np.nan)  # the shortest risk costs more
+    least = np.percentile(shown, 1)  # not the goal's own: a risk alone may lead there
+    shown = np.where(shown < least + RISK / 3, shown, np.nan)  # the shortest risk costs more
     place = (costs.first + costs.spacing * np.arange(len(shown))) * unit
-    return axis.contourf(place, place, shown, levels=np.arange(0, np.nanmax(shown) + 2, 2), cmap="viridis_r", alpha=0.8)
+    return axis.contourf(
+        place, place, shown, levels=np.arange(np.nanmin(shown), np.nanmax(shown) + 2, 2), cmap="viridis_r", alpha=0.8
+    )
 
 
 def picture(world: World, agent: MakeAgent, count: int, name: str, options: dict[str, Any], path: Path) -> Path:
