@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tiny_jepa.commands.rank import RECORDS
-from tiny_jepa.course.ranking import PEERS, Entry, best_published, our_entries, read_peers
+from tiny_jepa.course import COURSE_SETS, SETS
+from tiny_jepa.course.ranking import PEERS, Entry, our_entries, read_peers
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.files import read_text, write_text
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
-from tiny_jepa.probing.measure import COURSE_SETS, SETS
 from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, replaced, size
 
@@ -106,8 +106,14 @@ def _label(axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int
     axis.annotate(text, place, xytext=offset, **style)
 
 
+def best_published(peers: Sequence[Entry]) -> dict[str, float]:
+    """The least figure of each column among the rows marked `fair`, px²."""
+    fair = [peer for peer in peers if peer.mark == "fair" and peer.parameters]
+    return {name: min(value for peer in fair if (value := peer.losses[name]) is not None) for name in COURSE_SETS}
+
+
 def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
-    """The README's table: some of our rows, each cell its mean on every kind of frames, and the best published figures."""
+    """The README's table: some of our rows, each cell its mean on every kind of frames, and the best published ones."""
     rows = []
     shown = [r for r in results if r.model in SHOWN and r.lift]
     for (kind, model), group in groupby(sorted(shown, key=row_order), key=lambda r: (r.kind, r.model)):

@@ -2,11 +2,9 @@
 from its predicted representations.
 
 A prober is trained on one labelled set and scored on others; errors are MSEs in px². The model sees the first frame
-and the actions only. It is frozen, so its representations are computed once and kept (docs/evaluation.md). Locations
-are used here and nowhere else: nothing flows back into the model.
+and the actions only. It is frozen, so its representations are computed once and kept (docs/evaluation.md).
 """
 
-import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -69,26 +67,24 @@ def sample_steps(representations: Tensor, targets: Tensor, count: int, rng: torc
 
 
 class Represented(NamedTuple):
-    """A set after the model: distinct columns [N, T, U], which of them each of the D columns is [D], and the true
-    locations [N, T, 2] px."""
+    """A set after the model."""
 
-    columns: Tensor
-    groups: Tensor
-    locations: Tensor
+    columns: Tensor  # [N, T, U]: the distinct ones
+    groups: Tensor  # [D]: which of them each column is
+    locations: Tensor  # [N, T, 2] px: the truth
 
 
 class ProbingEvaluator:
     """Trains probers on `probe_train_ds` and scores them on each loader of `probe_val_ds`.
 
     Args:
-        model: any module called as `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]` with the
-            attribute `repr_dim` = D.
+        model: called as `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]`; its `repr_dim` is D.
         probe_train_ds: loader of batches with `.states`, `.locations`, `.actions`, and with `.batch_size`.
         probe_val_ds: name -> loader.
         quick_debug: three steps of training, to see that everything runs.
 
     Raises:
-        UserError: model or loader are not of this form, which is said before anything is fitted.
+        UserError: model or loader are not of this form.
     """
 
     def __init__(
@@ -100,8 +96,10 @@ class ProbingEvaluator:
         config: ProbingConfig = ProbingConfig(),
         quick_debug: bool = False,
     ) -> None:
-        check_model(model)
-        self.device, self.model = torch.device(device), model.to(device).eval()
+        width = getattr(model, "repr_dim", None)
+        if not isinstance(model, nn.Module) or not isinstance(width, Integral):
+            raise UserError(f"a {type(model).__name__} is no torch.nn.Module whose repr_dim is the width of its output")
+        self.device, self.model, self.width = torch.device(device), model.to(device).eval(), int(width)
         self.ds, self.val_ds = probe_train_ds, dict(probe_val_ds)
         self.config, self.quick_debug = config, quick_debug
         self.mean = torch.tensor(config.mean, device=self.device)
@@ -111,19 +109,21 @@ class ProbingEvaluator:
     def train_pred_prober(self) -> Prober:
         """A prober trained on `probe_train_ds`, by the protocol's recipe."""
         config, loader = self.config, self.ds
-        check_loader(loader)
-        for scored in self.val_ds.values():
-            if is_indexed(scored):  # a model that fails on it fails now; what it says is kept
-                self.represent(scored)
+        epochs = 1 if self.quick_debug else config.epochs
+        try:
+            max_steps, base = epochs * len(loader), config.lr * loader.batch_size / 256
+        except (TypeError, AttributeError) as error:
+            raise UserError(f"the schedule needs a loader's length and its batch_size: {error}") from error
+        if max_steps == 0:
+            raise UserError("probe_train_ds has no batch; give it more trajectories, or drop_last=False")
+        for scored in filter(is_indexed, self.val_ds.values()):
+            self.represent(scored)  # a model that fails on it fails before anything is fitted
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            prober = Prober(int(self.model.repr_dim), config.hidden).to(self.device)  # type: ignore[arg-type]
+            prober = Prober(self.width, config.hidden).to(self.device)
         rng = torch.Generator().manual_seed(config.seed)
-        groups = self.represent(loader).groups if is_indexed(loader) else torch.arange(prober.hidden.in_features)
-        tied = TiedTraining(prober.hidden, prober.out, groups.to(self.device))
+        tied = TiedTraining(prober.hidden, prober.out, self._groups(loader))
         optimizer = torch.optim.Adam(tied.trained(), lr=config.lr)
-        epochs = 1 if self.quick_debug else config.epochs
-        max_steps, base = epochs * len(loader), config.lr * loader.batch_size / 256
         batches = (batch for _ in range(epochs) for batch in self._batches(loader))
         steps = bar(batches, desc="prober", total=max_steps, unit="step", mininterval=1, leave=False)
         for step, (columns, locations) in enumerate(steps):
@@ -142,30 +142,28 @@ class ProbingEvaluator:
         return prober.eval()
 
     @torch.no_grad()
-    def evaluate_all(self, prober: nn.Module) -> dict[str, float]:
+    def evaluate_all(self, prober: Prober) -> dict[str, float]:
         """Loss of each validation set in px²: over the batch, then over batches, then over time and x, y."""
         losses = {}
         for name, loader in self.val_ds.items():
             batches = [reduce((p - t).square(), "b t k -> t k", "mean") for p, t in self.read_out(prober, loader)]
-            require(bool(batches), f"{name} has no batch to score")
-            losses[name] = float(torch.stack(batches).mean(0).mean())
-            require(math.isfinite(losses[name]), f"the loss of {name} is {losses[name]}: its locations are not finite")
+            losses[name] = float(torch.stack(batches).mean(0).mean()) if batches else math.nan
+            if not math.isfinite(losses[name]):
+                raise UserError(f"{name} has no loss: it has no batch, or locations that are not finite")
         return losses
 
     @torch.no_grad()
-    def read_out(self, prober: nn.Module, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    def read_out(self, prober: Prober, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (what the prober reads, true locations), both [B, T, 2] px."""
-        groups: Any = self.represent(loader).groups if is_indexed(loader) else slice(None)
-        if isinstance(prober, Prober) and is_indexed(loader):  # each distinct column once
-            prober, groups = TiedTraining(prober.hidden, prober.out, groups), slice(None)
+        read = TiedTraining(prober.hidden, prober.out, self._groups(loader))
         for columns, locations in self._batches(loader):
-            yield prober(columns[..., groups]) * self.std + self.mean, locations
+            yield read(columns) * self.std + self.mean, locations
 
     def represent(self, loader: Any) -> Represented:
         """Every trajectory of the loader's data set through the frozen model, once however often it is asked for."""
         key = id(loader.dataset)
         if key not in self._represented:
-            distinct, locations = DistinctColumns(int(self.model.repr_dim)), []  # type: ignore[arg-type]
+            distinct, locations = DistinctColumns(self.width), []
             for batch in bar(in_order(loader), desc="representations", unit="batch", mininterval=1, leave=False):
                 representations, where = self._forward(batch)
                 distinct.add(representations)
@@ -173,6 +171,10 @@ class ProbingEvaluator:
             done = Represented(distinct.stored(), distinct.groups, torch.cat(locations))
             self._represented[key] = (loader.dataset, done)  # the data set stays alive: its id stays its own
         return self._represented[key][1]
+
+    def _groups(self, loader: Any) -> Tensor:
+        """Which of the columns that `_batches` yields each of the D is."""
+        return self.represent(loader).groups if is_indexed(loader) else torch.arange(self.width, device=self.device)
 
     def _batches(self, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: (representations or their distinct columns [B, T, .], locations [B, T, 2] px)."""
@@ -187,61 +189,20 @@ class ProbingEvaluator:
     @torch.no_grad()
     def _forward(self, batch: Any) -> tuple[Tensor, Tensor]:
         states, actions = batch.states[:, :1].to(self.device), batch.actions.to(self.device)
-        representations, locations = self.model(states=states, actions=actions), batch.locations.to(self.device).float()
-        check_returned(representations, (*locations.shape[:2], int(self.model.repr_dim)))  # type: ignore[arg-type]
-        frames = (len(actions), actions.shape[1] + 1, 2)
-        require(locations.shape == frames, f"a batch has locations of shape {tuple(locations.shape)}, not {frames}")
-        return representations.float(), locations
-
-
-def require(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise UserError(sentence)
-
-
-def is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
-
-
-def check_model(model: Any) -> None:
-    """Raises a `UserError` that says what a world model lacks to be probed."""
-    called = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
-    name = f"the model ({type(model).__name__})"
-    require(isinstance(model, nn.Module), f"{name} is no torch.nn.Module")
-    width = getattr(model, "repr_dim", None)
-    require(is_count(width), f"{name} has repr_dim = {width!r}; it has to be the width D of what {called} returns")
-    try:
-        form = inspect.signature(model.forward if type(model).__call__ is nn.Module.__call__ else model)
-    except ValueError:  # compiled: it does not tell
-        return
-    try:
-        form.bind(states=None, actions=None)
-    except TypeError as error:
-        raise UserError(f"{name} is called as {called}, which its forward does not take ({error})") from None
-
-
-def check_loader(loader: Any) -> None:
-    """Raises a `UserError` that says what the loader that trains a prober lacks."""
-    name, size = "probe_train_ds", getattr(loader, "batch_size", None)
-    require(is_count(size), f"{name} has batch_size = {size!r}; it has to be a whole number, for the schedule")
-    try:
-        count = len(loader)
-    except TypeError:
-        raise UserError(f"{name} has no length: the schedule needs the number of batches") from None
-    require(count > 0, f"{name} has no batch: give it more trajectories than batch_size, or drop_last=False")
-
-
-def check_returned(representations: Any, expected: tuple[int, int, int]) -> None:
-    """Raises a `UserError` where a model did not return finite representations of the shape [B, T, D] `expected`."""
-    tensor = isinstance(representations, Tensor)
-    require(tensor, f"the model returns a {type(representations).__name__}, not one tensor [B, T, D]")
-    shape = tuple(representations.shape)
-    says = f"the model returns shape {shape}, not [B, T, D] = {expected}, with D its repr_dim"
-    require(shape == expected, f"{says} and T one more than the actions it is given")
-    real = representations.is_floating_point()
-    require(real, f"the model returns {representations.dtype}, not floating-point representations")
-    finite = bool(representations.isfinite().all())
-    require(finite, "the model returns representations that are not finite; a prober cannot read them")
+        called = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
+        try:
+            found = self.model(states=states, actions=actions)
+        except TypeError as error:
+            raise UserError(f"{called} fails: {error}") from error
+        expected, locations = (len(actions), actions.shape[1] + 1, self.width), batch.locations.to(self.device).float()
+        if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
+            what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            raise UserError(f"{called} returns {what}, not floats [B, T, D] = {expected}, D its repr_dim")
+        if not found.isfinite().all():
+            raise UserError(f"{called} returns numbers that are not finite")
+        if locations.shape != (*expected[:2], 2):
+            raise UserError(f"a batch has locations of shape {tuple(locations.shape)}, not {(*expected[:2], 2)}")
+        return found.float(), locations
 
 
 def is_indexed(loader: Any) -> bool:
@@ -252,8 +213,7 @@ def is_indexed(loader: Any) -> bool:
 
 
 def in_order(loader: Any) -> Iterator[Any]:
-    """All samples of a loader's data set in the order of their index, in batches. Of a set that can tell first frames
-    from the others, only those are rendered or read."""
+    """All samples of a loader's data set in the order of their index; only first frames, where the set can tell."""
     dataset = loader.dataset
     if isinstance(loader, DataLoader):
         size = loader.batch_size or 64
