@@ -25,13 +25,8 @@ TRAINING_WAIT = 600.0
 
 
 def prove(archive: Path, python: str, install: bool, data: str | None, tested: Path) -> Iterator[str]:
-    """Does what a grader would do with `archive` -> what is seen, a line each.
-
-    Args:
-        python: the interpreter that makes the virtual environment.
-        install: False runs that interpreter as it is, without a new environment.
-        data: to grade on, as main.py takes it.
-        tested: requirements with the tested versions, which a new environment keeps to.
+    """Does what a grader would do with `archive`, by the interpreter `python` or, to `install`, in an environment that
+    it makes, which keeps to the versions in `tested` -> what is seen, a line each. `data` is as main.py takes it.
 
     Raises:
         UserError: something does not run, or does not give what metrics.txt says.

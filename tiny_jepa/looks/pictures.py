@@ -51,7 +51,7 @@ def curves(
             axis.plot(np.maximum(errors(read, True), FLOOR), "--", color=colours[key], alpha=0.5)
         axis.set(yscale="log", xlabel=label, ylabel=f"error, px² (below {FLOOR:g}: drawn there)")
     axis.plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
-    figure.legend(loc="outside lower center", ncols=5)
+    figure.legend(loc="outside lower center", ncols=6)
     figure.suptitle(title)
     return save(figure, path)
 

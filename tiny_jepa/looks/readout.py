@@ -13,8 +13,8 @@ from tiny_jepa.data import Source, TrajectorySet
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import evaluators, train_prober
+from tiny_jepa.probing.representations import FrozenModel
 from tiny_jepa.probing.subjects import DeadReckoning
 
 
@@ -49,9 +49,9 @@ def read_out_all(
 ) -> dict[str, ReadOut]:
     """Every set that the source has, by the name of its loss, read by one prober a group."""
     found, frame = {}, source.world.frame
+    reckoning = FrozenModel(DeadReckoning(0, frame), device)
     for evaluator in filter(None, evaluators(model, source, device, source.world.groups, prober_source)):
         prober = train_prober(evaluator, 0)
-        reckoning = ProbingEvaluator(device, DeadReckoning(0, frame), evaluator.ds, {})
         for name, loader in evaluator.val_ds.items():
             pairs = zip(*evaluator.read_out(prober, loader), strict=True)
             predicted, true = (torch.cat(part).cpu().numpy() for part in pairs)

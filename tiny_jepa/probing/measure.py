@@ -9,7 +9,7 @@ from torch import nn
 from tiny_jepa.data import Loader, Source, look_at
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingConfig, ProbingEvaluator
-from tiny_jepa.worlds.contract import Group, World
+from tiny_jepa.worlds.contract import Group
 
 BATCH = 64
 STEPS = 3_120
@@ -26,12 +26,6 @@ def load_group(
     return None if train is None else Loader(train, BATCH, shuffle=True), loaders
 
 
-def epochs_for(world: World, train: Loader) -> int:
-    """Those of the protocol; of a collected set, which may have any size, as many as make the protocol's steps."""
-    epochs = ProbingConfig().epochs
-    return epochs if world.simulate else max(epochs, -(-STEPS // len(train)))
-
-
 def evaluators(
     model: nn.Module,
     source: Source,
@@ -45,6 +39,7 @@ def evaluators(
         UserError: the source has sets of the first group to score but none to train its prober on.
     """
     found: list[ProbingEvaluator | None] = []
+    world, epochs = source.world, ProbingConfig().epochs
     for group in groups:
         train, loaders = load_group(group, source, prober_source)
         if train is None and loaders and group is groups[0]:
@@ -57,7 +52,8 @@ def evaluators(
             continue
         for loader in (train, *loaders.values()):
             look_at(loader.dataset)
-        config = ProbingConfig(mean=source.world.mean, std=source.world.std, epochs=epochs_for(source.world, train))
+        enough = 1 if world.simulate else -(-STEPS // len(train))  # epochs; a collected set may have any size
+        config = ProbingConfig(mean=world.mean, std=world.std, epochs=max(epochs, enough))
         found.append(ProbingEvaluator(device, model, train, loaders, config))
     return found
 

@@ -8,27 +8,21 @@ and the actions only. It is frozen, so its representations are computed once and
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from einops import reduce
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
 
-from tiny_jepa.data import Batch, Loader
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing.columns import DistinctColumns, TiedTraining
+from tiny_jepa.probing.columns import TiedTraining
+from tiny_jepa.probing.representations import FrozenModel, is_indexed
 from tiny_jepa.progress import bar
-
-AT_ONCE = 500
-"""Trajectories represented at once: few calls of the model, and activations of some MB."""
 
 
 @dataclass(frozen=True)
 class ProbingConfig:
-    """The protocol's settings. Change one and the figures are no longer comparable with anybody's."""
+    """The protocol's settings. Change one and the figures are comparable with nobody's."""
 
     lr: float = 2e-4  # of the first step; the schedule's base is lr * batch_size / 256
     epochs: int = 20
@@ -66,14 +60,6 @@ def sample_steps(representations: Tensor, targets: Tensor, count: int, rng: torc
     return representations[rows, steps], targets[rows, steps]
 
 
-class Represented(NamedTuple):
-    """A set after the model."""
-
-    columns: Tensor  # [N, T, U]: the distinct ones
-    groups: Tensor  # [D]: which of them each column is
-    locations: Tensor  # [N, T, 2] px: the truth
-
-
 class ProbingEvaluator:
     """Trains probers on `probe_train_ds` and scores them on each loader of `probe_val_ds`.
 
@@ -96,15 +82,11 @@ class ProbingEvaluator:
         config: ProbingConfig = ProbingConfig(),
         quick_debug: bool = False,
     ) -> None:
-        width = getattr(model, "repr_dim", None)
-        if not isinstance(model, nn.Module) or not isinstance(width, Integral):
-            raise UserError(f"a {type(model).__name__} is no torch.nn.Module whose repr_dim is the width of its output")
-        self.device, self.model, self.width = torch.device(device), model.to(device).eval(), int(width)
+        self.frozen, self.device = FrozenModel(model, device), torch.device(device)
         self.ds, self.val_ds = probe_train_ds, dict(probe_val_ds)
         self.config, self.quick_debug = config, quick_debug
         self.mean = torch.tensor(config.mean, device=self.device)
         self.std = torch.tensor(config.std, device=self.device)
-        self._represented: dict[int, tuple[Any, Represented]] = {}
 
     def train_pred_prober(self) -> Prober:
         """A prober trained on `probe_train_ds`, by the protocol's recipe."""
@@ -117,14 +99,14 @@ class ProbingEvaluator:
         if max_steps == 0:
             raise UserError("probe_train_ds has no batch; give it more trajectories, or drop_last=False")
         for scored in filter(is_indexed, self.val_ds.values()):
-            self.represent(scored)  # a model that fails on it fails before anything is fitted
+            self.frozen.represent(scored)  # a model that fails on it fails before anything is fitted
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            prober = Prober(self.width, config.hidden).to(self.device)
+            prober = Prober(self.frozen.width, config.hidden).to(self.device)
         rng = torch.Generator().manual_seed(config.seed)
-        tied = TiedTraining(prober.hidden, prober.out, self._groups(loader))
+        tied = TiedTraining(prober.hidden, prober.out, self.frozen.groups(loader))
         optimizer = torch.optim.Adam(tied.trained(), lr=config.lr)
-        batches = (batch for _ in range(epochs) for batch in self._batches(loader))
+        batches = (batch for _ in range(epochs) for batch in self.frozen.batches(loader))
         steps = bar(batches, desc="prober", total=max_steps, unit="step", mininterval=1, leave=False)
         for step, (columns, locations) in enumerate(steps):
             if columns.shape[1] > config.sample_timesteps:
@@ -155,70 +137,6 @@ class ProbingEvaluator:
     @torch.no_grad()
     def read_out(self, prober: Prober, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (what the prober reads, true locations), both [B, T, 2] px."""
-        read = TiedTraining(prober.hidden, prober.out, self._groups(loader))
-        for columns, locations in self._batches(loader):
+        read = TiedTraining(prober.hidden, prober.out, self.frozen.groups(loader))
+        for columns, locations in self.frozen.batches(loader):
             yield read(columns) * self.std + self.mean, locations
-
-    def represent(self, loader: Any) -> Represented:
-        """Every trajectory of the loader's data set through the frozen model, once however often it is asked for."""
-        key = id(loader.dataset)
-        if key not in self._represented:
-            distinct, locations = DistinctColumns(self.width), []
-            for batch in bar(in_order(loader), desc="representations", unit="batch", mininterval=1, leave=False):
-                representations, where = self._forward(batch)
-                distinct.add(representations)
-                locations.append(where)
-            done = Represented(distinct.stored(), distinct.groups, torch.cat(locations))
-            self._represented[key] = (loader.dataset, done)  # the data set stays alive: its id stays its own
-        return self._represented[key][1]
-
-    def _groups(self, loader: Any) -> Tensor:
-        """Which of the columns that `_batches` yields each of the D is."""
-        return self.represent(loader).groups if is_indexed(loader) else torch.arange(self.width, device=self.device)
-
-    def _batches(self, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch: (representations or their distinct columns [B, T, .], locations [B, T, 2] px)."""
-        if not is_indexed(loader):
-            yield from map(self._forward, loader)
-            return
-        represented = self.represent(loader)
-        for indices in loader.batch_sampler:
-            chosen = torch.as_tensor(np.asarray(indices), device=represented.columns.device)
-            yield represented.columns[chosen], represented.locations[chosen]
-
-    @torch.no_grad()
-    def _forward(self, batch: Any) -> tuple[Tensor, Tensor]:
-        states, actions = batch.states[:, :1].to(self.device), batch.actions.to(self.device)
-        called = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
-        try:
-            found = self.model(states=states, actions=actions)
-        except TypeError as error:
-            raise UserError(f"{called} fails: {error}") from error
-        expected, locations = (len(actions), actions.shape[1] + 1, self.width), batch.locations.to(self.device).float()
-        if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
-            what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
-            raise UserError(f"{called} returns {what}, not floats [B, T, D] = {expected}, D its repr_dim")
-        if not found.isfinite().all():
-            raise UserError(f"{called} returns numbers that are not finite")
-        if locations.shape != (*expected[:2], 2):
-            raise UserError(f"a batch has locations of shape {tuple(locations.shape)}, not {(*expected[:2], 2)}")
-        return found.float(), locations
-
-
-def is_indexed(loader: Any) -> bool:
-    """Whether a loader says which samples it puts into which batch, so that the model needs to see each only once."""
-    if isinstance(loader, DataLoader):
-        return loader.batch_sampler is not None and not isinstance(loader.dataset, IterableDataset)
-    return isinstance(loader, Loader)
-
-
-def in_order(loader: Any) -> Iterator[Any]:
-    """All samples of a loader's data set in the order of their index; only first frames, where the set can tell."""
-    dataset = loader.dataset
-    if isinstance(loader, DataLoader):
-        size = loader.batch_size or 64
-        yield from DataLoader(dataset, size, num_workers=loader.num_workers, collate_fn=loader.collate_fn)
-        return
-    for start in range(0, len(dataset), AT_ONCE):
-        part = np.arange(start, min(start + AT_ONCE, len(dataset)))
-        yield Batch(dataset.frames(part, 0, 1), dataset.locations(part), dataset.actions(part))
