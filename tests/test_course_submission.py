@@ -51,10 +51,8 @@ def write(root: Path, **changes) -> None:
         "parameters": count,
         "command": COMMAND,
         "data": "/scratch/DL24FA",
-        "data_kind": "folder",
-        "sets_read": ["train"],
-        **changes,
     }
+    metadata |= {"data": "/scratch", "data_kind": "folder", "sets_read": ["train"], **changes}
     save_weights(root / "model_weights.pth", model, {k: v for k, v in metadata.items() if v is not None})
     write_metrics(root / "metrics.txt", Metrics(LOSSES, count, COMMAND))
 

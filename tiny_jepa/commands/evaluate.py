@@ -108,7 +108,7 @@ def main(argv: list[str]) -> int:
     say(f"Data: {source.describe()}")
     if prober_source != source:
         say(f"Prober trained on: {prober_source.describe()}")
-    say(f"Total Trainable Parameters: {subject.parameters:,}")
+    say(f"Total Trainable Parameters: {result.parameters:,}")
     begin = time.monotonic()
     losses = measure(
         subject.model,
