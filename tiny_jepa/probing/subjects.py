@@ -67,6 +67,10 @@ class Subject:
     weights: Path | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def parameters(self) -> int:
+        return count_parameters(self.model)
+
     def describe(self) -> str:
         """One line: what is probed."""
         lift = "" if self.lift else ", without the lift"
@@ -111,7 +115,7 @@ def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source
     return Result(
         model=subject.name,
         kind=subject.kind,
-        parameters=count_parameters(subject.model),
+        parameters=subject.parameters,
         fingerprint=fingerprint(subject.model) if subject.weights else None,
         command=command,
         trained_by=known.get("command"),
