@@ -17,13 +17,15 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.fresh import draw, errors
+from benchmarks.readme import best_published
 from tiny_jepa.budgets import list_budgets, load_model
-from tiny_jepa.course.ranking import best_published, read_peers
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.course.ranking import read_peers
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.export.quantise import KINDS, byte_count, coded
 from tiny_jepa.export.safetensors import from_bytes, to_bytes
-from tiny_jepa.probing.measure import COURSE_SETS, measure
+from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 

@@ -21,9 +21,9 @@ import torch
 from tqdm import tqdm
 
 from tiny_jepa.budgets import list_budgets
+from tiny_jepa.course import SETS
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.probing.measure import SETS
 from tiny_jepa.sweep.table import spread
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import read_weights

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tiny_jepa.commands.rank import RECORDS
-from tiny_jepa.course.ranking import PEERS, Entry, best_published, our_entries, read_peers
+from tiny_jepa.course import COURSE_SETS, SETS
+from tiny_jepa.course.ranking import PEERS, Entry, our_entries, read_peers
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.files import read_text, write_text
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
-from tiny_jepa.probing.measure import COURSE_SETS, SETS
 from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, replaced, size
 
@@ -104,6 +104,12 @@ def _label(axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int
     place, text = (entry.parameters, _height(entry, name)), f"{text}\n{entry.losses[name]:.2g}"
     style = {**LABEL, "color": color, "va": "bottom", **where}
     axis.annotate(text, place, xytext=offset, **style)
+
+
+def best_published(peers: Sequence[Entry]) -> dict[str, float]:
+    """The least figure of each column among the rows marked `fair`, px²."""
+    fair = [peer for peer in peers if peer.mark == "fair" and peer.parameters]
+    return {name: min(value for peer in fair if (value := peer.losses[name]) is not None) for name in COURSE_SETS}
 
 
 def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:

@@ -11,8 +11,7 @@ import torch
 from tiny_jepa.commands import choose
 from tiny_jepa.data import open_source
 from tiny_jepa.options import parse, settings
-from tiny_jepa.probing import ProbingConfig, ProbingEvaluator
-from tiny_jepa.probing.measure import epochs_for, load_group, train_prober
+from tiny_jepa.probing.measure import evaluators, train_prober
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds import find_world
 
@@ -31,15 +30,14 @@ class Options:
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m benchmarks.steps_ahead", __doc__ or "")
     world = find_world(args.world)
-    train, loaders = load_group(world.groups[0], open_source(args.data, world))
-    assert train is not None
-    config = ProbingConfig(mean=world.mean, std=world.std, epochs=epochs_for(world, train))
+    source = open_source(args.data, world)
     subjects = {f"budget `{budget}`": choose(None, budget, args.world)[0].model for budget in args.budgets}
     subjects["dead reckoning"] = choose(None, args.budgets[0], args.world, "dead-reckoning")[0].model
     rows: list[list[Any]] = []
     for name, model in subjects.items():
-        evaluator = ProbingEvaluator("cpu", model, train, loaders, config)
-        pairs = list(evaluator.read_out(train_prober(evaluator, 0), loaders["normal"]))
+        evaluator = evaluators(model, source, "cpu", world.groups[:1])[0]
+        assert evaluator is not None
+        pairs = list(evaluator.read_out(train_prober(evaluator, 0), evaluator.val_ds["normal"]))
         squared = torch.cat([(read - true).square() for read, true in pairs]).mean(dim=(0, 2))
         rows.append([name, *(f"{float(squared[step]):.2f}" for step in STEPS)])
         print(f"{name}: done", file=sys.stderr, flush=True)

@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.readme import best_published
 from tiny_jepa.budgets import find_budget
-from tiny_jepa.course.ranking import best_published, read_peers
+from tiny_jepa.course.ranking import read_peers
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.files import write_atomically

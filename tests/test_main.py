@@ -160,7 +160,7 @@ def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     "options, reason",
     [
-        (("--seeds", 0), "--seeds must be from 1"),
+        (("--seeds", 0), "--seeds must be greater than or equal to 1"),
         (("--weights", "nowhere.pth"), "no weights file nowhere.pth"),
         (("--data", "nowhere"), "no such data folder"),
         (("--model", "dead-reckoning", "--write-metrics"), "--write-metrics is for trained weights"),

@@ -239,7 +239,7 @@ def stored(normal, minutes):
     losses = {"normal": [normal], "wall": [0.5], "wall_other": None, "expert": [1.0], "long": [2.0]}
     names = ("model", "kind", "fingerprint", "command", "trained_by", "trained_on", "data", "frames", "prober_data")
     numbers = {"sets_version": 2, "parameters": 7, "lift": True, "seeds": [0], "losses": losses}
-    return Result(**dict.fromkeys(names, ""), **numbers, minutes=minutes, score_minutes=0.5)
+    return Result(**dict.fromkeys(names, "") | {"kind": "trained"}, **numbers, minutes=minutes, score_minutes=0.5)
 
 
 def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):

@@ -14,15 +14,16 @@ from torch import nn
 
 from tiny_jepa.commands import DEFAULT, choose
 from tiny_jepa.console import printable
-from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.course.metrics import differences, line, metrics_of, read_metrics, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.probing.measure import COURSE_SETS, load_group, measure
-from tiny_jepa.probing.results import Result, line, write_result
+from tiny_jepa.probing.measure import load_group, measure
+from tiny_jepa.probing.results import Result, write_result
 from tiny_jepa.probing.subjects import result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, add_metrics, read_weights
 from tiny_jepa.worlds import find_world
@@ -102,12 +103,12 @@ def main(argv: list[str]) -> int:
         if path is not None:
             require_writable(path)
     command = shlex.join(["python", "main.py", *argv])
-    result = result_of(subject, {}, seeds, source, prober_source, command)
+    result = result_of(subject, seeds, source, prober_source, command)
     say(subject.describe())
     say(f"Data: {source.describe()}")
     if prober_source != source:
         say(f"Prober trained on: {prober_source.describe()}")
-    say(f"Total Trainable Parameters: {subject.parameters:,}")
+    say(f"Total Trainable Parameters: {result.parameters:,}")
     begin = time.monotonic()
     losses = measure(
         subject.model,
@@ -141,6 +142,5 @@ def say_what_differs(result: Result, say: Callable[[str], None]) -> None:
         stated = read_metrics(METRICS)
     except UserError as error:
         return say(f"Note: {error}")
-    found = disagreements(stated, result.parameters, result.trained_by) + differing_losses(stated, metrics_of(result))
-    if found:
+    if found := differences(stated, metrics_of(result)):
         say(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}")

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from tiny_jepa.probing.measure import SETS
+from tiny_jepa.course import SETS
 from tiny_jepa.probing.results import Result, read_result
 from tiny_jepa.sweep.grid import Grid, Row
 from tiny_jepa.tables import markdown, number, size
