@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tiny_jepa.commands.rank import RECORDS
+from tiny_jepa.commands.score import RECORDS
 from tiny_jepa.course.ranking import PEERS, Entry, best_published, our_entries, read_peers
 from tiny_jepa.errors import UserError, run_cli
 from tiny_jepa.files import read_text, write_text
@@ -107,7 +107,7 @@ def _label(axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int
 
 
 def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
-    """The README's table: some of our rows, each cell its mean on every kind of frames, and the best published figures."""
+    """The README's table: some of our rows, each cell its mean on every kind of frames, and the best published ones."""
     rows = []
     shown = [r for r in results if r.model in SHOWN and r.lift]
     for (kind, model), group in groupby(sorted(shown, key=row_order), key=lambda r: (r.kind, r.model)):

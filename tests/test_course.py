@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks import readme
 from tiny_jepa import tables
-from tiny_jepa.commands import rank as report
-from tiny_jepa.commands.rank import score_table
+from tiny_jepa.commands import score as report
+from tiny_jepa.commands.score import score_table
 from tiny_jepa.course.metrics import Metrics, differing_losses, disagreements, read_metrics, write_metrics
 from tiny_jepa.course.ranking import Entry, our_entries, points, ranks, read_peers
 from tiny_jepa.errors import UserError

@@ -17,13 +17,14 @@ from typing_extensions import dataclass_transform
 from tiny_jepa.errors import UserError
 
 Class = TypeVar("Class")
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def settings(fields: type[Class]) -> type[Class]:
     """A frozen dataclass whose values are checked by their types wherever one is made: a `UserError` says which of them
     is wrong."""
-    made = dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))(fields)
+    made = dataclass(frozen=True, config=CONFIG)(fields)
     checked = made.__init__
 
     def __init__(self: Any, *args: Any, **values: Any) -> None:
@@ -39,11 +40,11 @@ def settings(fields: type[Class]) -> type[Class]:
 def sentence(error: ValidationError) -> str:
     """The first thing that pydantic has to say, as one sentence."""
     first = error.errors()[0]
-    name = str(first["loc"][0])
+    names = [part for part in first["loc"] if isinstance(part, str)]
     if first["type"] in ("unexpected_keyword_argument", "missing_argument", "missing"):
-        return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {name!r}"
+        return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {'.'.join(names)!r}"
     says = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
-    return f"{flag(name)} {says}, not {str(first['input'])[:80]}"
+    return f"{flag(names[0]) if len(names) == 1 else '.'.join(names)} {says}, not {str(first['input'])[:80]}"
 
 
 def flag(name: str) -> str:
@@ -138,6 +139,6 @@ def in_one_sentence(box: str) -> str:
 def read(settings: type[Class], values: Mapping[str, Any], where: str) -> Class:
     """Settings from the values of a file, `where`; a `UserError` for an unknown key or a bad value."""
     try:
-        return settings(**values)
+        return settings(**{str(name): value for name, value in values.items()})
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
