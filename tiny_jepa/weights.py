@@ -24,6 +24,7 @@ from tiny_jepa.worlds.contract import Frame
 ROOT_WEIGHTS = Path("model_weights.pth")
 FORMAT = 3
 """Up to 2, models encoded the layout instead of reading the map."""
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 WRAPPED = re.compile(r"(?<![^.])(_orig_mod|module)\.")
 """What torch.compile and DataParallel put before the names of a model's tensors."""
 
@@ -46,12 +47,9 @@ class Metadata(TypedDict, total=False):
 
 def numbers(tensor: Tensor) -> Tensor:
     """A tensor of a file as float32, once it is one of real numbers that are all there."""
-    if tensor.dtype not in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
-        raise ValueError("should be of real numbers")
-    if tensor.layout != torch.strided or tensor.device.type != "cpu":
-        raise ValueError("should be dense")
-    if tensor.nbytes > tensor.untyped_storage().nbytes():
-        raise ValueError("should not be larger than the file")
+    dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not dense or tensor.dtype not in FLOATS or tensor.nbytes > tensor.untyped_storage().nbytes():
+        raise ValueError("should be a tensor of real numbers that are all there")
     return tensor.float()
 
 
