@@ -1,6 +1,5 @@
 """The house: each room can be read, and used, without those above it."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,11 +42,7 @@ def test_a_floor_loads_nothing_of_those_above_it(floor):
 
 
 def test_every_room_has_a_floor():
-    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py")} - {
-        "__init__",
-        "__main__",
-        "__pycache__",
-    }
+    rooms = {path.stem for path in PACKAGE.iterdir() if not path.stem.startswith("__")}
     assert rooms == set().union(*FLOORS)
 
 
@@ -56,13 +51,3 @@ def test_what_learns_or_plans_loads_no_world_of_ours():
     code = LOAD + "print([name for name in sys.modules if name.startswith('tiny_jepa.worlds.t')])"
     loaded = subprocess.check_output([sys.executable, "-c", code, *names], text=True, cwd=PACKAGE.parent)
     assert loaded.splitlines()[1] == "[]"
-
-
-def test_the_reading_order_names_each_file_once():
-    page = (PACKAGE.parent / "docs" / "model.md").read_text()
-    section = page.partition("## Reading order")[2].partition("\n## ")[0]
-    there = [path.stem for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__")]
-    named = re.findall(r"[a-z_]+(?=\.py`)", section)
-    for room in re.findall(r"/`: ([a-z_, \n]+)", section):
-        named += re.split(r",\s+", room.partition(" with ")[0].strip().rstrip(","))
-    assert sorted(named) == sorted(there)

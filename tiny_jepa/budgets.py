@@ -88,14 +88,13 @@ def find_budget(text: str, world: World) -> Budget:
 
 
 def read_preset(path: Path) -> Preset:
-    """A preset, its file named as `budgets/...` where it is wrong."""
-    where = f"budgets/{path.relative_to(FOLDER).as_posix()}"
+    """The settings of an .ini file; a `UserError` that names the file where it is no preset."""
     parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#", default_section="")
     try:
-        parser.read_string(read_text(path, "write a preset, or delete it"), where)
+        parser.read_string(read_text(path, "write a preset, or delete it"))
     except configparser.Error as error:
-        raise UserError(f"{where} is no preset: {error}") from None
-    return read(Preset, {name: dict(parser[name]) for name in parser.sections()}, where)
+        raise UserError(f"{path} is no preset: {error}") from None
+    return read(Preset, {name: dict(parser[name]) for name in parser.sections()}, str(path))
 
 
 def find_weights(name: str, world: World) -> Path:

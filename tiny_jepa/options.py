@@ -44,7 +44,8 @@ def sentence(error: ValidationError) -> str:
     if first["type"] in ("unexpected_keyword_argument", "missing_argument", "missing"):
         return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {'.'.join(names)!r}"
     says = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
-    return f"{flag(names[0]) if len(names) == 1 else '.'.join(names)} {says}, not {' '.join(str(first['input']).split())[:80]}"
+    given = " ".join(str(first["input"]).split())[:80]
+    return f"{flag(names[0]) if len(names) == 1 else '.'.join(names)} {says}, not {given}"
 
 
 def flag(name: str) -> str:

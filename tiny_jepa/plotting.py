@@ -1,5 +1,6 @@
 """What every picture of the kit shares: the plotting library, imported late, one look, and how a file is written."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,11 +24,12 @@ STYLE: dict[Any, Any] = {
 
 def pyplot() -> Any:
     """What pictures need of matplotlib, in this kit's style: `subplots` and `Line2D`. They know neither a display nor a
-    notebook.
+    notebook; `MPLBACKEND` is not asked.
 
     Raises:
         UserError: matplotlib or pillow is not installed, or does not work.
     """
+    backend = os.environ.pop("MPLBACKEND", None)  # a bad one ends the import
     try:
         import matplotlib
         import PIL.Image  # noqa: F401 - of animations; a missing one is said before any work
@@ -37,6 +39,9 @@ def pyplot() -> Any:
         raise UserError(f"pictures need {error.name}; install it with: pip install matplotlib pillow") from None
     except Exception as error:  # an installation that is broken raises whatever it likes
         raise UserError(f"matplotlib or pillow is broken ({type(error).__name__}: {error}); install it anew") from None
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
     matplotlib.rcParams.update(STYLE)
 
     def subplots(rows: int = 1, columns: int = 1, figsize: Any = None, layout: Any = None, **more: Any) -> Any:
