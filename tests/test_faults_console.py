@@ -63,12 +63,7 @@ def test_a_console_prints_what_it_can(encoding):
     text = raw.getvalue().decode(encoding)
     assert "px²" in text or "px^2" in text
     assert "±" in text or "+/-" in text
-
-
-def test_a_closed_console_is_silent():
-    console = Console(None)
-    print("nobody", file=console, flush=True)
-    assert not console.isatty()
+    print("nobody", file=Console(None), flush=True)  # closed from the start
 
 
 @pytest.mark.parametrize(
@@ -134,8 +129,6 @@ for name in ("preadv", "pread", "pwrite", "pwritev", "fork", "forkpty", "mkfifo"
              "chown", "lchown", "sync", "mknod", "setuid"):
     if hasattr(os, name): delattr(os, name)
 for name in ("fcntl", "resource", "pwd", "grp", "termios"): sys.modules[name] = None
-import types
-sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=2, locking=lambda *_: None)
 """
 
 

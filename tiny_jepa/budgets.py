@@ -74,11 +74,7 @@ def parse_count(text: str) -> int:
 
 def find_budget(text: str, world: World) -> Budget:
     """The preset of this name or count, or of any other count: the settings of the largest preset that is not above it
-    (or of the smallest), without its widths. Nothing is solved for yet.
-
-    Raises:
-        UserError: no such count, or a preset that is none.
-    """
+    (or of the smallest), without its widths. Nothing is solved for yet."""
     limit = parse_count(text)
     by_limit = {parse_count(name): name for name in list_budgets(world)}
     nearest = max((count for count in by_limit if count <= limit), default=min(by_limit, default=None))
@@ -99,11 +95,8 @@ def read_preset(path: Path) -> Preset:
 
 def find_weights(name: str, world: World) -> Path:
     """The weights file that ships for a preset, named as people write its count; a `UserError` where there is none."""
-    folder = presets(world)
-    trained = {parse_count(preset): preset for preset in list_budgets(world) if (folder / f"{preset}.pth").is_file()}
+    trained = {parse_count(path.stem): path for path in presets(world).glob("*.pth")}
     if (count := parse_count(name)) not in trained:
-        there = ", ".join(trained.values()) or "none"
-        raise UserError(
-            f"no trained weights for budget '{name}'; there are: {there}; or python train.py --budget {name}"
-        )
-    return folder / f"{trained[count]}.pth"
+        there = ", ".join(trained[each].stem for each in sorted(trained)) or "none"
+        raise UserError(f"no trained weights for budget '{name}'; there are: {there}; python train.py makes others")
+    return trained[count]

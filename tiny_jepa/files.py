@@ -58,11 +58,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_text(path: Path, advice: str) -> str:
-    """A text file, with or without a byte order mark.
-
-    Raises:
-        UserError: it is missing, no file, or no UTF-8; `advice` says what to do then.
-    """
+    """A text file, with or without a byte order mark; `advice` says what to do where it is none."""
     try:
         if not path.is_file():
             raise UserError(f"{path} is {'no file' if path.exists() else 'missing'}; {advice}")

@@ -89,11 +89,8 @@ Count = Annotated[int, within(1, 10**8)]
 
 
 def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, default: Class | None = None) -> Class:
-    """The options of a command; those that `argv` leaves out are `default`'s. `--help` prints them, and ends.
-
-    Raises:
-        UserError: an unknown option, which the nearest one is named for, or a value of another kind or out of bounds.
-    """
+    """The options of a command; those that `argv` leaves out are `default`'s. `--help` prints them, and ends. For an
+    unknown option the nearest one is named."""
     said = io.StringIO()
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     try:
@@ -115,11 +112,7 @@ def imported(path: str, what: str) -> Any:
 
 
 def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str:
-    """The verb that a command line begins with; `verbs` say what each does, and are printed where there is none.
-
-    Raises:
-        UserError: an unknown verb.
-    """
+    """The verb that a command line begins with; `verbs` say what each does, and are printed where there is none."""
     if not argv or argv[0] in ("-h", "--help"):
         print(f"usage: {prog} VERB ...\n", *(f"  {verb:<10} {says}" for verb, says in verbs.items()), sep="\n")
         raise SystemExit(0)

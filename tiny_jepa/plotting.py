@@ -24,11 +24,7 @@ STYLE: dict[Any, Any] = {
 
 def pyplot() -> Any:
     """What pictures need of matplotlib, in this kit's style: `subplots` and `Line2D`. They know neither a display nor a
-    notebook; `MPLBACKEND` is not asked.
-
-    Raises:
-        UserError: matplotlib or pillow is not installed, or does not work.
-    """
+    notebook; `MPLBACKEND` is not asked."""
     backend = os.environ.pop("MPLBACKEND", None)  # a bad one ends the import
     try:
         import matplotlib

@@ -53,6 +53,11 @@ def numbers(tensor: Tensor) -> Tensor:
     return tensor.float()
 
 
+def unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by the names that they have in a model nobody compiled."""
+    return {WRAPPED.sub("", name): value for name, value in state.items()}
+
+
 @settings
 class WeightsFile:
     """What a weights file holds."""
@@ -60,7 +65,7 @@ class WeightsFile:
     format: int
     architecture: Architecture
     frame: Frame
-    state_dict: dict[str, Annotated[Tensor, AfterValidator(numbers)]]
+    state_dict: Annotated[dict[str, Annotated[Tensor, AfterValidator(numbers)]], AfterValidator(unwrapped)]
     metadata: Metadata
     digest: str
 
@@ -68,30 +73,22 @@ class WeightsFile:
         """Compares tensors and architecture before anything is allocated."""
         with torch.device("meta"):
             model = JEPA(self.architecture, self.frame)
-        found, expected = (
-            {name: value.shape for name, value in each.items()} for each in (self.state(), model.state_dict())
-        )
+        found = {name: value.shape for name, value in self.state_dict.items()}
+        expected = {name: value.shape for name, value in model.state_dict().items()}
         if differing := sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name)):
             raise UserError(f"its tensors do not fit its architecture ({', '.join(differing[:3])})")
         require_finite(self.state_dict, "it is not used")
 
-    def state(self) -> dict[str, Tensor]:
-        """Its tensors by the names that they have in a model nobody compiled."""
-        return {WRAPPED.sub("", name): value for name, value in self.state_dict.items()}
-
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None:
-    """Writes a weights file. `metadata` holds plain values only (budget, command, seed, steps, data, metrics...).
-
-    Raises:
-        UserError: a weight is not finite, or the file cannot be written.
-    """
+    """Writes a weights file; a `UserError` where a weight is not finite. `metadata` holds plain values only (budget,
+    command, seed, steps, data, metrics...)."""
     model = getattr(model, "_orig_mod", getattr(model, "module", model))
     content: dict[str, Any] = {
         "format": FORMAT,
         "architecture": asdict(model.architecture),  # type: ignore[arg-type]
         "frame": asdict(model.frame),  # type: ignore[arg-type]
-        "state_dict": {WRAPPED.sub("", name): value.detach().cpu() for name, value in model.state_dict().items()},
+        "state_dict": {name: value.detach().cpu() for name, value in unwrapped(model.state_dict()).items()},
         "metadata": metadata,
     }
     require_finite(content["state_dict"], f"{path} is not written")
@@ -127,12 +124,7 @@ def _bytes_of(state: dict[str, Tensor]) -> bytes:
 
 def read_archive(path: Path, what: str, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The dictionary that `torch.save` wrote to `path`, which is `what`, once its checksums hold; tensors on `device`.
-
-    Members are copied as they are checked: torch's own reader checks nothing, and reads some headers otherwise.
-
-    Raises:
-        UserError: no file, or none that is whole, or of something else.
-    """
+    Members are copied as they are checked: torch's own reader checks nothing, and reads some headers otherwise."""
     checked = io.BytesIO()
     try:
         with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
@@ -150,11 +142,8 @@ def read_archive(path: Path, what: str, device: torch.device | str = "cpu") -> d
 
 
 def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[JEPA, dict[str, Any]]:
-    """Builds the model that a weights file holds, in eval mode and without gradients -> (model, metadata).
-
-    Raises:
-        UserError: a missing, damaged or foreign file, one of another format, or one whose parts do not fit.
-    """
+    """The model that a weights file holds, in eval mode and without gradients -> (model, metadata); a `UserError` for a
+    missing, damaged or foreign file, or one whose parts do not fit."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no weights file {path}; train one with: python train.py --budget 2k")
@@ -165,6 +154,6 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
     if file.digest != digest(content, path):
         raise UserError(f"{path} is damaged: its digest is of other contents; copy or train it again")
     model = JEPA(file.architecture, file.frame)
-    model.load_state_dict(file.state())
+    model.load_state_dict(file.state_dict)
     model.metadata = dict(file.metadata)
     return model.to(device).eval().requires_grad_(False), model.metadata

@@ -56,8 +56,12 @@ def evaluate_model(
     evaluator = ProbingEvaluator(device, model, probe_train_ds, probe_val_ds)
     losses = evaluator.evaluate_all(evaluator.train_pred_prober())
     for name, loss in losses.items():
-        print(line(name, [loss]), flush=True)
+        say(name, [loss])
     return losses
+
+
+def say(name: str, losses: list[float] | None) -> None:
+    print(line(name, losses), flush=True)
 
 
 @settings
@@ -106,15 +110,8 @@ def score(args: Options, command: str) -> Result:
         print(printable(f"Prober trained on: {prober_source.describe()}"))
     print(f"Total Trainable Parameters: {subject.parameters:,}", flush=True)
     begin = time.monotonic()
-    losses = measure(
-        subject.model,
-        source,
-        device,
-        seeds=seeds,
-        prober_source=prober_source,
-        groups=[group.only(COURSE_SETS) if args.course else group for group in world.groups],
-        report=lambda name, values: print(line(name, values), flush=True),
-    )
+    groups = [group.only(COURSE_SETS) if args.course else group for group in world.groups]
+    losses = measure(subject.model, source, device, seeds=seeds, prober_source=prober_source, groups=groups, report=say)
     minutes = round((time.monotonic() - begin) / 60, 3)
     result = replace(result, losses=losses, score_minutes=minutes, measured_at=machine(device))
     if args.store:  # before anything else can fail
