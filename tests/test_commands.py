@@ -33,6 +33,7 @@ def folder(tmp_path_factory):
     """Holds a world of one's own, and weights that name it."""
     folder = tmp_path_factory.mktemp("commands")
     (folder / "own.py").write_text(OWN, encoding="utf-8")
+    (folder / "raises.py").write_text("1 / 0", encoding="utf-8")
     model, metadata = read_weights(SWM)
     object.__setattr__(model.frame, "world", "own:WORLD")
     save_weights(folder / "own.pth", model, metadata)
@@ -54,9 +55,8 @@ def test_help_is_printed(words, monkeypatch, capsys):
         ("count_params --all", None),
         ("count_params --all --world tworoom", None),
         ("count_params --budget 500 --world own:WORLD", None),
-        ("count_params --budget 500 --world nowhere:WORLD", "nowhere"),
-        (f"count_params --weights {SWM}", None),
-        ("count_params --weights own.pth", None),
+        ("count_params --budget 500 --world raises:WORLD", "ZeroDivisionError"),
+        *((f"count_params --weights {path}", None) for path in (SWM, "own.pth")),
         (f"export --weights {SWM} --out swm.safetensors", None),
         (f"export --weights {SWM}", "for models of the two rooms"),
         (f"export --weights {COURSE} --out course.safetensors", None),
@@ -66,6 +66,7 @@ def test_help_is_printed(words, monkeypatch, capsys):
         (f"main --weights {COURSE} --world tworoom", "is of the world 'two_rooms', not of tworoom"),
         ("main --weights own.pth --world own:WORLD --data procedural", "simulat"),
         (f"export --weights {COURSE} --world own:WORLD", "not of own:WORLD"),
+        *((f"{verb} --weights own.pth --world own:WORLD", "for models of the two rooms") for verb in ("plan", "look")),
         *((f"{verb} --weights own.pth", "does not come with") for verb in ("main", "plan", "look", "page", "export")),
     ],
 )

@@ -86,8 +86,6 @@ def test_each_broken_file_gets_its_sentence(tmp_path, good):
     for content in (good.read_bytes()[:1000], b"hello", b"", b"PK\x05\x06" + bytes(18)):
         broken.write_bytes(content)
         refused(broken, "is not a readable weights file")
-    torch.save(torch.load(good, weights_only=True), broken, _use_new_zipfile_serialization=False)
-    refused(broken, "is not a readable weights file")
     for content, says in ([1, 2], "holds a list"), ({"weight": torch.ones(2)}, "has format None"):
         torch.save(content, broken)
         refused(broken, says)
@@ -100,7 +98,7 @@ def test_each_broken_file_gets_its_sentence(tmp_path, good):
 
 
 LIES = {
-    "architecture": [None, "deep", {1: 2}, {"wings": 2}, {"gate_widths": (1,) * 10**6}, {"gate_widths": (10**7,) * 99},
+    "architecture": [None, "deep", {1: 2}, {"wings": 2}, {"gate_widths": (1,) * 10**4}, {"gate_widths": (10**7,) * 99},
                      {"gate_widths": None}, {"agent_kernel": 4}, {"repr_dim": 10**15}, {"repr_dim": float("inf")}],
     "metadata": [None, [], {1: 2}, {"budget_limit": "99"}, {"budget_limit": True}, {"minutes": float("nan")},
                  {"command": 3}, {"metrics": []}, {"note": torch.ones(2)}, {"note": {1: 0, "a": 0}}],

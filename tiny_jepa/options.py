@@ -107,8 +107,9 @@ def imported(path: str, what: str) -> Any:
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{what} {path!r}: {error}; write it as package.module:NAME") from None
+    except (Exception, SystemExit) as error:  # a module of somebody's own raises whatever it likes
+        says = f"{type(error).__name__}: {error}"
+        raise UserError(f"{what} {path!r} ({says}); write it as package.module:NAME") from None
 
 
 def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str:
