@@ -22,7 +22,6 @@ from torch import Tensor
 
 from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.data import TrajectorySet
-from tiny_jepa.models.size import build
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.codes import encode_trajectories
 from tiny_jepa.training.trainer import Trainer
@@ -45,7 +44,7 @@ def settings(budget: Budget, phase: str, batch: int) -> TrainingConfig:
 
 def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig) -> Trainer:
     torch.manual_seed(0)
-    return Trainer(build(budget.architecture, budget.limit, TWO_ROOMS.frame), dataset, config, torch.device("cpu"))
+    return Trainer(budget.build(), dataset, config, torch.device("cpu"))
 
 
 def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
@@ -75,7 +74,7 @@ def time_steps(budget: Budget, dataset: TrajectorySet, threads: list[int], repea
 def time_caching(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
     for count in threads:
         torch.set_num_threads(count)
-        model = build(budget.architecture, budget.limit, TWO_ROOMS.frame)
+        model = budget.build()
         found = []
         for _ in range(repeats):
             begin = time.perf_counter()

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from benchmarks.fresh import draw, errors
 from benchmarks.readme import best_published
-from tiny_jepa.budgets import list_budgets, load_model
+from tiny_jepa import load_model
+from tiny_jepa.budgets import list_budgets
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.course.ranking import read_peers
 from tiny_jepa.data import open_source
@@ -43,7 +44,7 @@ def main() -> None:
     best = list(best_published(read_peers()).values())
     rows, good, bar = [], [], tqdm(total=len(args.budgets) * len(KINDS), leave=False)
     for budget in args.budgets:
-        trained, first = load_model(budget, TWO_ROOMS), np.zeros(0)
+        trained, first = load_model(budget), np.zeros(0)
         for kind in KINDS:
             content = to_bytes(trained, kind)
             size, model = byte_count(coded(trained.state_dict(), kind)), from_bytes(content, budget)

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from einops import rearrange, reduce
 
-from tiny_jepa.budgets import load_model
+from tiny_jepa import load_model
 from tiny_jepa.errors import run_cli
 from tiny_jepa.export.onnx import write_onnx
 from tiny_jepa.export.page import PARTS, page_data
 from tiny_jepa.tables import markdown
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, boxes_of, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, boxes_of, explore, render_states, sample_layouts
 
 MENU = ("250", "500", "2k", "10k")
 FRAMES: dict[str, tuple[int, type]] = {"64 px, uint8": (64, np.uint8), "65 px, float32": (65, np.float32)}
@@ -52,7 +52,7 @@ def node(function: str, given: dict[str, Any]) -> Any:
     """Calls a JavaScript function in node, where `tinyJepa` is what the page's scripts export."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        data = page_data({name: load_model(name, TWO_ROOMS) for name in MENU}, MENU[0])
+        data = page_data({name: load_model(name) for name in MENU}, MENU[0])
         (folder / "input.json").write_text(json.dumps({"data": data, "given": given}), encoding="utf-8")
         (folder / "call.mjs").write_text(
             f"""import {{ readFileSync }} from "node:fs";
@@ -81,7 +81,7 @@ def draw(frames: str, count: int, seed: int = 7) -> tuple[dict[str, Any], torch.
 
 def by_torch(budget: str, first: torch.Tensor, actions: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Predictions in double and in single precision, [N, 17, 2] px."""
-    model = load_model(budget, TWO_ROOMS)
+    model = load_model(budget)
     single = model.unroll(model.encode_agent(first), actions.float(), model.encode_context(first))
 
     sums = [reduce(first[:, 0].double(), f"n h w -> n {axis}", "sum") for axis in "wh"]
@@ -107,7 +107,7 @@ def main() -> None:
     rows = []
     for budget in args.budgets:
         with tempfile.TemporaryDirectory() as folder:
-            *_, unroll = write_onnx(load_model(budget, TWO_ROOMS), Path(folder) / "model.onnx")
+            *_, unroll = write_onnx(load_model(budget), Path(folder) / "model.onnx")
             session = onnxruntime.InferenceSession(unroll)
         for frames in FRAMES:
             given, first, actions = draw(frames, args.count)

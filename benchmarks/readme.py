@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tiny_jepa.commands.rank import RECORDS
+from tiny_jepa.commands.score import RECORDS
 from tiny_jepa.course import COURSE_SETS, SETS
 from tiny_jepa.course.ranking import PEERS, Entry, our_entries, read_peers
 from tiny_jepa.errors import UserError, run_cli

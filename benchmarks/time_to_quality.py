@@ -30,7 +30,6 @@ from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.models.size import build
 from tiny_jepa.plotting import pyplot, save
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import markdown, number, replaced
@@ -54,7 +53,7 @@ def snapshots(name: str, seed: int) -> list[tuple[float, int, JEPA]]:
     budget = find_budget(name, TWO_ROOMS)
     started = time.monotonic()
     torch.manual_seed(seed)
-    model = build(budget.architecture, budget.limit, TWO_ROOMS.frame)
+    model = budget.build()
     dataset = open_source("procedural", TWO_ROOMS).require("train")
     trainer = Trainer(model, dataset, replace(budget.training, seed=seed, **SCHEDULE), torch.device("cpu"))
     bar = tqdm(total=trainer.total_steps, desc=f"training, seed {seed}", unit="step")

@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks import readme
 from tiny_jepa import tables
-from tiny_jepa.commands import rank
-from tiny_jepa.commands.rank import RECORDS, score_table
+from tiny_jepa.commands import score as rank
+from tiny_jepa.commands.score import RECORDS, score_table
 from tiny_jepa.course.metrics import Metrics, differences, line, read_metrics, write_metrics
 from tiny_jepa.course.ranking import Entry, our_entries, points, ranks, read_peers
 from tiny_jepa.errors import UserError

@@ -13,10 +13,10 @@ import pytest
 
 from benchmarks.browser import Browser, find_chromium
 from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest
-from tiny_jepa.budgets import load_model
+from tiny_jepa import load_model
 from tiny_jepa.export import page
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT
+from tiny_jepa.worlds.two_rooms import UNIT
 
 pytestmark = [
     pytest.mark.browser,
@@ -167,7 +167,7 @@ def test_the_menu_changes_the_model_and_the_frames(visitor):
     change = "Object.assign(document.getElementById('{}'), {{value: '{}'}}).dispatchEvent(new Event('change'))"
     for budget in MENU:
         visitor.evaluate(change.format("model", budget))
-        assert visitor.text("count") == f"{count_parameters(load_model(budget, TWO_ROOMS)):,}"
+        assert visitor.text("count") == f"{count_parameters(load_model(budget)):,}"
     visitor.evaluate(change.format("frames", 1))
     assert visitor.ask("frame().size") == 65
     visitor.key("ArrowRight", hold=1.5)

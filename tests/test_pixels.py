@@ -22,7 +22,7 @@ from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.size import build, count_parameters
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.objectives import share_made
 from tiny_jepa.planning import plan
 from tiny_jepa.probing.measure import measure
@@ -74,7 +74,7 @@ def test_a_drawn_door_is_neither_a_wall_nor_the_dot():
 
 
 def test_larger_frames_are_averaged_down():
-    model = build(find_budget("200", STAND_IN).architecture, 200, STAND_IN.frame)
+    model = find_budget("200", STAND_IN).build()
     frames = torch.from_numpy(stand_in.draw([8, 9.5]).transpose(2, 0, 1))[None]
     larger = frames.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
     assert torch.equal(model.encode_agent(frames), model.encode_agent(larger))
@@ -105,7 +105,7 @@ def test_being_thrown_aside_counts_as_a_move_that_was_not_made():
 @pytest.mark.parametrize("budget", ["120", "500", "2k"])
 def test_budgets_are_solved_for_in_every_world(budget):
     found = find_budget(budget, find_world("tworoom"))
-    count = count_parameters(build(found.architecture, found.limit, found.world.frame))
+    count = count_parameters(found.build())
     assert 0.8 * found.limit < count <= found.limit
 
 
@@ -190,7 +190,7 @@ def trained(tmp_path_factory):
     collect(collected(out, env="stand_in:StandInDoors-v0", episodes=600, policy="mixed", expert="stand_in:Expert"))
     source = open_source(str(out), STAND_IN)
     torch.manual_seed(0)
-    model = build(find_budget("300", STAND_IN).architecture, 300, STAND_IN.frame)
+    model = find_budget("300", STAND_IN).build()
     config = replace(
         TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=700, predict_batch=512
     )

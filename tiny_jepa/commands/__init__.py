@@ -21,17 +21,8 @@ def choose(
     kind: Literal["trained", "untrained", "dead-reckoning"] = "trained",
     lift: bool = True,
 ) -> tuple[Subject, World]:
-    """The model that a command line names, or what it is compared with; and its world.
-
-    Args:
-        weights: a weights file; model_weights.pth unless a `budget` names the one that ships for it.
-        world: the world's name. A weights file says its own.
-        kind: untrained is the same architecture as training starts from.
-        lift: False reads out the bare agent code.
-
-    Raises:
-        UserError: no such model, or one of another world.
-    """
+    """The model that a command line names, or what it is compared with; and its world, which a weights file says
+    itself. The file is model_weights.pth unless named, or unless a `budget` names the one that ships for it."""
     asked = find_world(world or DEFAULT)
     if kind == "dead-reckoning" and asked.frame.agent is not None:
         return dead_reckoning(asked.frame, lift), asked

@@ -22,6 +22,7 @@ class Options:
 
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
+    world: str | None = None  # of the budget; a weights file says its own
     out: Path = Path("looks")  # folder of the pictures
     data: str | None = None  # as main.py takes it
     prober_data: str | None = None  # train the probers on this source instead
@@ -31,7 +32,7 @@ class Options:
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa look", __doc__ or "")
     pyplot()  # says at once where matplotlib is missing
-    subject, world = choose(args.weights, args.budget)
+    subject, world = choose(args.weights, args.budget, args.world)
     the_course(world, "a look")
     source = open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source

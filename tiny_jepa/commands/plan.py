@@ -27,6 +27,7 @@ class Options:
     sampling: Sampling
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
+    world: str | None = None  # of the budget; a weights file says its own
     planner: Literal["cost-to-go", "cem", "mppi"] = "cost-to-go"  # what plans
     alone: bool = False  # without the true dynamics, straight at the goal and a random policy beside it
     episodes: Count = 200  # episodes, of the same seeds whoever plans
@@ -49,7 +50,7 @@ class Options:
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa plan", __doc__ or "")
-    subject, world = choose(args.weights, args.budget)
+    subject, world = choose(args.weights, args.budget, args.world)
     task, out = the_course(world, "planning in episodes").task, sys.stderr if args.json else sys.stdout
     assert task
     if args.record or args.picture:

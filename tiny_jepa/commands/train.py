@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from tiny_jepa import __version__
-from tiny_jepa.budgets import Budget, unsolved
+from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.commands import DEFAULT
 from tiny_jepa.data import Source, TrajectorySet, look_at, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_name, require_writable, write_atomically
 from tiny_jepa.models import Architecture
-from tiny_jepa.models.size import build, parameter_count
+from tiny_jepa.models.size import parameter_count
 from tiny_jepa.options import parse, read, settings, within
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
@@ -59,7 +59,7 @@ def read_options(argv: list[str]) -> tuple[Options, Budget]:
     """The command line, and its budget with all keys in place; its widths are solved for unless they are given."""
     says = "Trains a world model to a parameter budget, without labels."
     first = parse(Options, argv, "train.py", says)
-    preset = unsolved(first.budget or "2k", find_world(first.world or DEFAULT))
+    preset = find_budget(first.budget or "2k", find_world(first.world or DEFAULT))
     options = parse(
         Options, argv, "train.py", says, Options(training=preset.training, architecture=preset.architecture)
     )
@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
         require_writable(ROOT_WEIGHTS)
     source = open_source(data, world)
     torch.manual_seed(budget.training.seed)
-    model = build(budget.architecture, budget.limit, world.frame)
+    model = budget.build()
     dataset = source.require("train")
     look_at(dataset)
     trainer = Trainer(model, dataset, budget.training, get_device(options.device), world, workers=options.workers)

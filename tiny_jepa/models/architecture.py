@@ -24,7 +24,7 @@ class Architecture:
     crossings: Annotated[int, within(1, 32)] = 2  # pixel centres that one move can pass along an axis
     reach: Annotated[int, within(0, 32)] = 1  # pixels before and behind each cell that the gate is told of
     corners: Annotated[int, within(0, 4)] = 4  # of the cell that a move starts in: how many the gate is told of
-    gate_widths: Annotated[Numbers, Field(min_length=1)] | None = (
+    gate_widths: Annotated[Numbers, Field(min_length=1, max_length=100)] | None = (
         None  # hidden widths of the gate; solved for unless given
     )
     repr_dim: Annotated[int, within(0, 10**5)] = 512  # of the lifted representation; 0 leaves the lift off
