@@ -26,20 +26,21 @@ def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa export", __doc__ or "")
     subject, world = choose(args.weights, args.budget, args.world)
     assert isinstance(subject.model, JEPA)
-    kind, written, says = args.out.suffix, [args.out], []
-    if kind not in (".onnx", ".safetensors"):
-        raise UserError(f"--out must end in .onnx or .safetensors, not '{kind}'")
-    if kind == ".onnx" and args.numbers != "float32":
+    if args.out.suffix not in (".onnx", ".safetensors"):
+        raise UserError(f"--out must end in .onnx or .safetensors, not '{args.out.suffix}'")
+    to_onnx, written = args.out.suffix == ".onnx", [args.out]
+    if to_onnx and args.numbers != "float32":
         raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
+    if to_onnx:
+        the_course(world, "the comparison with onnxruntime")
     print(subject.describe())
     try:
-        if kind == ".safetensors":
-            save(subject.model, args.out, args.numbers)
-        else:
-            the_course(world, "the comparison with onnxruntime")
+        if to_onnx:
             written = write_onnx(subject.model, args.out)
-            says = [agreement(subject.model, args.out, size) for size in (64, 65)]
+        else:
+            save(subject.model, args.out, args.numbers)
     except ImportError as error:
         raise UserError(f"this needs {error.name}; install it with: pip install 'tiny_jepa[export]'") from None
     print("wrote", *(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
-    print(*says, sep="\n")
+    for size in (64, 65) if to_onnx else ():
+        print(agreement(subject.model, args.out, size))
