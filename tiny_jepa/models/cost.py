@@ -15,11 +15,10 @@ from tiny_jepa.tables import markdown
 
 SUMS = ("sum", "amax", "amin", "add", "sub")
 BY_HAND = (*SUMS, "mul", "mul_", "div", "square", "pow", "clamp_min", "relu", "sigmoid", "exp")
-"""Operators that fvcore does not count."""
 
 
 def elements(inputs: list[Any], outputs: list[Any]) -> int:
-    """One operation an element of the larger side."""
+    """Of an operator that fvcore does not count: one operation an element of its larger side."""
     return max(math.prod(get_shape(side) or ()) for side in (inputs[0], outputs[0]))
 
 

@@ -1,10 +1,8 @@
 """The agent's encoder: frame channels in, a code in units of a world's `unit` px out.
 
-A channel is summed over its rows and over its columns (axis pooling, as in coordinate attention, Hou et al. 2021,
-arXiv:2103.02907): one dot is fully described by these two marginals, and 1-D convolutions on them cost 1/64 of
-2-D ones. A spatial centroid (Finn et al. 2016, arXiv:1509.06113) turns the profile of each axis into a coordinate,
-anchored at pixel 0 whatever the image size. Kernels are symmetric, so that a code lies where its object lies, not
-beside it.
+A channel is summed over its rows and over its columns (axis pooling, Hou et al. 2021, arXiv:2103.02907): these two
+marginals fully describe one dot, and 1-D convolutions on them cost 1/64 of 2-D ones. A spatial centroid (Finn et al.
+2016, arXiv:1509.06113) turns the profile of each axis into a coordinate, anchored at pixel 0 whatever the image size.
 """
 
 import torch
@@ -37,9 +35,9 @@ def centroid(mass: Tensor, unit: float) -> Tensor:
 class AgentEncoder(nn.Module):
     """Agent profiles [N, 2, S] from `marginals` -> agent code [N, 2], (x, y). One set of weights serves both axes.
 
-    A profile is filtered by a palindrome of `kernel` taps, an odd number, without a bias: covariant to shifts and
-    mirrors, with nothing to prefer the image's centre, or a side, with. Its square is the mass of the centroid: never
-    negative, never dead, blind to brightness.
+    A profile is filtered by a palindrome of `kernel` taps, an odd number, without a bias: a code lies where its object
+    lies, wherever that is. The filtered profile's square is the mass of the centroid: never negative, never dead, blind
+    to brightness.
     """
 
     def __init__(self, kernel: int, frame: Frame) -> None:

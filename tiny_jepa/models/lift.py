@@ -1,9 +1,8 @@
-"""The lift: a fixed, parameter-free map from the agent code to a representation of `repr_dim` numbers.
+"""The lift: a fixed map from the agent code to a representation of `repr_dim` numbers. It adds nothing to what the code
+holds; figures without it are reported beside those with it.
 
-The probing protocol trains its prober with so small a learning rate that a narrow representation is not read out in
-time (docs/lift.md has the figures). The lift repeats the centred code and adds constants, which keep the prober's
-hidden units on one side of their kink, where it is linear and reads a linear code without a bend. It adds nothing that
-the code does not hold and costs no parameter. Figures without it are reported beside those with it.
+The probing protocol's prober learns too slowly to read a narrow representation out in time (docs/lift.md). The lift
+repeats the centred code and adds constants, which keep the prober's hidden units on the linear side of their kink.
 """
 
 from einops import repeat

@@ -5,12 +5,11 @@
 `s`, a learned scale, starts at zero, and the gate starts open: the cell cannot drift. Where a blocked move leaves the
 agent in place, one gate for both coordinates is the true form; where the agent slides along a wall, one for each.
 
-The gate reads the map where the move goes. Between four neighbouring pixel centres lies a cell. The gate looks at every
-cell that the move passes (grid traversal, Amanatides & Woo 1987): at the pixels at and beside its corners, and at how
-many pixel centres the move has passed by then along x and y. It looks in the direction of the move, so that it sees the
-same in every mirror image and at every place. One small MLP judges each cell; the move is made as far as the cell
-allows that it likes least. Which drawings stop a move it has to learn: nothing here says what a wall, a door or a
-border is.
+The gate reads the map where the move goes. Between four neighbouring pixel centres lies a cell. Of every cell that the
+move passes (grid traversal, Amanatides & Woo 1987), the gate sees the pixels at and beside the corners, and how many
+pixel centres the move has passed by then along x and y; all in the direction of the move, so that every mirror image
+and every place look the same. One small MLP judges each cell, and the move is made as far as the least favourable cell
+allows. Which drawings stop a move has to be learned: nothing here says what a wall, a door or a border is.
 """
 
 from itertools import pairwise

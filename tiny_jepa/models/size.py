@@ -1,8 +1,5 @@
-"""From a parameter budget to an architecture.
-
-The encoder is the same at every budget: more taps did not place the dot any better (docs/budgets.md). All the rest goes
-to the predictor's gate, whose width is solved for.
-"""
+"""From a parameter budget to an architecture: the encoder is the same at every budget, since more taps do not place
+the dot any better (docs/budgets.md); all the rest goes to the predictor's gate."""
 
 from dataclasses import replace
 
