@@ -38,19 +38,23 @@ class Called(nn.Module):
         return torch.zeros(len(states), 4, 6)
 
 
-MODELS = {
-    "a function": (lambda states, actions: None, "is no torch.nn.Module"),
-    "no width": (Model(repr_dim=None), "has repr_dim = None"),
-    "a width of 0": (Model(repr_dim=0), "has repr_dim = 0"),
-    "a width with a half": (Model(repr_dim=6.5), "has repr_dim = 6.5"),
-    "another width": (Model(repr_dim=7), r"returns shape \(8, 4, 6\), not \[B, T, D\] = \(8, 4, 7\)"),
-    "other arguments": (OneMore(), "which its forward does not take"),
-    "a tuple": (Model(lambda b: (torch.zeros(b, 4, 6),)), "returns a tuple"),
-    "an array": (Model(lambda b: np.zeros((b, 4, 6))), "returns a ndarray"),
-    "one step too few": (Model(lambda b: torch.zeros(b, 3, 6)), r"returns shape \(8, 3, 6\)"),
-    "time first": (Model(lambda b: torch.zeros(4, b, 6)), r"returns shape \(4, 8, 6\)"),
-    "whole numbers": (Model(lambda b: torch.zeros(b, 4, 6, dtype=torch.long)), "returns torch.int64"),
-    "not finite": (Model(lambda b: torch.full((b, 4, 6), float("nan"))), "that are not finite"),
+KINDS = {
+    "a function": (lambda states, actions: None, {}, "is no torch.nn.Module"),
+    "no width": (Model(repr_dim=None), {}, "has repr_dim = None"),
+    "a width of 0": (Model(repr_dim=0), {}, "has repr_dim = 0"),
+    "a width with a half": (Model(repr_dim=6.5), {}, "has repr_dim = 6.5"),
+    "another width": (Model(repr_dim=7), {}, r"returns shape \(8, 4, 6\), not \[B, T, D\] = \(8, 4, 7\)"),
+    "other arguments": (OneMore(), {}, "which its forward does not take"),
+    "a tuple": (Model(lambda b: (torch.zeros(b, 4, 6),)), {}, "returns a tuple"),
+    "an array": (Model(lambda b: np.zeros((b, 4, 6))), {}, "returns a ndarray"),
+    "one step too few": (Model(lambda b: torch.zeros(b, 3, 6)), {}, r"returns shape \(8, 3, 6\)"),
+    "time first": (Model(lambda b: torch.zeros(4, b, 6)), {}, r"returns shape \(4, 8, 6\)"),
+    "whole numbers": (Model(lambda b: torch.zeros(b, 4, 6, dtype=torch.long)), {}, "returns torch.int64"),
+    "not finite": (Model(lambda b: torch.full((b, 4, 6), float("nan"))), {}, "that are not finite"),
+    "no batch size": (Model(), {"batch_size": None}, "has batch_size = None"),
+    "no length": (Model(), {"__len__": None}, "has no length"),
+    "no batch": (Model(), {"__len__": lambda _: 0}, "has no batch"),
+    "locations with depth": (Model(), {"locations": torch.zeros(8, 4, 3)}, r"locations of shape \(8, 4, 3\)"),
 }
 
 
@@ -59,23 +63,23 @@ def evaluate(model, train=None, val=None):
     return ProbingEvaluator("cpu", model, train, val or {"val": Loader(VAL)}, quick_debug=True)
 
 
-def plain(loader, **other):
+def plain(loader, locations=None, **other):
     """A loader of which nothing is known but its batches, and what `other` says."""
-    batches = [batch._replace(**other.pop("changes", {})) for batch in loader]
+    batches = list(loader) if locations is None else [batch._replace(locations=locations) for batch in loader]
     kinds = {"__iter__": lambda _: iter(batches), "__len__": lambda _: len(batches), "batch_size": 8}
     return type("Plain", (), {key: kind for key, kind in (kinds | other).items() if kind is not None})()
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_a_model_that_cannot_be_probed(kind, monkeypatch):
-    model, says = MODELS[kind]
-    monkeypatch.setattr(torch.optim, "Adam", lambda *_, **__: pytest.fail("began to fit"))
-    with pytest.raises(UserError, match=says) as raised:
-        evaluate(model).train_pred_prober()
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_probed(kind, monkeypatch):
+    model, other, says = KINDS[kind]
+    with pytest.raises(UserError, match=says) as raised:  # a plain loader's batches are seen as they come
+        evaluate(model, plain(Loader(TRAIN), **other)).train_pred_prober()
     assert "\n" not in str(raised.value)
-    monkeypatch.undo()  # batches of a plain loader are seen as they come, the first before any step
-    with pytest.raises(UserError, match=says):
-        evaluate(model, plain(Loader(TRAIN))).train_pred_prober()
+    if not other:
+        monkeypatch.setattr(torch.optim, "Adam", lambda *_, **__: pytest.fail("began to fit"))
+        with pytest.raises(UserError, match=says):
+            evaluate(model).train_pred_prober()
 
 
 def test_a_model_is_tried_on_every_set_before_anything_is_fitted(monkeypatch):
@@ -86,26 +90,11 @@ def test_a_model_is_tried_on_every_set_before_anything_is_fitted(monkeypatch):
         evaluate(model).train_pred_prober()
 
 
-LOADERS = {
-    "no batch size": ({"batch_size": None}, "has batch_size = None"),
-    "no length": ({"__len__": None}, "has no length"),
-    "no batch": ({"__len__": lambda _: 0}, "has no batch"),
-    "locations with depth": ({"changes": {"locations": torch.zeros(8, 4, 3)}}, r"locations of shape \(8, 4, 3\)"),
-}
-
-
-@pytest.mark.parametrize("kind", LOADERS)
-def test_a_loader_that_cannot_train_a_prober(kind):
-    other, says = LOADERS[kind]
-    with pytest.raises(UserError, match=says):
-        evaluate(Model(), plain(Loader(TRAIN), **dict(other))).train_pred_prober()
-
-
 def test_what_is_scored_is_finite_and_not_nothing():
     evaluator = evaluate(Model(), val={"val": []})
     with pytest.raises(UserError, match="val has no batch"):
         evaluator.evaluate_all(evaluator.train_pred_prober())
-    lost = plain(Loader(VAL), changes={"locations": torch.full((8, 4, 2), float("nan"))})
+    lost = plain(Loader(VAL), locations=torch.full((8, 4, 2), float("nan")))
     with pytest.raises(UserError, match="loss of val is nan"):
         evaluate(Model(), val={"val": lost}).evaluate_all(Prober(6))
 

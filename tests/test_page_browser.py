@@ -1,20 +1,18 @@
 """The page in headless Chromium, opened from disk: everything a visitor can do, by mouse, keyboard and touch."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from benchmarks.browser import Browser, find_chromium
-from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest
+from benchmarks.parity import MENU
 from tiny_jepa.budgets import load_model
 from tiny_jepa.commands import page
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 pytestmark = [
     pytest.mark.browser,
@@ -172,12 +170,3 @@ def test_a_finger_does_what_the_mouse_does_and_a_phone_shows_it_all(path):
         assert visitor.evaluate("document.getElementById('room').getBoundingClientRect().bottom") < 844
         assert visitor.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 26)"
         assert visitor.complaints == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("frames", FRAMES)
-@pytest.mark.parametrize("budget", MENU)
-def test_a_thousand_predictions_are_torchs(visitor, budget, frames):
-    given, first, actions = draw(frames, 1_000)
-    ours = np.array(visitor.evaluate(f"({ROLLOUTS})({json.dumps({'budget': budget, **given})})"))
-    assert farthest(ours * UNIT, by_torch(budget, first, actions)[0]).max() < APART
