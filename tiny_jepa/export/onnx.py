@@ -106,15 +106,11 @@ def agreement(model: JEPA, path: Path, size: int, count: int = 1_000) -> str:
     dataset = open_source(f"procedural:seed=1,size={size},dtype=float32", TWO_ROOMS).require("probe_normal/val")
     frames, actions = dataset.frames(np.arange(count), 0, 1)[:, 0], dataset.actions(np.arange(count))
     code, context = model.encode_agent(frames), model.encode_context(frames)
-    their_code, their_context = run("-encoder", frames)
-    (codes,), (stepped,) = run("", frames, actions), run("-step", code, actions[:, 0], context)
-    pairs = {
-        "codes": (their_code, code),
-        "steps": (stepped, model.step(code, actions[:, 0], context)),
-        "unrolls": (codes, torch.cat([code[:, None], model.step(codes[:, :-1], actions, context[:, None])], dim=1)),
-    }
-    apart = {name: float((theirs - ours).abs().max()) for name, (theirs, ours) in pairs.items()}
-    found = ", ".join(f"{name} within {most:.0e}" for name, most in apart.items())
-    if not (all(most <= TOLERANCE for most in apart.values()) and torch.equal(their_context, context)):  # as with nan
-        raise UserError(f"{path} disagrees with torch at {size} px ({found}); report it")
-    return f"{size} px, onnxruntime beside torch, in code units: {found}, maps equal"
+    (their_code, their_context), (codes,) = run("-encoder", frames), run("", frames, actions)
+    (stepped,), expected = run("-step", code, actions[:, 0], context), model.step(code, actions[:, 0], context)
+    onwards = model.step(codes[:, :-1], actions, context[:, None])
+    pairs = ((their_code, code), (codes[:, 0], code), (stepped, expected), (codes[:, 1:], onwards))
+    apart = [float((theirs - ours).abs().max()) for theirs, ours in pairs]
+    if not (all(each <= TOLERANCE for each in apart) and torch.equal(their_context, context)):  # as with nan
+        raise UserError(f"{path} disagrees with torch at {size} px, by {max(apart):.1g} code units; report it")
+    return f"{size} px, onnxruntime beside torch: codes and steps within {max(apart):.0e} code units, maps equal"
