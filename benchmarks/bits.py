@@ -11,6 +11,9 @@ error in every column, the one with the fewest bytes is then graded by the probi
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 import torch
@@ -24,8 +27,7 @@ from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.course.ranking import read_peers
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import run_cli
-from tiny_jepa.export.quantise import KINDS, byte_count, coded
-from tiny_jepa.export.safetensors import from_bytes, to_bytes
+from tiny_jepa.export.safetensors import Kind, coded, load, save
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
@@ -42,18 +44,21 @@ def main() -> None:
     seeds = range(args.first, args.first + args.draws)
     datasets = {name: [draw(name, seed, 65, args.count) for seed in seeds] for name in COURSE_SETS}
     best = list(best_published(read_peers()).values())
-    rows, good, bar = [], [], tqdm(total=len(args.budgets) * len(KINDS), leave=False)
+    rows, good, bar = [], [], tqdm(total=len(args.budgets) * len(get_args(Kind)), leave=False)
     for budget in args.budgets:
         trained, first = load_model(budget), np.zeros(0)
-        for kind in KINDS:
-            content = to_bytes(trained, kind)
-            size, model = byte_count(coded(trained.state_dict(), kind)), from_bytes(content, budget)
+        for kind in get_args(Kind):
+            size = sum(values.nbytes for values in coded(trained.state_dict(), kind).values())
+            with TemporaryDirectory() as folder:
+                path = Path(folder) / "model.safetensors"
+                save(trained, path, kind)
+                file, model = path.stat().st_size, load(path)
             found = np.array([np.mean([errors(model, d)[0].mean() for d in sets]) for sets in datasets.values()])
             first = first if len(first) else found
             cells = [f"{number(each)} ({each - was:+.4f})" for each, was in zip(found, first, strict=True)]
-            rows.append([f"`{budget}`", kind, f"{size:,}", f"{len(content):,}", *cells])
+            rows.append([f"`{budget}`", kind, f"{size:,}", f"{file:,}", *cells])
             if (found < best).all():
-                good.append((size, len(content), budget, kind, model))
+                good.append((size, file, budget, kind, model))
             bar.update()
     print(markdown(["preset", "weights", "numbers", "file", *COURSE_SETS], rows))
     size, file, budget, kind, model = min(good, key=lambda each: each[0])

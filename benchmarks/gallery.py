@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.browser import Browser, find_chromium
+from tiny_jepa.commands import page
 from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.export import page
 
 GOAL = (0.77, 0.74)  # shares of the room's side
 SCREENS = {

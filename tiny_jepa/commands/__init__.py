@@ -31,6 +31,8 @@ def choose(
     path = find_weights(budget, asked) if budget is not None else weights or ROOT_WEIGHTS
     model, _ = read_weights(path)
     found = world_of(model.frame.world, world, str(path))
+    if model.frame != found.frame:
+        raise UserError(f"{path} was trained on frames of another form than those of {found.frame.world}")
     return compared(model, path, kind, lift), found
 
 

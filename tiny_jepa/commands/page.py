@@ -12,10 +12,8 @@ from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.options import parse
 
-MENU = range(250, 10_001)
-"""Parameters of the presets that every page has."""
-LIMIT = 150_000
-"""Bytes of a page, at most."""
+MENU = range(250, 10_001)  # parameters of the presets that every page has
+LIMIT = 150_000  # bytes of a page, at most
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,9 @@ class Options:
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa page", __doc__ or "")
-    models = {name: load_model(name) for name in list_budgets() if parse_count(name) in MENU}
     subject, world = choose(args.weights, None if args.weights else args.budget)
-    the_course(world, "the page")
+    world = the_course(world, "the page")
+    models = {name: load_model(name) for name in list_budgets() if parse_count(name) in MENU}
     assert isinstance(subject.model, JEPA)
     chosen = subject.name if args.weights is None else args.weights.name
     models[chosen] = subject.model

@@ -102,7 +102,7 @@ def look(cell: GatedCell, drawn: np.ndarray, start: np.ndarray, move: np.ndarray
     """One move [2] px from a start [2] px in a drawing [H, W]."""
     code, way = (torch.from_numpy(each).float()[None] / cell.frame.unit for each in (start, move))
     seen = cell.view(code, way, Maps.of(255 * torch.from_numpy(drawn).byte()[None]))
-    passed, told_of_start = seen.split([cell.cells * cell.cell.in_features, cell.start.in_features], dim=-1)
+    passed, told_of_start = seen.split(cell.inputs, dim=-1)
     passed = torch.unique_consecutive(rearrange(passed, "1 (c k) -> c k", c=cell.cells), dim=0)
     alone = torch.cat([passed.repeat(1, cell.cells), told_of_start.expand(len(passed), -1)], dim=1)
     forward = np.where(move >= 0, 1, -1)
