@@ -16,44 +16,39 @@ FEW = 16
 """Trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them."""
 
 
-def check_folder(folder: Path, world: World, limit: int = 2000) -> int:
+def check_folder(folder: Path, world: World, limit: int) -> int:
     """Checks every set of a folder, or the one that it is, up to `limit` trajectories of each (0: all), and prints a
     table; 1 where there are faults, else 0."""
     if world.inspect is None:
         raise UserError(f"the world {world.frame.world} does not say what to look for")
     root, only = split_set(folder, world)
     open_source(str(root), world)
-    rows, says, faulty = [], [], False
-    for name in (name for name in world.sets if only in (None, name) and (root / name).is_dir()):
-        row, faults, notes = check_set(root / name, name, world, limit)
-        rows.append(row | {"faults": str(len(faults) or "none")})
-        says += [f"fault in {name}: {fault}" for fault in faults] + [f"note on {name}: {note}" for note in notes]
-        faulty = faulty or bool(faults)
-    columns = max((list(row) for row in rows), key=len)  # a set that could not be opened has fewer
-    print(markdown(columns, [[row.get(column, "-") for column in columns] for row in rows]), *says, sep="\n")
-    return int(faulty)
+    names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
+    checked = {name: check_set(root / name, name, world, limit) for name in names}
+    columns = max((list(row) for row, _, _ in checked.values()), key=len)  # a set that cannot be opened has fewer
+    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked.values()]))
+    for name, (_, faults, notes) in checked.items():
+        for says in [f"fault in {name}: {each}" for each in faults] + [f"note on {name}: {each}" for each in notes]:
+            print(says)
+    return int(any(faults for _, faults, _ in checked.values()))
 
 
 def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
-    """What a table says of one set, by column; what is wrong, whatever stops the reading included, and what is unusual,
-    a sentence each."""
-    row, stopped, seen = {"set": name}, [], None
+    """What a table says of one set, by column; what is wrong, and what is unusual, a sentence each."""
+    row, faults, notes = {"set": name}, list[str](), list[str]()
+    seen = None
     try:
         dataset = CourseSet(folder, name, world)
-        count, frames, _, px, _ = dataset.states_file.shape
-        row |= {
-            "trajectories": str(count),
-            "frames": str(frames),
-            "px": str(px),
-            "dtype": str(dataset.states_file.dtype),
-        }
+        count, frames, _, px, _ = map(str, dataset.states_file.shape)
+        row |= {"trajectories": count, "frames": frames, "px": px, "dtype": str(dataset.states_file.dtype)}
         seen = begin(dataset)
         inspect(dataset, seen, limit)
-    except UserError as error:
-        stopped = [str(error)]
-    if seen is None:
-        return row, stopped, []
-    return row | {"read": str(seen.read)} | seen.figures(), seen.lines() + stopped, seen.notes()
+    except UserError as error:  # whatever stops the reading is a fault, too
+        faults.append(str(error))
+    if seen is not None:
+        row |= {"read": str(seen.read)} | seen.figures()
+        faults, notes = seen.lines() + faults, seen.notes()
+    return row | {"faults": str(len(faults) or "none")}, faults, notes
 
 
 def begin(dataset: CourseSet) -> Inspection:
@@ -70,8 +65,7 @@ def inspect(dataset: CourseSet, seen: Inspection, limit: int) -> None:
     count = min(limit or len(dataset), len(dataset))
     chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)
     size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
-    starts = range(0, count, size)
-    for i in starts if len(starts) < 8 else bar(starts, desc=dataset.name, unit="batch", leave=False):
+    for i in bar(range(0, count, size), desc=dataset.name, unit="batch", leave=False, delay=1):
         indices = chosen[i : i + size]
         locations = dataset.locations(indices).numpy() if dataset.locations_file else None
         seen.add(dataset.frames(indices).numpy(), dataset.actions(indices).numpy(), locations)

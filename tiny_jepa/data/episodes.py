@@ -70,12 +70,19 @@ def open_episodes(what: Collection) -> tuple[Episodes, str]:
     if bool(what.env) == bool(what.recording):
         raise UserError("give --env or --recording, one of them")
     if what.recording:
+        from stable_worldmodel.data import load_dataset
+
         path = Path(what.recording)
-        recording = imported("stable_worldmodel.data:load_dataset", "--recording")(
-            str(path.absolute()) if path.exists() else what.recording
-        )
+        recording = load_dataset(str(path.absolute()) if path.exists() else what.recording)
         return lambda rng: read(recording, what, rng), "stable_worldmodel"
-    env, expert = make_env(what.env), None
+    import gymnasium
+
+    if plugin := PLUGINS.get(what.env.partition("/")[0]):
+        importlib.import_module(plugin)
+    env, expert = gymnasium.make(what.env, render_mode="rgb_array", disable_env_checker=True), None
+    box: Any = env.action_space
+    if not isinstance(box, gymnasium.spaces.Box) or box.shape != (2,) or not np.isfinite([box.low, box.high]).all():
+        raise UserError(f"{what.env} has the actions {box}; a Box of two numbers with finite limits is needed")
     if what.policy != "random":
         if not what.expert:
             raise UserError(f"--policy {what.policy} needs --expert package.module:CLASS")
@@ -83,19 +90,6 @@ def open_episodes(what: Collection) -> tuple[Episodes, str]:
         expert.set_env(env)
     options = {"variation": varied} if (varied := to_vary(env, what.vary)) else None
     return lambda rng: play(env, what, options, expert, rng), type(env.unwrapped).__module__.partition(".")[0]
-
-
-def make_env(name: str) -> Any:
-    """The environment, whose actions are two numbers."""
-    import gymnasium
-
-    if plugin := PLUGINS.get(name.partition("/")[0]):
-        importlib.import_module(plugin)
-    env = gymnasium.make(name, render_mode="rgb_array", disable_env_checker=True)
-    box: Any = env.action_space
-    if not isinstance(box, gymnasium.spaces.Box) or box.shape != (2,) or not np.isfinite([box.low, box.high]).all():
-        raise UserError(f"{name} has the actions {box}; a Box of two numbers with finite limits is needed")
-    return env
 
 
 def to_vary(env: Any, names: tuple[str, ...]) -> list[str]:

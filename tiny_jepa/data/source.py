@@ -49,24 +49,25 @@ class Source:
         if self.root is None:
             return self.world.version
         for name in self.world.sets:
-            with contextlib.suppress(UserError):
+            with contextlib.suppress(UserError, TypeError, ValueError, OverflowError):
                 return int(read_record(self.root / name).settings.get("sets_version", 1))  # version 1 did not say so
         return None
 
     def describe(self) -> str:
-        drawn = self.drawn
+        drawn, version = self.drawn, self.sets_version
         details = [] if self.root else [f"{drawn.size or self.world.size} px", drawn.dtype, f"seed {drawn.seed}"]
-        if self.sets_version is not None:
-            details.append(f"sets version {self.sets_version}")
+        details += [] if version is None else [f"sets version {version}"]
         what = f"folder {self.root}" if self.root else self.spec
         return what + (f" ({', '.join(details)})" if details else "") + f", chosen by {self.chosen_by}"
 
     def find(self, name: str) -> TrajectorySet | None:
         """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""
-        if name in self.world.sets and self.root is None and self.world.simulate is not None:
-            return self.world.simulate(name, self.drawn.seed, self.drawn.size or self.world.size, self.drawn.dtype)
-        there = self.root and (self.root / name).is_dir()
-        return CourseSet(self.root / name, name, self.world) if self.root and there else None
+        if self.root is not None:
+            folder = self.root / name
+            return CourseSet(folder, name, self.world) if folder.is_dir() else None
+        if self.world.simulate is None or name not in self.world.sets:
+            return None
+        return self.world.simulate(name, self.drawn.seed, self.drawn.size or self.world.size, self.drawn.dtype)
 
     def require(self, name: str) -> TrajectorySet:
         """The set `name`; a `UserError` where there is none."""

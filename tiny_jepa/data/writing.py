@@ -54,18 +54,19 @@ def draft(dataset: TrajectorySet, folder: Path, settings: dict[str, Any]) -> Dra
 
 
 def write_sets(drafts: Sequence[Draft]) -> int:
-    """Writes sets, or what an interrupted run left of them; 130 if interrupted.
-
-    Raises:
-        UserError: a folder holds another set, or one begun with other settings; no space; no permission.
-    """
-    begun = [(draft, written_so_far(draft)) for draft in drafts]
-    firsts = {draft.folder: next(draft.draw(0, 1)) for draft, done in begun if done is not None}
-    require_space([(draft, firsts[draft.folder]) for draft, done in begun if done is not None])
-    for draft, done in begun:
+    """Writes sets, or what an interrupted run left of them; 130 if interrupted. A `UserError` where a folder holds
+    another set, or one begun with other settings, and where there is no space or no permission."""
+    begun = [(draft, written_so_far(draft), next(draft.draw(0, 1))) for draft in drafts]
+    needed = sum(draft.count * array.nbytes for draft, _, first in begun for array in first.values())
+    needed -= sum(path.stat().st_size for draft in drafts for path in draft.folder.glob("*.npy*"))
+    above = next(path for path in drafts[0].folder.absolute().parents if path.is_dir())
+    if needed > (free := shutil.disk_usage(above).free):
+        raise UserError(f"{above} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; write less")
+    print(f"{above}: {max(needed, 0) / 1e6:,.0f} MB to write", flush=True)
+    for draft, done, first in begun:
         try:
             if done is not None:
-                write_set(draft, done, firsts[draft.folder])
+                write_set(draft, done, first)
         except OSError as error:
             raise UserError(f"cannot write {draft.folder} ({error.strerror or error}); give another --out") from None
         except KeyboardInterrupt:
@@ -89,20 +90,6 @@ def written_so_far(draft: Draft) -> int | None:
         )
     complete = record.written == draft.count and (folder / "states.npy").exists()
     return None if complete else record.written // draft.block * draft.block
-
-
-def require_space(todo: Sequence[tuple[Draft, Rows]]) -> None:
-    """Says how much is to be written, given the first trajectory of each set; a `UserError` where the disk has no room
-    for that, beside what an interrupted run left."""
-    needed = sum(draft.count * array.nbytes for draft, first in todo for array in first.values())
-    needed -= sum(path.stat().st_size for draft, _ in todo for path in draft.folder.glob("*.npy*"))
-    for draft, _ in todo[:1]:  # all are on one disk
-        above = next(path for path in draft.folder.absolute().parents if path.is_dir())
-        if needed > (free := shutil.disk_usage(above).free):
-            raise UserError(
-                f"this needs {needed / 1e9:.1f} GB, and the disk of {above} has {free / 1e9:.1f} GB free; write less"
-            )
-        print(f"{needed / 1e6:,.0f} MB to write", flush=True)
 
 
 def write_set(draft: Draft, done: int, first: Rows) -> None:
