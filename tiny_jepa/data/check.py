@@ -35,8 +35,7 @@ def check_folder(folder: Path, world: World, limit: int) -> int:
 
 def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
     """What a table says of one set, by column; what is wrong, and what is unusual, a sentence each."""
-    row, faults, notes = {"set": name}, list[str](), list[str]()
-    seen = None
+    row, faults, notes, seen = {"set": name}, list[str](), list[str](), None
     try:
         dataset = CourseSet(folder, name, world)
         count, frames, _, px, _ = map(str, dataset.states_file.shape)

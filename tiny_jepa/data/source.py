@@ -123,7 +123,7 @@ def read_drawn(options: str, world: World, data: str) -> Drawn:
             "and give its folder: --data FOLDER"
         )
     pairs = (option.partition("=") for option in options.split(",") if option)
-    drawn = read(Drawn, {key: value for key, _, value in pairs}, f"--data {data}")
+    drawn = read(Drawn, {key: value for key, _, value in pairs}, f"--data {data}, which takes seed, size and dtype")
     if drawn.size not in (None, *world.sizes):
         raise UserError(f"--data {data}: size must be from {world.sizes[0]} to {world.sizes[-1]} px, not {drawn.size}")
     return drawn

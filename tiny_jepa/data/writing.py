@@ -120,6 +120,7 @@ def write_set(draft: Draft, done: int, first: Rows) -> None:
 
 
 def keep(draft: Draft, written: int) -> None:
+    """Records how far a set is."""
     record = Record(draft.settings, __version__, written, draft.count)
     write_text(draft.folder / METADATA, json.dumps(asdict(record), indent=1) + "\n")
 
