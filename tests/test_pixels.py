@@ -121,7 +121,7 @@ def test_worlds_are_found_by_name_or_by_module():
     sys.modules["stand_in"].WORLD = STAND_IN
     assert find_world("stand_in:WORLD").frame == replace(STAND_IN.frame, world="stand_in:WORLD")
     for name in ("atlantis", "stand_in:ATLANTIS", "no_such_module:WORLD", "stand_in:SIZE"):
-        with pytest.raises(UserError, match="no world|is no World"):
+        with pytest.raises(UserError, match=r"no world|is no World"):
             find_world(name)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -22,7 +22,10 @@ from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SETS_VERSION, SIZES, ProceduralSet, SetRecipe
 
 PROG = "python -m tiny_jepa data"
-Sets = tyro.conf.UseAppendAction[tuple[Literal[tuple(RECIPES)], ...]]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    Set = str
+else:
+    Set = Literal[tuple(RECIPES)]
 
 
 @settings
@@ -30,7 +33,7 @@ class Generate:
     """What is written: sets of the two rooms."""
 
     out: Path  # the folder that will hold train/, probe_normal/, ...
-    set: Sets = ()  # only this set (repeatable); all unless given
+    set: tyro.conf.UseAppendAction[tuple[Set, ...]] = ()  # only this set (repeatable); all unless given
     count: Annotated[int, within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
     steps: Annotated[int, within(1, 10**4)] | None = None  # actions of each trajectory; the course's unless given
     image_size: Annotated[int, within(SIZES[0], SIZES[-1])] = COURSE.size  # px

@@ -21,7 +21,7 @@ from tiny_jepa.data.folder import METADATA, Record, read_record
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
 from tiny_jepa.progress import bar
-from tiny_jepa.worlds.contract import TrajectorySet, read_batch
+from tiny_jepa.worlds.contract import TrajectorySet
 
 PARTIAL = ".partial"
 CHUNK_BYTES = 16 * 2**20  # of frames drawn at a time
@@ -46,9 +46,10 @@ def draft(dataset: TrajectorySet, folder: Path, settings: dict[str, Any]) -> Dra
     def draw(start: int, stop: int) -> Iterator[Rows]:
         step = max(1, CHUNK_BYTES // dataset.frames(np.arange(1)).nbytes)
         for i in range(start, stop, step):
-            batch = read_batch(dataset, np.arange(i, min(i + step, stop)))
-            rows = {name: values.numpy() for name, values in batch._asdict().items()}
-            yield {name: rows[name] for name in rows if name != "locations" or dataset.name != "train"}
+            indices = np.arange(i, min(i + step, stop))
+            rows = {"states": dataset.frames(indices), "actions": dataset.actions(indices)}
+            rows |= {"locations": dataset.locations(indices)} if dataset.name != "train" else {}
+            yield {name: values.numpy() for name, values in rows.items()}
 
     return Draft(folder, len(dataset), settings, draw)
 
