@@ -20,7 +20,7 @@ import torch
 
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.data import CourseSet, TrajectorySet
-from tiny_jepa.data.generate import write_set
+from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, explore, render_states, sample_layouts, step
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
@@ -155,11 +155,11 @@ def main() -> None:
     procedural = ProceduralSet("train", recipe)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         begin = time.perf_counter()
-        write_set(Path(folder), "train", recipe, Geometry())
+        write_sets([draft(procedural, Path(folder) / "train", {})])
         seconds = time.perf_counter() - begin
         print(f"{'written by data generate, synced to disk':<52}{recipe.count * 17 / seconds:>14,.0f} frames/s")
         print(f"{'peak resident memory so far':<52}{peak_resident():>14,.0f} MB")
-        disk = CourseSet(Path(folder) / "train", "train", labelled=False, world=TWO_ROOMS)
+        disk = CourseSet(Path(folder) / "train", "train", TWO_ROOMS)
         read, drawn = rates(random_batches(disk)), rates(random_batches(procedural))
         print(f"{'random batches of 64, from disk (page cache)':<52}{read:>14,.0f} frames/s")
         print(f"{'random batches of 64, procedural':<52}{drawn:>14,.0f} frames/s")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from einops import rearrange, repeat
 
-from tiny_jepa.data.collect import to_vary
+from tiny_jepa.data.episodes import to_vary
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA

@@ -21,7 +21,7 @@ from tiny_jepa import build_model
 from tiny_jepa.commands import train as cli
 from tiny_jepa.commands.train import read_options
 from tiny_jepa.data import open_source
-from tiny_jepa.data.generate import write_set
+from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import locked
 from tiny_jepa.models import Architecture
@@ -132,8 +132,8 @@ def test_a_lock_has_one_holder_and_ends(tmp_path):
 
 def test_weights_are_the_same_however_many_processes_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    recipe = SetRecipe("explore", 300)
-    write_set(tmp_path / "files", "train", recipe, Geometry(size=65), dtype="float32")
+    drawn = ProceduralSet("train", SetRecipe("explore", 300), Geometry(size=65), 0, "float32")
+    write_sets([draft(drawn, tmp_path / "files/train", {})])
     arguments = [*SHORT, "--encode-steps", "8", "--predict-steps", "4", "--data", "files", "--no-install"]
     for workers in ("0", "2"):
         assert cli.main([*arguments, "--workers", workers, "--name", workers]) == 0
