@@ -103,7 +103,7 @@ def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
         exclude_walls=() if recipe.kind in PLANS else args.exclude_walls,
         exclude_doors=() if recipe.kind in PLANS else args.exclude_doors,
     )
-    if not recipe.allowed_walls(world) or not set(world.door_rows) - set(recipe.exclude_doors):
+    if not all(recipe.allowed(world)):
         raise UserError(f"{name} has no wall column or no door row left after --exclude-walls and --exclude-doors")
     return recipe
 

@@ -9,7 +9,7 @@ import numpy as np
 from tiny_jepa.errors import UserError
 from tiny_jepa.plotting import animate, pyplot, save
 from tiny_jepa.worlds.contract import TrajectorySet
-from tiny_jepa.worlds.two_rooms.scene import paint, read_agents
+from tiny_jepa.worlds.two_rooms.render import paint, read_agents
 
 
 def show(dataset: TrajectorySet, indices: np.ndarray, out: Path) -> list[Path]:
@@ -21,8 +21,7 @@ def show(dataset: TrajectorySet, indices: np.ndarray, out: Path) -> list[Path]:
     """
     plt = pyplot()
     states = dataset.frames(indices).numpy()
-    agent = states[:, :, 0]
-    paths = read_agents(agent, agent.sum((2, 3), dtype=np.float32))  # so that sets without labels have them too
+    paths = read_agents(states[:, :, 0])  # so that sets without labels have them too
     columns = min(4, len(indices))
     rows = math.ceil(len(indices) / columns)
     size = (3 * columns + 0.9, 3.2 * rows + 0.6)

@@ -9,7 +9,7 @@ import numpy as np
 from tiny_jepa.looks.readout import ReadOut, binned, error_map, examples, looks
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.plotting import FLOOR, MISSED, OURS, TRUE, animate, pyplot, save
-from tiny_jepa.worlds.two_rooms.scene import paint
+from tiny_jepa.worlds.two_rooms.render import paint
 
 COLOURS = {"normal": "#1f5fa8", "wall": "#c8321e", "wall_other": "#d98a1c", "expert": "#2e7d4f", "long": "#7a4aa8"}
 COLOURS |= {"rooms": "#1a9aa0", "doors": "#c05a9b", "maze": "#6b6f1d"}

@@ -13,8 +13,7 @@ from tiny_jepa.models.colours import colour_map, unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.map import Maps, channel_map
-from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.worlds.codes import was_made
+from tiny_jepa.models.predictor import GatedCell, was_made
 from tiny_jepa.worlds.contract import Frame
 
 

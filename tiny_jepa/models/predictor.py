@@ -99,3 +99,8 @@ class GatedCell(nn.Module):
         """code [..., 2], action [..., 2] px, maps for [...], which broadcast -> next code [..., 2]."""
         move = self.action * action
         return code + torch.sigmoid(self.gate_logit(self.view(code, move, maps))) * move
+
+
+def was_made(before: Tensor, after: Tensor, moves: Tensor) -> Tensor:
+    """Which moves [N, 2] took codes [N, 2] along, rather than leaving them where they were -> [N] bool."""
+    return (after - before).norm(dim=-1) > 0.5 * moves.norm(dim=-1)
