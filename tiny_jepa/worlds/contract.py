@@ -29,11 +29,8 @@ class TrajectorySet(Protocol):
     length: int  # T
 
     def __len__(self) -> int: ...
-
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor: ...  # [B, T, C, H, W]
-
     def actions(self, indices: np.ndarray) -> Tensor: ...  # [B, T-1, 2] float32 px
-
     def locations(self, indices: np.ndarray) -> Tensor: ...  # [B, T, 2] float32 px; only probing may ask for them
 
 
@@ -88,9 +85,7 @@ class Inspection(Protocol):
         """Looks at more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them."""
 
     def figures(self) -> dict[str, str]: ...  # what a table says of the set
-
     def lines(self) -> list[str]: ...  # what is wrong, a sentence each
-
     def notes(self) -> list[str]: ...  # what is no fault, but unusual
 
 
@@ -122,11 +117,8 @@ class WorldModel(Protocol):
     """What planning asks of a model, and what a world's own dynamics can be given as. `JEPA` has it all."""
 
     def encode_agent(self, frames: np.ndarray) -> Tensor: ...  # [E, C, H, W] -> codes [E, D]
-
     def encode_context(self, frames: np.ndarray) -> Tensor: ...  # [E, C, H, W] -> what does not move [E, S, S] uint8
-
     def code_range(self, frames: np.ndarray) -> tuple[float, float]: ...  # least and largest coordinate of a code
-
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
         """code [..., D], action [..., 2], context [..., S, S] -> next code [..., D]. What comes before these
         broadcasts."""

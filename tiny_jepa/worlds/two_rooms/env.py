@@ -37,7 +37,7 @@ def pair(value: Any) -> np.ndarray:
     except (TypeError, ValueError):
         found = np.full((1, 2), np.nan)
     if not np.isfinite(found).all():
-        raise ValueError("should be two finite numbers (x, y)")
+        raise UserError(f"a place, a layout and an action must be two finite numbers (x, y), not {str(value)[:80]}")
     return found
 
 
@@ -67,11 +67,6 @@ class Scene:
     location: Pair | None = None  # px
     goal: Pair | None = None  # px
     radius: Length = GOAL_RADIUS  # px: how near to the goal an episode ends; 0: never
-
-
-@settings
-class Move:
-    action: Pair  # px
 
 
 class TwoRooms(gymnasium.Env):
@@ -140,7 +135,7 @@ class TwoRooms(gymnasium.Env):
         return asked
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        move, longest = Move(action).action, self.options.max_norm
+        move, longest = pair(action), self.options.max_norm
         if longest is None:
             move = np.clip(move, -LONGEST, LONGEST)
         else:
