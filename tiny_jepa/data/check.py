@@ -77,13 +77,10 @@ def check_set(folder: Path, name: str, world: World, limit: int) -> Report:
 
 
 def begin_inspection(dataset: CourseSet) -> Inspection:
-    """Raises a `UserError` where the world knows nothing to look for, or has no such frames."""
+    """Raises a `UserError` where the world knows nothing to look for."""
     if dataset.world.inspect is None:
         raise UserError(f"{dataset.folder}: its world does not say what to look for")
-    try:
-        return dataset.world.inspect(dataset.name, dataset.image_size)
-    except ValueError as error:
-        raise UserError(f"{dataset.folder}: {error}") from None
+    return dataset.world.inspect(dataset.name, dataset.image_size)
 
 
 def inspect(inspection: Inspection, dataset: CourseSet, limit: int) -> None:

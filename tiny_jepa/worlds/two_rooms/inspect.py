@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
+from tiny_jepa.options import read
 from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry
 from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.render import read_agents, render_layouts
@@ -59,7 +60,8 @@ class Inspection:
 
     def add(self, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None) -> None:
         """Looks at states [N, T, 2, H, W], actions [N, T-1, 2] px and, where a set has them, locations [N, T, 2] px."""
-        world, kind = Geometry(size=self.image_size), RECIPES[self.name].kind
+        world = read(Geometry, {"size": self.image_size}, f"frames of {self.name}")
+        kind = RECIPES[self.name].kind
         self.read += len(states)
         agent, drawn = states[:, :, 0], states[:, :, 1]
         shown = drawn[:, 0] != 0
