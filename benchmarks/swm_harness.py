@@ -16,7 +16,7 @@ from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA
 from tiny_jepa.planning import plan
 from tiny_jepa.planning.agents import Agent
-from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import Actions
 
 ENV = "swm/TwoRoom-v1"
 SIDE = 224  # px; the wall stands in the middle

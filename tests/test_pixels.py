@@ -32,7 +32,7 @@ from tiny_jepa.training.examples import expressible
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.weights import read_weights, save_weights
 from tiny_jepa.worlds import find_world
-from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.pixels import pixel_world
 
 HERE = Path(__file__).resolve().parent

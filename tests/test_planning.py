@@ -13,7 +13,7 @@ from tiny_jepa.commands import plan as command
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning import PLANNERS, CostToGo, plan
 from tiny_jepa.planning.episodes import Episodes, run, score, wilson
-from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, boxes_of, render_states, step
 
 ROOT = Path(__file__).resolve().parent.parent

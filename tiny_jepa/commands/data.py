@@ -102,7 +102,7 @@ def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
         exclude_walls=args.exclude_walls if one_door else (),
         exclude_doors=args.exclude_doors if one_door else (),
     )
-    if not recipe.allowed_walls(world) or not set(world.door_rows) - set(recipe.exclude_doors):
+    if not all(recipe.allowed(world)):
         raise UserError(f"{name} has no wall column or no door row left after --exclude-walls and --exclude-doors")
     return recipe
 

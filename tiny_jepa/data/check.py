@@ -55,7 +55,7 @@ def begin(dataset: CourseSet) -> Inspection:
     assert dataset.world.inspect is not None
     try:
         return dataset.world.inspect(dataset.name, dataset.image_size)
-    except (UserError, ValueError) as error:
+    except UserError as error:
         raise UserError(f"{dataset.folder}: {error}") from None
 
 

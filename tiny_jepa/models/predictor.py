@@ -95,3 +95,8 @@ class GatedCell(nn.Module):
         for layer in self.hidden:
             judged = torch.relu(layer(judged))
         return self.out(judged).amin(dim=-2) * self.log_gain.exp()
+
+
+def was_made(before: Tensor, after: Tensor, moves: Tensor) -> Tensor:
+    """Which moves [N, 2] took codes [N, 2] along, rather than leaving them where they were -> [N] bool."""
+    return (after - before).norm(dim=-1) > 0.5 * moves.norm(dim=-1)

@@ -14,8 +14,7 @@ from tiny_jepa.planning.agents import Agent, Random, Straight
 from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
 from tiny_jepa.planning.sampling import CEM, MPPI, Sampling
 from tiny_jepa.worlds import WORLDS, find_world
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
+from tiny_jepa.worlds.contract import Actions, WorldModel
 
 PLANNERS: dict[str, type[Agent]] = {
     "cost-to-go": CostToGoAgent,

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
+from tiny_jepa.worlds.contract import Actions, WorldModel
 
 
 class Agent:

@@ -18,8 +18,7 @@ from torch.nn.functional import pad
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning.agents import Agent, action_per_code
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
+from tiny_jepa.worlds.contract import Actions, WorldModel
 
 OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (1, 2) or abs(x) + abs(y) == 1]
 """Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess."""

@@ -13,8 +13,7 @@ from torch import Tensor
 from tiny_jepa.options import Count, settings, within
 from tiny_jepa.planning.agents import Agent
 from tiny_jepa.planning.costtogo import CostToGo
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
+from tiny_jepa.worlds.contract import Actions, WorldModel
 
 ELITE = 10
 """One in so many is kept."""

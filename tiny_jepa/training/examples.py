@@ -11,10 +11,9 @@ from einops import rearrange
 from torch import Tensor
 
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.models.predictor import GatedCell, was_made
 from tiny_jepa.objectives import share_made
 from tiny_jepa.training.codes import Codes
-from tiny_jepa.worlds.codes import was_made
 
 CHUNK = 8_192
 """Moves looked at at once: activations that stay in the cache."""
