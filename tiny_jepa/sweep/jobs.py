@@ -47,13 +47,14 @@ class Job:
         return self.weights.with_suffix(".stopped")
 
     @property
-    def failure(self) -> Path:
-        """There where the job failed; holds the last line of its error."""
-        return self.weights.parent / ".sweep" / f"{self.run.name}.failed"
+    def state(self) -> Path:
+        """What the names of its claims and of its failure begin with."""
+        return self.weights.parent / ".sweep" / self.run.name
 
     @property
-    def claim(self) -> Path:
-        return self.failure.with_suffix(".claim")
+    def failure(self) -> Path:
+        """There where the job failed; holds the last line of its error."""
+        return self.state.with_name(f"{self.state.name}.failed")
 
     def results(self) -> list[tuple[Row, Path]]:
         """The rows that score the weights, with their results."""

@@ -28,8 +28,8 @@ def of_its_sweep() -> None:
 class Attempt:
     """A claimed job and the process that does its next command."""
 
-    def __init__(self, job: Job, says: str) -> None:
-        self.job, self.says, self.beaten = job, says, time.monotonic()
+    def __init__(self, job: Job, claim: Path) -> None:
+        self.job, self.claim, self.beaten = job, claim, time.monotonic()
         self.command: list[str] | None = None
         self.process: subprocess.Popen | None = None
         self.start()
@@ -55,7 +55,7 @@ class Attempt:
             if time.monotonic() - self.beaten < claims.BEAT:
                 return False
             self.beaten = time.monotonic()
-            if claims.beat(self.job.claim, self.says):
+            if claims.beat(self.claim):
                 return False
             self.process.kill()  # this sweep was silent for so long that another took the job over
         elif status == 0 and self.start():
@@ -70,8 +70,7 @@ class Attempt:
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
-        if claims.beat(self.job.claim, self.says):
-            self.job.claim.unlink()
+        claims.release(self.claim)
 
 
 def work(jobs: Sequence[Job], at_once: int, patience: float = math.inf) -> None:
@@ -82,8 +81,8 @@ def work(jobs: Sequence[Job], at_once: int, patience: float = math.inf) -> None:
     try:
         while left := [job for job in jobs if not (job.done() or job.failed())]:
             for job in left:
-                if len(attempts) < at_once and (says := claims.take(job.claim)):
-                    attempts.append(Attempt(job, says))
+                if len(attempts) < at_once and (claim := claims.take(job.state)):
+                    attempts.append(Attempt(job, claim))
             attempts = [attempt for attempt in attempts if not attempt.ended()]
             if attempts:
                 busy = time.monotonic()

@@ -15,7 +15,7 @@ def status(jobs: Sequence[Job]) -> str:
     """A line of counts and the minutes left, then one for each job that runs or failed."""
     left, elapsed, lines = [job for job in jobs if not (job.done() or job.failed())], {}, []
     for job in left:
-        if held := holder(job.claim):
+        if held := holder(job.state):
             elapsed[job], who = held
             lines.append(f"running  {job}: {elapsed[job]:.1f} minutes on {who}")
     failed = [f"failed   {job}: {last_line(job.failure)} ({job.log})" for job in jobs if job.failed()]
