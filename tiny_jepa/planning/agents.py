@@ -83,7 +83,8 @@ def as_frames(given: Any, name: str) -> np.ndarray:
         frames = np.asarray(given)
         if np.iscomplexobj(frames):
             raise TypeError
-        frames = np.require(frames, np.uint8 if frames.dtype == np.uint8 else np.float32, ["C", "W"])
+        with np.errstate(over="ignore"):
+            frames = np.require(frames, np.uint8 if frames.dtype == np.uint8 else np.float32, ["C", "W"])
     except (TypeError, ValueError, RuntimeError):
         raise UserError(f"{name} must be an array of real numbers, not {str(given)[:40]}") from None
     if frames.ndim not in (3, 4) or not len(frames) or not frames.shape[-2] == frames.shape[-1] > 1:
