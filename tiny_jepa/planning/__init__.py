@@ -16,13 +16,8 @@ from tiny_jepa.planning.sampling import CEM, MPPI, Sampler, Sampling
 from tiny_jepa.worlds import WORLDS, find_world
 from tiny_jepa.worlds.contract import Actions, WorldModel
 
-PLANNERS: dict[str, type[Agent]] = {
-    "cost-to-go": CostToGoAgent,
-    "cem": CEM,
-    "mppi": MPPI,
-    "straight": Straight,
-    "random": Random,
-}
+PLANNERS: dict[str, type[Agent]] = {"cost-to-go": CostToGoAgent, "cem": CEM, "mppi": MPPI}
+PLANNERS |= {"straight": Straight, "random": Random}
 
 
 @torch.no_grad()

@@ -12,15 +12,11 @@ from tiny_jepa.worlds.contract import Actions, WorldModel
 
 
 class Agent:
-    """Takes one action a frame towards a goal frame, in one episode or in E at once. Subclasses `prepare` and
-    `choose`."""
+    """Takes one action a frame towards a goal frame, in one episode or E at once. Subclasses `prepare` and `choose`."""
 
     def __init__(self, model: WorldModel, frame: Any, goal_frame: Any, actions: Actions) -> None:
-        """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones.
-
-        Raises:
-            UserError: no model of float32, or no frames of its world.
-        """
+        """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones. A `UserError` where the
+        model is none, or the frames are none of its world."""
         if not isinstance(model, WorldModel):
             raise UserError(f"a {type(model).__name__} is no model to plan with; docs/planning.md says what one has")
         if isinstance(model, torch.nn.Module) and any(p.dtype != torch.float32 for p in model.parameters()):
@@ -74,11 +70,8 @@ class Agent:
 
 
 def as_frames(given: Any, name: str) -> np.ndarray:
-    """Anything that numpy makes frames of -> [..., C, H, W] uint8 or float32, in this machine's order of bytes.
-
-    Raises:
-        UserError: anything else, or frames that show nothing.
-    """
+    """Anything that numpy makes frames of -> [..., C, H, W] uint8 or float32, in this machine's order of bytes; a
+    `UserError` for anything else, or frames that show nothing."""
     try:
         frames = np.asarray(given)
         if np.iscomplexobj(frames):

@@ -54,10 +54,7 @@ def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str,
 
 def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tuple[Any, np.ndarray, dict[str, Any]]:
     """Episodes of the seeds from `seed` on, side by side -> their environment, first frames [E, C, H, W], and info.
-
-    Raises:
-        UserError: no gymnasium, or options that the environment refuses.
-    """
+    `options` are the environment's, which refuses bad ones."""
     try:
         import gymnasium
     except ImportError:

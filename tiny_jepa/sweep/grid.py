@@ -56,10 +56,7 @@ class Grid:
 
 def read_grid(path: Path, name: str | None = None, more: str = "") -> Grid:
     """The grid of a file. It is called `name` (the file's stem), and `more` options are added to each row's training.
-
-    Raises:
-        UserError: no such file, or a row of it means nothing.
-    """
+    A `UserError` names the row that means nothing."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read_text(path, "give an .ini file such as benchmarks/ablations.ini"))

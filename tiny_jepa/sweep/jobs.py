@@ -86,11 +86,8 @@ class Job:
         return ["train.py", *which, "--runs", str(self.run.parent), "--no-install"]
 
     def fail(self, status: int) -> str:
-        """Keeps what the job's last command said before it ended with this status -> how it ended.
-
-        Raises:
-            KeyboardInterrupt: it was told to end.
-        """
+        """Keeps what the job's last command said before it ended with this status -> how it ended. Where it was told to
+        end, that is a Ctrl-C of this process, too."""
         if status in INTERRUPTED:
             raise KeyboardInterrupt
         said = f"ended by signal {-status}" if status < 0 else last_line(self.log)

@@ -115,11 +115,8 @@ class Element:
 
 
 def submit(jobs: Sequence[Job], at_once: int, minutes: int, partition: str | None, cpus: int, gpus: int) -> None:
-    """Submits one job array, `at_once` of it at a time, and waits until it has left the queue.
-
-    Raises:
-        UserError: no submitit, no SLURM, or one that refuses the array.
-    """
+    """Submits one job array, `at_once` of it at a time, and waits until it has left the queue; a `UserError` where
+    there is no submitit, no SLURM, or one that refuses the array."""
     try:
         from submitit import SlurmExecutor
     except ModuleNotFoundError:
@@ -131,21 +128,17 @@ def submit(jobs: Sequence[Job], at_once: int, minutes: int, partition: str | Non
     logs = Path("runs", name, "slurm").resolve()
     try:
         executor = SlurmExecutor(folder=logs, max_num_timeout=10_000)
-        executor.update_parameters(
-            job_name=f"sweep-{name}",
-            time=minutes,
-            partition=partition,
-            cpus_per_task=cpus,
-            gpus_per_node=gpus or None,
-            array_parallelism=at_once,
-            additional_parameters={"requeue": True},
-        )
+        asked = {"time": minutes, "partition": partition, "cpus_per_task": cpus, "gpus_per_node": gpus or None}
+        requeued = {"array_parallelism": at_once, "additional_parameters": {"requeue": True}}
+        executor.update_parameters(job_name=f"sweep-{name}", **asked, **requeued)
         array = executor.map_array(Element(), left)[0].job_id.partition("_")[0]
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         raise UserError(f"SLURM takes no jobs here: {' '.join(str(error).split())}") from None
     print(f"submitted job array {array} of {len(left)}; logs in {logs}; stopping this command leaves it alone")
-    queue = ["squeue", "--noheader", "--jobs", array]
-    while (asked := subprocess.run(queue, capture_output=True, text=True, check=False)).stdout.strip() or (
-        asked.returncode != 0 and "Invalid job id" not in asked.stderr
-    ):
+    while queued(array):
         time.sleep(10 * POLL)
+
+
+def queued(array: str) -> bool:
+    asked = subprocess.run(["squeue", "--noheader", "--jobs", array], capture_output=True, text=True, check=False)
+    return bool(asked.stdout.strip()) or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)
