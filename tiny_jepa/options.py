@@ -25,11 +25,11 @@ def settings(fields: type[Class]) -> type[Class]:
     """A frozen dataclass whose values are checked by their types wherever one is made: a `UserError` says which of them
     is wrong."""
     made = dataclass(frozen=True, config=CONFIG)(fields)
-    checked = made.__init__
+    checked, names = made.__init__, [field.name for field in dataclasses.fields(made)]
 
     def __init__(self: Any, *args: Any, **values: Any) -> None:
         try:
-            checked(self, *args, **values)
+            checked(self, *args[len(names) :], **dict(zip(names, args, strict=False)), **values)
         except ValidationError as error:
             raise UserError(sentence(error)) from None
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import pi
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -89,11 +89,11 @@ class Inspection(Protocol):
     def notes(self) -> list[str]: ...  # what is no fault, but unusual
 
 
-@dataclass(frozen=True)
+@settings
 class Actions:
     """The actions that a planner may choose from: two numbers, up to a size of `limit`."""
 
-    limit: float
+    limit: Annotated[float, within(1e-6, 1e6)]
     box: bool = False  # the size of an action is its larger number, not its norm
 
     def size(self, actions: Tensor) -> Tensor:
@@ -113,6 +113,7 @@ class Actions:
         return torch.cat([torch.zeros(1, 2), (shares[:, None, None] * rim).flatten(0, 1)])
 
 
+@runtime_checkable
 class WorldModel(Protocol):
     """What planning asks of a model, and what a world's own dynamics can be given as. `JEPA` has it all."""
 
