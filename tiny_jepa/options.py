@@ -39,7 +39,7 @@ def settings(fields: type[Class]) -> type[Class]:
 def sentence(error: ValidationError) -> str:
     """The first thing that pydantic has to say, as one sentence."""
     first = error.errors()[0]
-    name = str(first["loc"][0])
+    name = [part for part in first["loc"] if isinstance(part, str)][-1]
     if first["type"] in ("unexpected_keyword_argument", "missing_argument", "missing"):
         return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {name!r}"
     says = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
