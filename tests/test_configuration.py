@@ -62,8 +62,6 @@ def test_help_lists_every_field(capsys):
         ("--objective mse", "invalid choice 'mse'"),
         ("--no-install maybe", "Unrecognized options: maybe"),
         ("--teacher-weight 0 --decision-weight 0", "nothing would be predicted"),
-        ("--resume x --clip 2", "--resume goes on with the run's own settings; leave out --clip"),
-        ("--resume x --budget 2k", "leave out --budget"),
         ("--name ../x", "--name takes the name of a folder"),
     ],
 )

@@ -187,7 +187,7 @@ def test_arbitrary_bytes_are_read_or_refused(tmp_path_factory, read, start, cont
 def test_arbitrary_text_as_an_option_is_taken_or_refused(options, data, value):
     names = ["budget", "data", "name", "threads", "seed", "predict-lr", "cached", "gate-widths", "repr-dim", "reach"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "solve", lambda limit, base, frame: base)
+        patch.setattr("tiny_jepa.budgets.solve", lambda limit, base, frame: base)
         try:
             options([f"--{data.draw(st.sampled_from(names))}={value}"])
         except UserError as error:

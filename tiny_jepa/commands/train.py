@@ -32,6 +32,7 @@ from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
 from tiny_jepa.worlds import find_world, world_of
 
 LOOK_EVERY = 50  # steps
+SHOWN = "loss {loss:.4f}, one-step {one_step:.4f} px² (reckoned {reckoned:.3f}), std {std_x:.2f}/{std_y:.2f}"
 
 
 @settings
@@ -145,7 +146,8 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
     """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
     watch, figures = Watch(), dict[str, float]()
     started, frames = time.monotonic(), 0
-    with bar(total=trainer.total_steps, initial=trainer.step, unit="step", mininterval=0.5) as shown:
+    first = trainer.at(trainer.step)[0].name
+    with bar(total=trainer.total_steps, initial=trainer.step, unit="step", desc=first, mininterval=0.5) as shown:
         for loss, seen in trainer.run():
             frames += seen.size
             shown.update()
@@ -155,9 +157,8 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
                 watch.check(figures, trainer.step)
                 run.log(trainer.step, phase, **figures)
                 rate = frames / (time.monotonic() - started)
-                line = "loss {loss:.4f}, one-step {one_step:.4f} px² (reckoned {reckoned:.3f}), std {std_x:.2f}/{std_y:.2f}"
                 shown.set_description_str(phase, refresh=False)
-                shown.set_postfix_str(f"{line.format(**figures)}, {rate:,.0f} frames/s", refresh=False)
+                shown.set_postfix_str(f"{SHOWN.format(**figures)}, {rate:,.0f} frames/s", refresh=False)
             run.save_sometimes(trainer)
     return figures
 

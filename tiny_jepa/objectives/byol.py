@@ -18,7 +18,7 @@ class BYOL(Objective):
         self.online, self.target, self.momentum = encoder, copy.deepcopy(encoder).requires_grad_(False), momentum
 
     def forward(self, predicted: Tensor, codes: Tensor, profiles: Tensor) -> dict[str, Tensor]:
-        target = rearrange(self.target(profiles).detach(), "(b t) d -> b t d", t=codes.shape[1])
+        target = rearrange(self.target(profiles), "(b t) d -> b t d", t=codes.shape[1])
         return {"prediction": PREDICTION_WEIGHT * prediction_loss(predicted, target)}
 
     @torch.no_grad()

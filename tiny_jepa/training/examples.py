@@ -47,22 +47,19 @@ def encode_trajectories(
     agent, actions = torch.empty(count, steps, 2, device=device), torch.empty(count, steps - 1, 2, device=device)
     pixels, index = dict[bytes, tuple[int, Tensor]](), []
 
-    def read(start: int) -> tuple[Tensor, Tensor]:
-        chunk = np.sort(indices[start : start + TRAJECTORIES])  # the kindest order for a memory-mapped file
-        return dataset.frames(chunk), dataset.actions(chunk)
-
-    @torch.no_grad()
     def encode(states: Tensor, moves: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         states = states.to(device)
         return model.encode_agent(states), moves.to(device), model.encode_context(states[:, 0]).cpu()
 
+    def load(start: int) -> tuple[Tensor, ...]:
+        chunk = np.sort(indices[start : start + TRAJECTORIES])  # the kindest order for a memory-mapped file
+        batch = dataset.frames(chunk), dataset.actions(chunk)
+        return encode(*batch) if device.type == "cpu" else batch
+
     starts = range(0, count, TRAJECTORIES)
-    if device.type == "cpu":
-        chunks = work_ahead(lambda start: encode(*read(start)), starts, workers)
-    else:
-        chunks = (encode(*chunk) for chunk in work_ahead(read, starts, workers))
     with bar(total=count, desc="encoding trajectories", unit="traj", leave=False, mininterval=0.5) as shown:
-        for start, (codes, moves, drawn) in zip(starts, chunks, strict=True):
+        for start, done in zip(starts, work_ahead(load, starts, workers), strict=True):
+            codes, moves, drawn = done if device.type == "cpu" else encode(*done)
             agent[start : start + TRAJECTORIES], actions[start : start + TRAJECTORIES] = codes, moves
             index += [pixels.setdefault(each.numpy().tobytes(), (len(pixels), each))[0] for each in drawn]
             shown.update(len(codes))

@@ -58,16 +58,11 @@ def read_config(folder: Path) -> RunConfig:
 class Run:
     """`runs/NAME/`: config.json, log.csv (and tensorboard/), checkpoint.pth and, at the end, weights.pth.
 
-    A context: until it ends, no other process can train in the folder.
+    A context: until it ends, no other process can train in the folder; a `UserError` where another one does.
     """
 
     def __init__(self, folder: Path) -> None:
-        """
-        Raises:
-            UserError: another process trains there.
-        """
-        self.folder = folder
-        self.checkpoint, self.weights = folder / "checkpoint.pth", folder / "weights.pth"
+        self.folder, self.checkpoint, self.weights = folder, folder / "checkpoint.pth", folder / "weights.pth"
         self.saved_step = 0
         self._before, self._began = 0, time.monotonic()  # seconds of earlier processes; when this one began
         self._saved = self._began
