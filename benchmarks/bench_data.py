@@ -21,7 +21,7 @@ import torch
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.data import CourseSet, TrajectorySet
 from tiny_jepa.data.writing import draft, write_sets
-from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, explore, render_states, sample_layouts, step
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
@@ -115,8 +115,7 @@ def training_on_frames(dataset: TrajectorySet, steps: int = 60) -> tuple[float, 
     short = {"cached": 64, "auditions": 1, "predict_steps": 1}
     settings = replace(budget.training, encode_steps=steps + 10, **short)
     trainer = Trainer(budget.build(), timed, settings, torch.device("cpu"))
-    marks: list[tuple[float, float]] = []
-    trainer.run(lambda *_: marks.append((time.process_time(), timed.seconds)))
+    marks = [(time.process_time(), timed.seconds) for _ in trainer.run()]
     (begin, waited), (end, waited_last) = marks[9], marks[steps + 9]
     return end - begin, (waited_last - waited) / (end - begin)
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tiny_jepa import build_model
 from tiny_jepa.models import JEPA
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.objectives import VICReg, covariance_loss, invariance_loss, variance_loss
+from tiny_jepa.objectives import VICReg, covariance_loss, prediction_loss, variance_loss
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BUDGETS = ("500", "2k", "100k")
@@ -82,7 +82,7 @@ class PlainJEPA(nn.Module):
             predicted.append(self.predictor(predicted[-1], action))
         flat = codes.flatten(1)
         regular = variance_loss(flat) + 0.04 * covariance_loss(flat)
-        return invariance_loss(torch.stack(predicted, dim=1), target) + regular
+        return prediction_loss(torch.stack(predicted, dim=1), target) + regular
 
 
 def reference_step(model: PlainJEPA, states: Tensor, actions: Tensor) -> Callable[[], None]:
@@ -104,7 +104,8 @@ def budget_step(budget: str, states: Tensor, actions: Tensor) -> Callable[[], No
     def step() -> None:
         agent = model.encode_agent(rearrange(states, "b t c h w -> (b t) c h w"))
         codes = rearrange(agent, "(b t) d -> b t d", b=len(states))
-        terms = objective(model.unroll(codes[:, 0], actions, model.encode_context(states[:, 0])), codes)
+        predicted = model.unroll(codes[:, 0], actions, model.encode_context(states[:, 0]))
+        terms = objective(predicted, codes, profiles=agent)
         optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         optimizer.step()

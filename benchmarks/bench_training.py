@@ -18,14 +18,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch import Tensor
 
 from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.codes import encode_trajectories
-from tiny_jepa.training.trainer import Trainer
-from tiny_jepa.training.watch import Seen
+from tiny_jepa.training.examples import encode_trajectories
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
@@ -49,13 +47,8 @@ def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig)
 
 def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
     """Seconds and frames, or transitions, of a step; the first of the phase is left out: it starts things up."""
-    marks: list[tuple[float, int]] = []
-
-    def after_step(_: dict[str, Tensor], seen: Seen) -> None:
-        if trainer.at(trainer.step - 1)[0].name == phase:
-            marks.append((time.perf_counter(), seen.size))
-
-    trainer.run(after_step)
+    steps = ((time.perf_counter(), seen.size) for _, seen in trainer.run())
+    marks = [mark for mark in steps if trainer.at(trainer.step - 1)[0].name == phase]
     return (marks[-1][0] - marks[0][0]) / (len(marks) - 1), marks[-1][1]
 
 
@@ -90,12 +83,10 @@ def show_profile(budget: Budget, dataset: TrajectorySet, phase: str) -> None:
     batch = budget.training.encode_batch if phase == "encode" else budget.training.predict_batch
     trainer = make_trainer(budget, dataset, settings(budget, phase, batch))
     profiler = cProfile.Profile()
-
-    def after_step(*_: object) -> None:
-        if trainer.at(trainer.step - 1) == (trainer.at(trainer.step)[0], 0) and trainer.phase.name == phase:
+    for _ in trainer.run():
+        last, done = trainer.at(trainer.step - 1)
+        if last.name == phase and done == 0:
             profiler.enable()
-
-    trainer.run(after_step)
     profiler.disable()
     stats = pstats.Stats(profiler)
     total = stats.total_tt  # type: ignore[attr-defined]

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.readme import best_published
@@ -33,8 +32,7 @@ from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.plotting import pyplot, save
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import markdown, number, replaced
-from tiny_jepa.training.trainer import Trainer
-from tiny_jepa.training.watch import Seen
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 BUDGET = "2k"
@@ -58,8 +56,7 @@ def snapshots(name: str, seed: int) -> list[tuple[float, int, JEPA]]:
     trainer = Trainer(model, dataset, replace(budget.training, seed=seed, **SCHEDULE), torch.device("cpu"))
     bar = tqdm(total=trainer.total_steps, desc=f"training, seed {seed}", unit="step")
 
-    def after_step(_: dict[str, Tensor], __: Seen) -> None:
-        nonlocal started
+    for _ in trainer.run():
         bar.update()
         seconds = time.monotonic() - started
         due = len(kept) < len(KEPT_AT) and seconds >= KEPT_AT[len(kept)]
@@ -67,7 +64,6 @@ def snapshots(name: str, seed: int) -> list[tuple[float, int, JEPA]]:
             kept.append((seconds, trainer.step, copy.deepcopy(model)))
             started += time.monotonic() - started - seconds
 
-    trainer.run(after_step)
     bar.close()
     return kept
 

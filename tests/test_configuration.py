@@ -48,8 +48,6 @@ def test_every_field_says_what_it_is_for_and_help_lists_it(settings, capsys):
         ("--objective mse", "invalid choice 'mse'"),
         ("--no-install maybe", "Unrecognized options: maybe"),
         ("--teacher-weight 0 --decision-weight 0", "nothing would be predicted"),
-        ("--resume x --clip 2", "--resume goes on with the run's own settings; leave"),
-        ("--resume x --budget 2k", "leave budget out"),
         ("--name ../x", "--name takes the name of a folder"),
     ],
 )

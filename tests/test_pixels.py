@@ -29,7 +29,7 @@ from tiny_jepa.planning import plan
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import expressible
-from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import read_weights, save_weights
 from tiny_jepa.worlds import find_world
 from tiny_jepa.worlds.contract import Actions
@@ -229,8 +229,8 @@ def trained(tmp_path_factory):
     config = replace(
         TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=700, predict_batch=512
     )
-    trainer = Trainer(model, source.require("train"), config, torch.device("cpu"), STAND_IN)
-    trainer.run(lambda losses, seen: None)
+    trainer = Trainer(model, source.require("train"), config, torch.device("cpu"))
+    assert len(list(trainer.run())) == 900
     return model.eval().requires_grad_(False), source
 
 

@@ -15,10 +15,9 @@ from typing import Any
 
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.course.metrics import differences, read_metrics
-from tiny_jepa.course.submission import TOP
+from tiny_jepa.course.submission import TOP, split_command
 from tiny_jepa.data.source import ENVIRONMENT
 from tiny_jepa.errors import UserError
-from tiny_jepa.training.run import split_command
 
 TRAINING_WAIT = 600.0
 """Seconds in which training has to show its first steps."""

@@ -1,6 +1,7 @@
 """What goes into a submission, and the rules that it must keep: read from files, nothing is run here."""
 
 import re
+import shlex
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,6 +24,14 @@ FOLDERS = {"tiny_jepa": ("*.py", "*.csv"), "budgets": ("*.ini", "*.py"), "docs":
 TO_READ = ("README.md", "LICENSE")
 PLACEHOLDERS = {"", "team", "team name", "your team", "your team name", "placeholder", "name", "tiny jepa", "todo"}
 ELSEWHERE = re.compile(r"--(resume|runs|name|world|no.install|workers)\b")
+
+
+def split_command(command: str) -> list[str]:
+    """The words of a stored command; a `UserError` where it cannot have been one."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"the stored training command {command!r} is none ({error}); train it again") from None
 
 
 def check(root: Path, team: str, netids: Sequence[str], allow_generated: bool) -> None:
