@@ -12,7 +12,7 @@ from tiny_jepa.weights import read_weights, save_weights
 ROOT = Path(__file__).resolve().parent.parent
 TINY = "--encode-steps 2 --encode-batch 4 --cached 40 --predict-steps 2 --predict-batch 16 --auditions 1 --no-install"
 SWM, COURSE = ROOT / "budgets" / "tworoom" / "500.pth", ROOT / "budgets" / "50.pth"
-OWN = "from tiny_jepa.worlds.pixels import pixel_world\nWORLD = pixel_world(32)\n"
+OWN = "from tiny_jepa.worlds.pixels import pixel_world\nWORLD = pixel_world(56)\n"
 
 
 def run(words, monkeypatch, capsys):

@@ -38,7 +38,7 @@ def true_codes(count, kind="explore", seed=0):
 
 def random_examples(cell, count, seed=0):
     random, gates = torch.Generator().manual_seed(seed), cell.frame.gates
-    sizes = (cell.inputs, gates, gates)
+    sizes = (sum(cell.inputs), gates, gates)
     return Examples(*(torch.rand(count, size, generator=random) for size in sizes))
 
 

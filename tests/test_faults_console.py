@@ -117,10 +117,10 @@ def data(tmp_path_factory):
 
 
 POSIX = """
-import os, torch, numpy, tyro, tqdm, subprocess
+import os, torch, numpy, tyro, tqdm, subprocess, filelock
 for name in ("preadv", "pread", "pwrite", "pwritev", "fork", "forkpty", "mkfifo", "geteuid", "getuid", "getloadavg",
              "sched_getaffinity", "sched_setaffinity", "nice", "setsid", "killpg", "getpgid", "uname", "sysconf",
-             "posix_fallocate", "posix_fadvise", "sendfile", "wait", "wait3", "wait4", "statvfs", "fchmod", "fchown",
+             "posix_fallocate", "posix_fadvise", "wait", "wait3", "wait4", "statvfs", "fchmod", "fchown",
              "chown", "lchown", "sync", "mknod", "setuid"):
     if hasattr(os, name): delattr(os, name)
 for name in ("fcntl", "resource", "pwd", "grp", "termios"): sys.modules[name] = None

@@ -94,9 +94,12 @@ def test_a_checkpoint_of_something_else_gets_a_sentence(folder, kind):
 CONFIGS = {
     "nothing": (lambda c: {}, "config.json .*missing key"),
     "a budget that is a number": (lambda c: c | {"budget": 150}, "--budget must be a valid string"),
-    "an unknown key": (lambda c: c | {"training": c["training"] | {"wings": 2}}, "unknown key 'wings'"),
+    "an unknown key": (lambda c: c | {"training": c["training"] | {"wings": 2}}, "unknown key 'training.wings'"),
     "an infinite rate": (lambda c: c | {"training": c["training"] | {"clip": float("inf")}}, "no JSON object"),
-    "a batch of nothing": (lambda c: c | {"training": c["training"] | {"encode_batch": 0}}, "--encode-batch must"),
+    "a batch of nothing": (
+        lambda c: c | {"training": c["training"] | {"encode_batch": 0}},
+        "training.encode_batch must",
+    ),
     "no losses": (lambda c: c | {"training": dict.fromkeys(("teacher_weight", "decision_weight"), 0)}, "nothing would"),
     "another gate": (lambda c: c | {"architecture": {"gate_widths": [3, 3]}}, "no checkpoint of this run"),
     "a gate beyond the limit": (lambda c: c | {"architecture": {"gate_widths": [99, 99]}}, "the budget allows 150"),

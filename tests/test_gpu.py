@@ -18,7 +18,6 @@ from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import Draws
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
@@ -48,7 +47,7 @@ class Waits(TorchDispatchMode):
 def trainer(device):
     torch.manual_seed(0)
     dataset = ProceduralSet("train", SetRecipe("explore", 100))
-    return Trainer(build_model("150"), dataset, SETTINGS, torch.device(device), TWO_ROOMS)
+    return Trainer(build_model("150"), dataset, SETTINGS, torch.device(device))
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])

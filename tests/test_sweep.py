@@ -80,7 +80,7 @@ def root(tmp_path, monkeypatch):
 def stored(normal, minutes):
     losses = {"normal": [normal], "wall": [0.5], "wall_other": None, "expert": [1.0], "long": [2.0]}
     names = ("model", "fingerprint", "command", "trained_by", "trained_on", "data", "frames", "prober_data")
-    numbers = {"sets_version": 2, "parameters": 7, "lift": True, "seeds": [0], "losses": losses, "kind": "trained"}
+    numbers = {"sets_version": 2, "parameters": 7, "lift": True, "seeds": [0], "losses": losses}
     return Result(**dict.fromkeys(names, "") | {"kind": "trained"}, **numbers, minutes=minutes, score_minutes=0.5)
 
 
@@ -154,7 +154,7 @@ def test_a_failed_job_stops_no_other_and_is_tried_again_on_request(root, capsys)
     assert "failed   fail, seed 0: error: no such data folder (runs/other/fail-seed0.log)" in said
     assert "failed   forget, seed 0: trained, and lost it (runs/other/forget-seed0.log)" in said
     assert "collapse, seed 0: stopped: error: collapsed: std_x" in said
-    assert "std_x" in Path("results/other/collapse-seed0.stopped").read_text() and len(finished()) == 5
+    assert "std_x" in Path("results/other/collapse-seed0.stopped").read_text(encoding="utf-8") and len(finished()) == 5
     Path("train.py").write_text(TRAIN.replace('"fail"', '"never"').replace('"forget"', '"never"'), encoding="utf-8")
     with pytest.raises(UserError, match="--retry"):
         command.main(["grid.ini", "--name", "other"])

@@ -1,7 +1,7 @@
 """The lift: a fixed map from the agent code to a representation of `repr_dim` numbers. It adds nothing to what the code
 holds; figures without it are reported beside those with it.
 
-The probing protocol's prober learns too slowly to read a narrow representation out in time (docs/lift.md). The lift
+The probing protocol's prober learns too slowly to read a narrow representation out in time (docs/model.md). The lift
 repeats the centred code and adds constants, which keep the prober's hidden units on the linear side of their kink.
 """
 

@@ -1,5 +1,5 @@
 """From a parameter budget to an architecture: the encoder is the same at every budget, since more taps do not place
-the dot any better (docs/budgets.md); all the rest goes to the predictor's gate."""
+the dot any better (docs/model.md); all the rest goes to the predictor's gate."""
 
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ Few = Sequence[int] | None
 
 @settings
 class Geometry:
-    """Settings of the two-room world; the defaults are the course's (see docs/world.md)."""
+    """Settings of the two-room world; the defaults are the course's (see docs/worlds.md)."""
 
     size: Annotated[int, within(41, 10**4)] = 64  # image side in px, with room for a wall; 64 and 65 are in use
     border: int = 4  # border lines at rows and columns `border` and `size - 1 - border`
