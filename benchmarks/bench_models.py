@@ -1,198 +1,145 @@
 """What models cost in time: encoders, predictor, unroll, and one whole training step against a plain JEPA.
 
-    python -m benchmarks.bench_models [--threads 2] [--part calls|step|all] [--repeats 5]
-
 All times are by the clock and medians of the repeats. The calls are timed forward and with the backward pass, at
 several batch sizes. The training step takes 64 trajectories of 17 frames of 64 px (uint8, in memory) all the way:
 every frame encoded, recurrent unroll over all 16 actions, losses, backward pass, Adam. Ours and the reference's
 steps take turns, so that what else the machine is doing meets them alike.
 """
 
-from __future__ import annotations
-
-import argparse
-import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 import numpy as np
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from benchmarks.shared import median_seconds, run, seconds
 from tiny_jepa import build_model
 from tiny_jepa.models import JEPA
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.objectives import VICReg, covariance_loss, invariance_loss, variance_loss
-from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
+from tiny_jepa.tables import markdown
+from tiny_jepa.worlds.two_rooms.sets import simulate
 
-BUDGETS = ("500", "2k", "100k")
-BATCHES = (1, 64, 1024)
-HORIZON = 16
-TRAJECTORIES = 64
-CALL_SECONDS = 0.02  # of each repeat of a call
+BUDGETS, BATCHES, HORIZON, TRAJECTORIES = ("500", "2k", "100k"), (1, 64, 1024), 16, 64
 MOST = {"2k": 1 / 10, "100k": 1 / 3}
 """The share of the reference's time that a training step may take."""
 
 
-class PlainEncoder(nn.Sequential):
-    """Frames [N, 2, 64, 64] -> maps [N, 32, 4, 4]: four 3x3 convolutions of 8, 16, 32 and 32 channels, each halved by
-    max pooling or, where `strided`, by its stride, which is four times cheaper."""
-
-    def __init__(self, strided: bool) -> None:
-        channels = (2, 8, 16, 32, 32)
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in pairwise(channels):
-            layers += [nn.Conv2d(fan_in, fan_out, 3, stride=2 if strided else 1, padding=1), nn.ReLU()]
-            layers += [] if strided else [nn.MaxPool2d(2)]
-        super().__init__(*layers)
-
-
-class PlainPredictor(nn.Module):
-    """Map [N, 32, 4, 4] and action [N, 2], broadcast as two channels -> the next map: three 3x3 convolutions of 64
-    channels and one back to 32."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        channels = (34, 64, 64, 64)
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in pairwise(channels):
-            layers += [nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(64, 32, 3, padding=1))
-
-    def forward(self, code: Tensor, action: Tensor) -> Tensor:
-        return self.layers(torch.cat([code, repeat(action, "n a -> n a h w", h=4, w=4)], dim=1))
+def convolutions(*channels: int, stride: int = 1, pool: int = 1) -> list[nn.Module]:
+    """3x3 convolutions with ReLUs, each pooled."""
+    return [
+        layer
+        for fan_in, fan_out in pairwise(channels)
+        for layer in (nn.Conv2d(fan_in, fan_out, 3, stride, padding=1), nn.ReLU(), nn.MaxPool2d(pool))
+    ]
 
 
 class PlainJEPA(nn.Module):
-    """The reference: what a JEPA of about 130,000 parameters for this task usually looks like."""
+    """The reference: what a JEPA of about 130,000 parameters for this task usually looks like. Frames [N, 2, 64, 64]
+    become maps [N, 32, 4, 4], halved by max pooling or, where `strided`, by strides, which is four times cheaper; the
+    predictor takes the action as two more channels."""
 
     def __init__(self, strided: bool = False) -> None:
         super().__init__()
-        self.encoder, self.predictor = PlainEncoder(strided), PlainPredictor()
+        halved = {"stride": 2} if strided else {"pool": 2}
+        self.encoder = nn.Sequential(*convolutions(2, 8, 16, 32, 32, **halved))
+        self.predictor = nn.Sequential(*convolutions(34, 64, 64, 64), nn.Conv2d(64, 32, 3, padding=1))
 
     def loss(self, states: Tensor, actions: Tensor) -> Tensor:
         """states [B, T, 2, 64, 64] uint8, actions [B, T-1, 2] px -> scalar."""
-        frames = rearrange(states, "b t c h w -> (b t) c h w").float() / 255
-        codes = self.encoder(frames)
+        codes = self.encoder(rearrange(states, "b t c h w -> (b t) c h w").float() / 255)
         target = rearrange(codes, "(b t) c h w -> b t c h w", b=len(states))
         predicted = [target[:, 0]]
-        for action in actions.unbind(1):
-            predicted.append(self.predictor(predicted[-1], action))
+        for action in repeat(actions, "b t a -> t b a h w", h=4, w=4):
+            predicted.append(self.predictor(torch.cat([predicted[-1], action], dim=1)))
         flat = codes.flatten(1)
         regular = variance_loss(flat) + 0.04 * covariance_loss(flat)
         return invariance_loss(torch.stack(predicted, dim=1), target) + regular
 
 
-def reference_step(model: PlainJEPA, states: Tensor, actions: Tensor) -> Callable[[], None]:
+def our_loss(model: JEPA, states: Tensor, actions: Tensor) -> Tensor:
+    """Trains everything at once: the encoder, the action's scale and the gate, over the whole horizon."""
+    agent = model.encode_agent(rearrange(states, "b t c h w -> (b t) c h w"))
+    codes = rearrange(agent, "(b t) d -> b t d", b=len(states))
+    terms = VICReg()(model.unroll(codes[:, 0], actions, model.encode_context(states[:, 0])), codes)
+    return torch.stack(list(terms.values())).sum()
+
+
+def training_step(model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def step() -> None:
         optimizer.zero_grad()
-        model.loss(states, actions).backward()
+        loss().backward()
         optimizer.step()
 
     return step
 
 
-def budget_step(budget: str, states: Tensor, actions: Tensor) -> Callable[[], None]:
-    """One step that trains everything at once: the encoder, the action's scale and the gate, over the whole horizon."""
-    model, objective = build_model(budget), VICReg()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-
-    def step() -> None:
-        agent = model.encode_agent(rearrange(states, "b t c h w -> (b t) c h w"))
-        codes = rearrange(agent, "(b t) d -> b t d", b=len(states))
-        terms = objective(model.unroll(codes[:, 0], actions, model.encode_context(states[:, 0])), codes)
-        optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
-        optimizer.step()
-
-    return step
-
-
-def clocked(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def seconds_a_call(work: Callable[[], object], repeats: int) -> float:
-    """Median over the repeats, each of as many calls as take a while."""
-    work()
-    calls = max(1, round(CALL_SECONDS / max(clocked(work), 1e-6)))
-    return median(clocked(lambda: [work() for _ in range(calls)]) / calls for _ in range(repeats))
-
-
-def calls(model: JEPA, frames: Tensor) -> dict[str, Callable[[int], Tensor]]:
-    """What is timed, for the first so many frames."""
-    codes, maps = torch.full((len(frames), 2), 2.0), model.encode_context(frames)
-    return {
-        "encode agent": lambda n: model.encode_agent(frames[:n]),
-        "one step": lambda n: model.step(codes[:n], torch.ones(n, 2), maps[:n]),
-        f"unroll of {HORIZON}": lambda n: model.unroll(codes[:n], torch.ones(n, HORIZON, 2), maps[:n]),
-    }
-
-
-def time_calls(repeats: int) -> None:
-    rng = np.random.default_rng(0)
-    frames = _states(max(BATCHES), 1, rng)[0][:, 0]
-    headings = "".join(f"{f'{batch} forward':>15}{'+ backward':>12}" for batch in BATCHES)
-    print(f"milliseconds a call, by batch size\n{'':<24}{headings}")
-    for budget in BUDGETS:
-        for name, call in calls(build_model(budget), frames).items():
-            cells = []
-            for n in BATCHES:
-                with torch.no_grad():
-                    forward = seconds_a_call(lambda call=call, n=n: call(n), repeats)
-                both = seconds_a_call(lambda call=call, n=n: call(n).sum().backward(), repeats)
-                cells.append(f"{1e3 * forward:>15.3f}{1e3 * both:>12.3f}")
-            print(f"{f'{budget:>4}  {name}':<24}{''.join(cells)}", flush=True)
-
-
-def time_steps(repeats: int) -> None:
-    states, actions = _states(TRAJECTORIES, HORIZON + 1, np.random.default_rng(0))
-    plain, strided = PlainJEPA(), PlainJEPA(strided=True).to(memory_format=torch.channels_last)
-    parameters = count_parameters(plain)
-    names = ["reference", "reference, hurried", *MOST]
-    steps = [reference_step(plain, states, actions), reference_step(strided, states, actions)]
-    steps += [budget_step(budget, states, actions) for budget in MOST]
-    for step in steps:
-        step()
-    rounds = [[clocked(step) for step in steps] for _ in range(repeats)]
-    print(f"a training step on {TRAJECTORIES} trajectories of {HORIZON + 1} frames, {repeats} repeats")
-    print(f"reference: a plain convolutional JEPA, {parameters:,} parameters (hurried: strided, channels last)")
-    print(f"{'':<20}{'median ms':>12}{'least ms':>12}{'of reference':>14}{'of hurried':>12}{'allowed':>10}")
-    for i, name in enumerate(names):
-        times = [took[i] for took in rounds]
-        shares = [f"{median(took[i] / took[other] for took in rounds):.4f}" for other in (0, 1)]
-        allowed = f"{MOST[name]:.3f}" if name in MOST else ""
-        line = f"{name:<20}{1e3 * median(times):>12.1f}{1e3 * min(times):>12.1f}{shares[0]:>14}{shares[1]:>12}"
-        print(f"{line}{allowed:>10}")
-
-
-def _states(trajectories: int, frames: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def sample(trajectories: int, frames: int) -> tuple[Tensor, Tensor]:
     """states [B, T, 2, 64, 64] uint8, actions [B, T-1, 2] px of the procedural validation set."""
-    dataset = ProceduralSet("probe_normal/val", RECIPES["probe_normal/val"])
-    chosen = rng.choice(len(dataset), trajectories, replace=False)
+    dataset = simulate("probe_normal/val")
+    chosen = np.random.default_rng(0).choice(len(dataset), trajectories, replace=False)
     return dataset.frames(chosen, 0, frames), dataset.actions(chosen)[:, : frames - 1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--part", choices=("calls", "step", "all"), default="all")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+def call_times(model: JEPA, frames: Tensor, repeats: int) -> dict[str, list[str]]:
+    """ms of each call, forward and with the backward pass, for the first frames."""
+    found: dict[str, list[str]] = {}
+    for n in BATCHES:
+        codes, action, maps = torch.full((n, 2), 2.0), torch.ones(n, 2), model.encode_context(frames[:n])
+        calls: dict[str, Callable[[], Tensor]] = {
+            "encode agent": partial(model.encode_agent, frames[:n]),
+            "one step": partial(model.step, codes, action, maps),
+            f"unroll of {HORIZON}": partial(model.unroll, codes, repeat(action, "n a -> n t a", t=HORIZON), maps),
+        }
+        for name, call in calls.items():
+            with torch.no_grad():
+                forward = median_seconds(call, repeats, 0.02)
+            both = median_seconds(lambda call=call: call().sum().backward(), repeats, 0.02)
+            found.setdefault(name, []).extend(f"{1e3 * each:.3f}" for each in (forward, both))
+    return found
+
+
+def step_table(repeats: int) -> str:
+    states, actions = sample(TRAJECTORIES, HORIZON + 1)
+    plain, strided = PlainJEPA(), PlainJEPA(strided=True).to(memory_format=torch.channels_last)
+    steps = {
+        f"reference, {count_parameters(plain):,}": training_step(plain, partial(plain.loss, states, actions)),
+        "reference, strided, channels last": training_step(strided, partial(strided.loss, states, actions)),
+    }
+    for budget in MOST:
+        model = build_model(budget)
+        steps[budget] = training_step(model, partial(our_loss, model, states, actions))
+    for step in steps.values():
+        step()
+    rounds = [{name: seconds(step) for name, step in steps.items()} for _ in range(repeats)]
+    rows = []
+    for name in steps:
+        times = [1e3 * took[name] for took in rounds]
+        shares = [f"{median(took[name] / took[other] for took in rounds):.4f}" for other in list(steps)[:2]]
+        allowed = f"{MOST[name]:.3f}" if name in MOST else "–"
+        rows.append([name, f"{median(times):.1f}", f"{min(times):.1f}", *shares, allowed])
+    return markdown(["training step", "median ms", "least ms", "of reference", "of the second", "allowed"], rows)
+
+
+def main(threads: int = 2, repeats: int = 5, part: Literal["calls", "step", "all"] = "all") -> None:
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
-    print(f"torch {torch.__version__}, {arguments.threads} threads")
-    if arguments.part != "step":
-        time_calls(arguments.repeats)
-    if arguments.part != "calls":
-        time_steps(arguments.repeats)
+    print(f"torch {torch.__version__}, {threads} threads, {repeats} repeats")
+    if part != "step":
+        frames = sample(max(BATCHES), 1)[0][:, 0]
+        found = {budget: call_times(build_model(budget), frames, repeats) for budget in BUDGETS}
+        rows = [[f"{budget}, {name}", *cells] for budget, times in found.items() for name, cells in times.items()]
+        print(markdown(["ms a call", *(f"{n}{what}" for n in BATCHES for what in (" forward", " + backward"))], rows))
+    if part != "calls":
+        print(step_table(repeats))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

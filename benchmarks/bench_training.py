@@ -1,30 +1,27 @@
 """How fast training runs, by batch size and threads, and where its time goes.
 
-    python -m benchmarks.bench_training [--budget 2k] [--threads 1 2] [--repeats 3]
-
-Three kinds of work: steps on frames (phase `encode`: drawn and encoded), the encoding of trajectories into cached
-codes, and steps on what the gate sees (phase `predict`). Rates are by the clock, medians of the repeats. The profile,
-at the budget's own batch sizes and one thread, has each function's own time without what it calls.
+Two kinds of steps: on frames (phase `encode`: read and encoded), and on what the gate sees (phase `predict`); what lies
+between them, the encoding of trajectories, is timed by `python -m benchmarks.readers`. Rates are by the clock, medians
+of the repeats; `data` is the share of a step that reads frames, simulated or from the folder --data. The profile, at
+the budget's own batch sizes and one thread, has each function's own time.
 """
 
-from __future__ import annotations
-
-import argparse
 import cProfile
 import pstats
 import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.shared import run
 from tiny_jepa.budgets import Budget, find_budget
-from tiny_jepa.data import TrajectorySet
+from tiny_jepa.data import open_source
 from tiny_jepa.models.size import build
-from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.codes import encode_trajectories
+from tiny_jepa.tables import markdown
 from tiny_jepa.training.trainer import Trainer
 from tiny_jepa.training.watch import Seen
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
@@ -36,91 +33,84 @@ TRAJECTORIES = 2000
 PROFILED = 8  # functions of each profile
 
 
-def settings(budget: Budget, phase: str, batch: int) -> TrainingConfig:
+class Timed:
+    """A set that adds up the seconds in which it is read."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset, self.seconds = dataset, 0.0
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.dataset, name)
+
+        def read(*given: Any) -> Tensor:
+            begin = time.perf_counter()
+            values = found(*given)
+            self.seconds += time.perf_counter() - begin
+            return values
+
+        return read if callable(found) else found
+
+
+def make_trainer(budget: Budget, dataset: Any, phase: str, batch: int | None = None) -> Trainer:
     """A short run, nearly all of it in one phase."""
-    steps = {f"{name}_steps": STEPS[name] if name == phase else 1 for name in STEPS}
-    short = replace(budget.training, cached=TRAJECTORIES, auditions=1, **steps)
-    return replace(short, encode_batch=batch) if phase == "encode" else replace(short, predict_batch=batch)
-
-
-def make_trainer(budget: Budget, dataset: TrajectorySet, config: TrainingConfig) -> Trainer:
+    short: Any = {f"{name}_steps": STEPS[name] if name == phase else 1 for name in STEPS}
+    short |= {f"{phase}_batch": batch} if batch else {}
     torch.manual_seed(0)
-    return Trainer(build(budget.architecture, budget.limit, TWO_ROOMS.frame), dataset, config, torch.device("cpu"))
+    model = build(budget.architecture, budget.limit, TWO_ROOMS.frame)
+    config = replace(budget.training, cached=TRAJECTORIES, auditions=1, **short)
+    return Trainer(model, dataset, config, torch.device("cpu"), TWO_ROOMS)
 
 
-def seconds_a_step(trainer: Trainer, phase: str) -> tuple[float, float]:
-    """Seconds and frames, or transitions, of a step; the first of the phase is left out: it starts things up."""
-    marks: list[tuple[float, int]] = []
+def one_run(trainer: Trainer, dataset: Timed, phase: str) -> tuple[float, float, int]:
+    """Seconds of a step, the share that reads data, frames or transitions; without the first step, which starts up."""
+    marks: list[tuple[float, float, int]] = []
 
     def after_step(_: dict[str, Tensor], seen: Seen) -> None:
         if trainer.at(trainer.step - 1)[0].name == phase:
-            marks.append((time.perf_counter(), seen.size))
+            marks.append((time.perf_counter(), dataset.seconds, seen.size))
 
     trainer.run(after_step)
-    return (marks[-1][0] - marks[0][0]) / (len(marks) - 1), marks[-1][1]
+    (begin, read, size), (end, read_last, _) = marks[0], marks[-1]
+    return (end - begin) / (len(marks) - 1), (read_last - read) / (end - begin), size
 
 
-def time_steps(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
-    print(f"{'phase':<9}{'batch':>7}{'threads':>9}{'ms a step':>12}{'frames or transitions/s':>26}")
-    for phase, batches in BATCHES.items():
-        for batch in batches:
-            config = settings(budget, phase, batch)
-            for count in threads:
-                torch.set_num_threads(count)
-                runs = [seconds_a_step(make_trainer(budget, dataset, config), phase) for _ in range(repeats)]
-                took, frames = median(seconds for seconds, _ in runs), runs[0][1]
-                print(f"{phase:<9}{batch:>7}{count:>9}{1e3 * took:>12.2f}{frames / took:>26,.0f}", flush=True)
-
-
-def time_caching(budget: Budget, dataset: TrajectorySet, threads: list[int], repeats: int) -> None:
-    for count in threads:
-        torch.set_num_threads(count)
-        model = build(budget.architecture, budget.limit, TWO_ROOMS.frame)
-        found = []
-        for _ in range(repeats):
-            begin = time.perf_counter()
-            encode_trajectories(model, dataset, torch.arange(TRAJECTORIES).numpy(), torch.device("cpu"))
-            found.append(time.perf_counter() - begin)
-        rate = TRAJECTORIES / median(found)
-        print(f"{'caching':<9}{'-':>7}{count:>9}{'-':>12}{rate * dataset.length:>26,.0f}", flush=True)
-
-
-def show_profile(budget: Budget, dataset: TrajectorySet, phase: str) -> None:
-    """The functions with the most time of their own, and their share of all of it."""
-    torch.set_num_threads(1)
-    batch = budget.training.encode_batch if phase == "encode" else budget.training.predict_batch
-    trainer = make_trainer(budget, dataset, settings(budget, phase, batch))
+def profile(trainer: Trainer, phase: str) -> None:
+    """Prints the functions with the most time of their own."""
     profiler = cProfile.Profile()
 
     def after_step(*_: object) -> None:
-        if trainer.at(trainer.step - 1) == (trainer.at(trainer.step)[0], 0) and trainer.phase.name == phase:
+        before, done = trainer.at(trainer.step - 1)
+        if before.name != phase or trainer.phase is not before:
+            profiler.disable()
+        elif done == 0:
             profiler.enable()
 
     trainer.run(after_step)
     profiler.disable()
-    stats = pstats.Stats(profiler)
-    total = stats.total_tt  # type: ignore[attr-defined]
-    rows = sorted(stats.stats.items(), key=lambda row: -row[1][2])[:PROFILED]  # type: ignore[attr-defined]
-    print(f"\nwhere the time of phase {phase} goes, batch {batch}, one thread")
-    for (file, line, name), (_, calls, own, *_rest) in rows:
-        place = "" if file == "~" else f" ({Path(file).name}:{line})"
-        print(f"{own / total:>7.1%}{calls:>8,} calls  {name.strip('<>')}{place}")
+    print(f"\nphase {phase}, one thread")
+    pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(PROFILED)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", default="2k")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    budget = find_budget(arguments.budget, TWO_ROOMS)
-    dataset = ProceduralSet("train", replace(RECIPES["train"], count=TRAJECTORIES))
-    print(f"budget {budget.name}, 17 frames of 64 px uint8, torch {torch.__version__}")
-    time_steps(budget, dataset, arguments.threads, arguments.repeats)
-    time_caching(budget, dataset, arguments.threads, arguments.repeats)
+def main(budget: str = "2k", threads: tuple[int, ...] = (1, 2), repeats: int = 3, data: Path | None = None) -> None:
+    chosen, rows = find_budget(budget, TWO_ROOMS), []
+    simulated = ProceduralSet("train", replace(RECIPES["train"], count=TRAJECTORIES))
+    dataset = Timed(open_source(str(data), TWO_ROOMS).require("train") if data else simulated)
+    for count in threads:
+        torch.set_num_threads(count)
+        for phase, batch in ((phase, batch) for phase, batches in BATCHES.items() for batch in batches):
+            runs = [one_run(make_trainer(chosen, dataset, phase, batch), dataset, phase) for _ in range(repeats)]
+            took, read = (median(each[i] for each in runs) for i in (0, 1))
+            cells = [f"{1e3 * took:.2f}", f"{runs[0][2] / took:,.0f}", f"{read:.1%}"]
+            rows.append([phase, f"{batch}", f"{count}", *cells])
+    print(f"budget {chosen.name}, frames of {dataset.image_size} px, torch {torch.__version__}")
+    print(markdown(["phase", "batch", "threads", "ms a step", "frames or transitions/s", "data"], rows))
+    torch.set_num_threads(1)
     for phase in BATCHES:
-        show_profile(budget, dataset, phase)
+        profile(make_trainer(chosen, dataset, phase), phase)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -4,12 +4,12 @@ python -m benchmarks.steps_ahead --world tworoom --data data/tworoom --budgets 5
 """
 
 import sys
-from typing import Any
 
 import torch
 
 from tiny_jepa.commands import choose
 from tiny_jepa.data import open_source
+from tiny_jepa.errors import run_cli
 from tiny_jepa.options import parse, settings
 from tiny_jepa.probing import ProbingConfig, ProbingEvaluator
 from tiny_jepa.probing.measure import epochs_for, load_group, train_prober
@@ -28,23 +28,22 @@ class Options:
     world: str = "tworoom"  # the world's name
 
 
-def main(argv: list[str]) -> None:
-    args = parse(Options, argv, "python -m benchmarks.steps_ahead", __doc__ or "")
+def main() -> None:
+    args = parse(Options, sys.argv[1:], "python -m benchmarks.steps_ahead", __doc__ or "")
     world = find_world(args.world)
     train, loaders = load_group(world.groups[0], open_source(args.data, world))
     assert train is not None
     config = ProbingConfig(mean=world.mean, std=world.std, epochs=epochs_for(world, train))
-    subjects = {f"budget `{budget}`": choose(None, budget, args.world)[0].model for budget in args.budgets}
-    subjects["dead reckoning"] = choose(None, args.budgets[0], args.world, "dead-reckoning")[0].model
-    rows: list[list[Any]] = []
-    for name, model in subjects.items():
-        evaluator = ProbingEvaluator("cpu", model, train, loaders, config)
+    subjects = {f"budget `{budget}`": choose(None, budget, args.world)[0] for budget in args.budgets}
+    subjects["dead reckoning"] = choose(None, args.budgets[0], args.world, "dead-reckoning")[0]
+    rows = []
+    for name, subject in subjects.items():
+        evaluator = ProbingEvaluator("cpu", subject.model, train, loaders, config)
         pairs = list(evaluator.read_out(train_prober(evaluator, 0), loaders["normal"]))
         squared = torch.cat([(read - true).square() for read, true in pairs]).mean(dim=(0, 2))
         rows.append([name, *(f"{float(squared[step]):.2f}" for step in STEPS)])
-        print(f"{name}: done", file=sys.stderr, flush=True)
     print(markdown(["mean squared error, px²", *(f"{step} steps" for step in STEPS)], rows))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_cli(main)
