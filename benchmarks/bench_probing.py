@@ -1,6 +1,5 @@
-"""How much faster the cached protocol is than the plain one of tests/plain_protocol.py, on the same model (--weights, or
-dead reckoning), with the same losses: three epochs of each on probe_normal (about a minute on one core), with --full
-all twenty."""
+"""How much faster the cached protocol is than the plain one of tests/plain_protocol.py, with the same losses, on dead
+reckoning or on --weights: three epochs of probe_normal (about a minute on one core), with --full all twenty."""
 
 import time
 from pathlib import Path

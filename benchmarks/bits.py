@@ -1,26 +1,23 @@
 """What weights of fewer bits cost: bytes against error, each preset as float32, float16 and int8.
 
-Each model is written as a safetensors file and read back. It predicts sets of other seeds of the simulator, 65 px
-float32; no prober, as in benchmarks/fresh.py. `numbers` are the bytes of its numbers, `file` those of the whole file.
-Errors in px²; in brackets, the change from float32. Of those that are below the best published error in every column,
-the one with the fewest bytes is then graded by the probing protocol. Writes the table of results/bits.md.
+Each model is written as a safetensors file and read back, then measured as benchmarks/fresh.py does, 65 px float32.
+`numbers` are the bytes of its numbers, `file` those of the whole file. Errors in px²; in brackets, the change from
+float32. Of those that are below the best published error in every column, the one with the fewest bytes is then graded
+by the probing protocol. Writes the table of results/bits.md, or of another --page.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks import fresh
-from benchmarks.shared import write_table
+from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import load_model
 from tiny_jepa.course.ranking import best_published, read_peers
 from tiny_jepa.data import open_source
-from tiny_jepa.errors import run_cli
 from tiny_jepa.export.quantise import KINDS, byte_count, coded
 from tiny_jepa.export.safetensors import from_bytes, to_bytes
-from tiny_jepa.options import parse, settings
 from tiny_jepa.probing.measure import COURSE_SETS, measure
 from tiny_jepa.probing.results import show_losses
 from tiny_jepa.progress import bar
@@ -28,27 +25,25 @@ from tiny_jepa.tables import markdown, number
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 
-@settings
-class Options(fresh.Draws):
-    """Which models, on what."""
-
-    page: Path = Path("results/bits.md")  # where the table goes
-
-
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.bits", __doc__ or "")
+def main(
+    budgets: tuple[str, ...] = fresh.PRESETS,
+    draws: int = 1,
+    first: int = 101,
+    count: int = 12_000,
+    page: Path = Path("results/bits.md"),
+) -> None:
     torch.set_num_threads(1)
-    datasets = {name: fresh.draw(args, 65, name) for name in COURSE_SETS}
+    datasets = {name: fresh.draw(name, range(first, first + draws), 65, count) for name in COURSE_SETS}
     best = list(best_published(read_peers()).values())
     rows, good = [], []
-    for budget in bar(args.budgets, unit="presets"):
-        trained, first = load_model(budget, TWO_ROOMS), np.zeros(0)
+    for budget in bar(budgets, unit="presets"):
+        trained, exact = load_model(budget, TWO_ROOMS), np.zeros(0)
         for kind in KINDS:
             content = to_bytes(trained, kind)
             size, model = byte_count(coded(trained.state_dict(), kind)), from_bytes(content, budget)
             found = np.array([fresh.errors(model, sets)[0].mean() for sets in datasets.values()])
-            first = first if len(first) else found
-            cells = [f"{number(each)} ({each - was:+.4f})" for each, was in zip(found, first, strict=True)]
+            exact = exact if len(exact) else found
+            cells = [f"{number(each)} ({each - was:+.4f})" for each, was in zip(found, exact, strict=True)]
             rows.append([f"`{budget}`", kind, f"{size:,}", f"{len(content):,}", *cells])
             if (found < best).all():
                 good.append((size, len(content), budget, kind, model))
@@ -60,8 +55,8 @@ def main() -> None:
         losses = measure(model, open_source("procedural:size=65,dtype=float32", TWO_ROOMS), groups=groups)
         table += f" The fewest bytes: `{budget}`, {kind}, {size:,} (a file of {file:,}).\nBy the probing protocol: "
         table += ", ".join(f"{name} {show_losses(each)}" for name, each in losses.items())
-    write_table(args.page, table)
+    write_table(page, table)
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

@@ -1,24 +1,23 @@
 """Every preset on fresh trajectories, and on frames of several sizes.
 
-The weights of every training seed (results/records/) predict sets of other seeds of the simulator; frames are uint8 at
-64 px and float32 at other sizes. No prober: a code is a location in units of 16 px. Mean ± standard deviation over
-training seeds, px²; `lost` is the share of ordinary trajectories that err by more than 1 px² in the mean; `in the wall`
-is the error of those that start inside the wall. Perfect dynamics: what the simulator itself leaves, started where the
-first weights see the agent.
+The weights of every training seed (results/records/) predict sets of --draws other seeds of the simulator, from --first
+on; frames are uint8 at 64 px and float32 at other sizes. No prober: a code is a location in units of 16 px. Mean ±
+standard deviation over training seeds, px²; `lost` is the share of ordinary trajectories that err by more than 1 px² in
+the mean; `in the wall` is the error of those that start inside the wall. Perfect dynamics: what the simulator itself
+leaves, started where the first weights see the agent.
 """
 
 import statistics
-import sys
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from benchmarks.shared import run
 from tiny_jepa.budgets import list_budgets
 from tiny_jepa.commands.rank import RECORDS
-from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.options import Count, Seed, parse, settings
 from tiny_jepa.probing.measure import SETS
 from tiny_jepa.progress import bar
 from tiny_jepa.sweep.table import spread
@@ -27,31 +26,14 @@ from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, rollout
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
+PRESETS = tuple(list_budgets(TWO_ROOMS))
 LOST = 1.0  # px²
 AT_ONCE = 500  # trajectories predicted
 
 
-@settings
-class Draws:
-    """Which models, on what."""
-
-    budgets: tuple[str, ...] = tuple(list_budgets(TWO_ROOMS))  # presets
-    draws: Count = 1  # seeds of the simulator
-    first: Seed = 101  # the first of them
-    count: Count = 12_000  # trajectories of each set and seed
-
-
-@settings
-class Options(Draws):
-    """Which models, on what."""
-
-    sizes: tuple[Count, ...] = (64,)  # px
-
-
-def draw(args: Draws, size: int, name: str) -> list[ProceduralSet]:
-    """The sets that the loss `name` scores, of other seeds."""
-    recipe, dtype = replace(RECIPES[f"probe_{name}/val"], count=args.count), "uint8" if size == 64 else "float32"
-    seeds = range(args.first, args.first + args.draws)
+def draw(name: str, seeds: range, size: int, count: int) -> list[ProceduralSet]:
+    """The sets that the loss `name` scores, of these seeds."""
+    recipe, dtype = replace(RECIPES[f"probe_{name}/val"], count=count), "uint8" if size == 64 else "float32"
     return [ProceduralSet(f"probe_{name}/val", recipe, Geometry(size=size), seed, dtype) for seed in seeds]
 
 
@@ -87,16 +69,21 @@ def columns(model: JEPA, datasets: dict[str, list[ProceduralSet]]) -> tuple[list
     return [*own, float((normal > LOST).mean()), float(normal[inside].mean())], list(perfect)
 
 
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.fresh", __doc__ or "")
+def main(
+    budgets: tuple[str, ...] = PRESETS,
+    sizes: tuple[int, ...] = (64,),
+    draws: int = 1,
+    first: int = 101,
+    count: int = 12_000,
+) -> None:
     torch.set_num_threads(1)
-    files = {budget: sorted(RECORDS.glob(f"{budget}-seed*.pth")) for budget in args.budgets}
+    files = {budget: sorted(RECORDS.glob(f"{budget}-seed*.pth")) for budget in budgets}
     if missing := [budget for budget, found in files.items() if not found]:
         sweep = "python -m tiny_jepa sweep benchmarks/records.ini"
         raise UserError(f"no weights of {', '.join(missing)} in {RECORDS}; run {sweep}")
     rows = []
-    for size in args.sizes:
-        datasets, best = {name: draw(args, size, name) for name in SETS}, []
+    for size in sizes:
+        datasets, best = {name: draw(name, range(first, first + draws), size, count) for name in SETS}, []
         for budget, found in files.items():
             measured = []
             for path in bar(found, desc=f"{budget}, {size} px", unit="weights"):
@@ -110,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

@@ -3,34 +3,24 @@
 The visitor drives the dot into the wall, then clicks a goal in the other room, and the model walks there.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.browser import Browser, find_chromium
+from benchmarks.shared import run
 from tiny_jepa.commands import page
-from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.options import parse, settings
+from tiny_jepa.errors import UserError
 
 GOAL = (0.77, 0.74)  # shares of the room's side
 DESKTOP, PHONE = Browser(1160, 985), Browser(390, 844, scale=2, dark=True, touch=True)
 
 
-@settings
-class Options:
-    """What is shown."""
-
-    budget: str = "250"  # preset
-    out: Path = Path("docs/images")  # folder of page.png and page_phone.png
-
-
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.gallery", __doc__ or "")
+def main(budget: str = "250", out: Path = Path("docs/images")) -> None:
     if find_chromium() is None:
         raise UserError("no Chromium here; on Debian: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.html"
-        page.main(["--budget", args.budget, "--out", str(path)])
+        page.main(["--budget", budget, "--out", str(path)])
         for name, screen in {"page.png": DESKTOP, "page_phone.png": PHONE}.items():
             with screen as browser:
                 browser.open(path)
@@ -39,9 +29,9 @@ def main() -> None:
                 box = browser.evaluate("document.getElementById('room').getBoundingClientRect().toJSON()")
                 browser.drag([(box["left"] + GOAL[0] * box["width"], box["top"] + GOAL[1] * box["height"])])
                 browser.wait("document.getElementById('status').textContent.startsWith('There')")
-                browser.screenshot(args.out / name)
-                print(f"wrote {args.out / name}")
+                browser.screenshot(out / name)
+                print(f"wrote {out / name}")
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.shared import run
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.data.source import Source
-from tiny_jepa.errors import run_cli
 from tiny_jepa.models.lift import CENTRE, lift
 from tiny_jepa.probing.measure import COURSE_SETS, measure
 from tiny_jepa.tables import markdown
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

@@ -10,7 +10,6 @@ results/parity.md.
 import copy
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +19,10 @@ import numpy as np
 import torch
 from einops import rearrange, reduce
 
-from benchmarks.shared import write_table
+from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import load_model
-from tiny_jepa.errors import run_cli
 from tiny_jepa.export.onnx import write_onnx
 from tiny_jepa.export.page import PARTS, page_data
-from tiny_jepa.options import Count, parse, settings
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, boxes_of, explore, render_states, sample_layouts
 
@@ -45,15 +42,6 @@ ROLLOUTS = """(given) => {
 }"""
 """All given rollouts by the page's JavaScript: codes [N, 17, 2]."""
 Call = Callable[[str, dict[str, Any]], Any]
-
-
-@settings
-class Options:
-    """Which models, on how much."""
-
-    budgets: tuple[str, ...] = MENU  # presets of the page's menu
-    count: Count = 1_000  # rollouts
-    page: Path = Path("results/parity.md")  # where the table goes
 
 
 def node(function: str, given: dict[str, Any]) -> Any:
@@ -105,17 +93,16 @@ def farthest(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one - other).max((1, 2))
 
 
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.parity", __doc__ or "")
+def main(budgets: tuple[str, ...] = MENU, count: int = 1_000, page: Path = Path("results/parity.md")) -> None:
     import onnxruntime
 
     rows = []
-    for budget in args.budgets:
+    for budget in budgets:
         with tempfile.TemporaryDirectory() as folder:
             *_, unroll = write_onnx(load_model(budget, TWO_ROOMS), Path(folder) / "model.onnx")
             session = onnxruntime.InferenceSession(unroll)
         for frames in FRAMES:
-            given, first, actions = draw(frames, args.count)
+            given, first, actions = draw(frames, count)
             double, single = by_torch(budget, first, actions)
             script = np.array(node(ROLLOUTS, {"budget": budget, **given})) * UNIT
             fed = {"frames": first.float().numpy(), "actions": actions.float().numpy()}
@@ -124,8 +111,8 @@ def main() -> None:
             middle = f"{np.median(farthest(runtime, single)):.0e}"
             rows.append([budget, frames, f"{farthest(script, double).max():.0e}", middle, *apart])
     names = ["JavaScript, largest", "onnxruntime, median", "apart: torch", "apart: JavaScript", "apart: onnxruntime"]
-    write_table(args.page, markdown(["preset", "frames", *names], rows))
+    write_table(page, markdown(["preset", "frames", *names], rows))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

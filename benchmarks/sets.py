@@ -4,16 +4,15 @@ Mean ± one standard error. `px²` is the error of dead reckoning, which adds up
 is a wall run's distance from the door's centre.
 """
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 
-from tiny_jepa.errors import run_cli
-from tiny_jepa.options import Count, parse, settings
+from benchmarks.shared import run
+from tiny_jepa.probing.measure import SETS
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import Geometry, Trajectories
-from tiny_jepa.worlds.two_rooms.sets import GROUPS, RECIPES, generate
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, generate
 
 SIZES = (64, 65)
 FIELD = {
@@ -31,13 +30,6 @@ FIELD = {
     "wall, farther off %": "67",
 }
 """What others measured, on the course's data or on data of the public generator; the rest is not known."""
-
-
-@settings
-class Options:
-    """How much is drawn."""
-
-    count: Count = 20_000  # trajectories of each set
 
 
 def dead_reckoning(trajectories: Trajectories) -> np.ndarray:
@@ -65,9 +57,7 @@ def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     def draw(path: str, door_rate: float = 0.35) -> Trajectories:
         return generate(Geometry(size=size), replace(RECIPES[path], count=count, door_rate=door_rate), path, seed=0)
 
-    paths = {name: path for name, path in (GROUPS[0].scored | GROUPS[1].scored).items()}
-    names = [path.split("/")[0].removeprefix("probe_") for path in RECIPES if path.endswith("/val")]
-    sets = {name: draw(paths[name]) for name in names}
+    sets = {name: draw(f"probe_{name}/val") for name in SETS}
     rows = {f"{name}, px²": dead_reckoning(drawn) for name, drawn in sets.items()}
     rows |= {f"{name}, blocked %": 100 * blocked(drawn).mean(1) for name, drawn in sets.items()}
     rows["normal, starts in door %"], rows["normal, starts in wall %"] = starts(sets["normal"])
@@ -79,13 +69,12 @@ def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     return rows
 
 
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.sets", __doc__ or "")
-    found = [statistics(size, args.count) for size in SIZES]
+def main(count: int = 20_000) -> None:
+    found = [statistics(size, count) for size in SIZES]
     cells = {row: [f"{v[row].mean():.2f}±{v[row].std() / len(v[row]) ** 0.5:.2f}" for v in found] for row in found[0]}
     rows = [[row, *both, FIELD.get(row, "–")] for row, both in cells.items()]
     print(markdown(["set", *(f"{size} px" for size in SIZES), "field"], rows))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

@@ -3,14 +3,11 @@
 python -m benchmarks.steps_ahead --world tworoom --data data/tworoom --budgets 500 100
 """
 
-import sys
-
 import torch
 
+from benchmarks.shared import run
 from tiny_jepa.commands import choose
 from tiny_jepa.data import open_source
-from tiny_jepa.errors import run_cli
-from tiny_jepa.options import parse, settings
 from tiny_jepa.probing import ProbingConfig, ProbingEvaluator
 from tiny_jepa.probing.measure import epochs_for, load_group, train_prober
 from tiny_jepa.tables import markdown
@@ -19,23 +16,13 @@ from tiny_jepa.worlds import find_world
 STEPS = (0, 1, 4, 8, 16)
 
 
-@settings
-class Options:
-    """Whose errors."""
-
-    data: str  # folder of the world's sets
-    budgets: tuple[str, ...]  # trained presets
-    world: str = "tworoom"  # the world's name
-
-
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.steps_ahead", __doc__ or "")
-    world = find_world(args.world)
-    train, loaders = load_group(world.groups[0], open_source(args.data, world))
+def main(data: str, budgets: tuple[str, ...], world: str = "tworoom") -> None:
+    found = find_world(world)
+    train, loaders = load_group(found.groups[0], open_source(data, found))
     assert train is not None
-    config = ProbingConfig(mean=world.mean, std=world.std, epochs=epochs_for(world, train))
-    subjects = {f"budget `{budget}`": choose(None, budget, args.world)[0] for budget in args.budgets}
-    subjects["dead reckoning"] = choose(None, args.budgets[0], args.world, "dead-reckoning")[0]
+    config = ProbingConfig(mean=found.mean, std=found.std, epochs=epochs_for(found, train))
+    subjects = {f"budget `{budget}`": choose(None, budget, world)[0] for budget in budgets}
+    subjects["dead reckoning"] = choose(None, budgets[0], world, "dead-reckoning")[0]
     rows = []
     for name, subject in subjects.items():
         evaluator = ProbingEvaluator("cpu", subject.model, train, loaders, config)
@@ -46,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

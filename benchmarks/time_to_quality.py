@@ -2,13 +2,12 @@
 
 Trains the preset's architecture on a short schedule, keeps the weights at set times and at the end, and grades what was
 kept by the course's protocol. The clock runs from before the first trajectory is made, and stands still while weights
-are copied. Writes results/time_to_quality/2k.json, the table of docs/training.md and docs/images/time_to_quality.png.
+are copied. Writes results/time_to_quality/2k.json and the table of docs/training.md.
 """
 
 import copy
 import json
 import statistics
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +15,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.shared import write_table
+from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.course.ranking import best_published, read_peers
 from tiny_jepa.data import open_source
-from tiny_jepa.errors import run_cli
 from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.size import build
-from tiny_jepa.options import Seed, parse, settings
-from tiny_jepa.plotting import pyplot, save
 from tiny_jepa.probing.measure import COURSE_SETS, measure
 from tiny_jepa.progress import bar
 from tiny_jepa.tables import markdown, number
@@ -38,15 +34,7 @@ PUBLISHED = best_published(read_peers())
 SCHEDULE = {"encode_steps": 600, "cached": 20_000, "predict_steps": 4_000}
 KEPT_AT = (8, 10, 12, 15, 20)
 """Seconds of training."""
-STORED = Path("results/time_to_quality/2k.json")
-PAGE, PICTURE = Path("docs/training.md"), Path("docs/images/time_to_quality.png")
-
-
-@settings
-class Options:
-    """What is trained."""
-
-    seeds: tuple[Seed, ...] = (0, 1, 2)  # training seeds
+STORED, PAGE = Path("results/time_to_quality/2k.json"), Path("docs/training.md")
 
 
 def snapshots(seed: int) -> list[tuple[float, JEPA]]:
@@ -90,37 +78,21 @@ def passed_after(graded: list[dict[str, Any]], name: str) -> float | None:
     return graded[first]["seconds"] if first < len(graded) else None
 
 
-def table(seeds: dict[str, list[dict[str, Any]]]) -> str:
+def table(seeds: dict[int, list[dict[str, Any]]]) -> str:
     rows = []
     for seed, graded in seeds.items():
         seconds = [passed_after(graded, name) for name in PUBLISHED]
         last = [number(graded[-1]["losses"][name]) for name in PUBLISHED]
-        rows.append([seed, *("never" if s is None else f"{s:.0f} s" for s in seconds), " / ".join(last)])
+        rows.append([f"{seed}", *("never" if s is None else f"{s:.0f} s" for s in seconds), " / ".join(last)])
     return markdown(["seed", *(f"{name} < {limit:g}" for name, limit in PUBLISHED.items()), "at the end, px²"], rows)
 
 
-def draw(seeds: dict[str, list[dict[str, Any]]]) -> Path:
-    figure, axes = pyplot().subplots(1, len(PUBLISHED), figsize=(13, 3.6), sharex=True, layout="constrained")
-    for axis, (name, limit) in zip(axes, PUBLISHED.items(), strict=True):
-        for seed, graded in seeds.items():
-            losses = [row["losses"][name] for row in graded]
-            axis.plot([row["seconds"] for row in graded], losses, "o-", ms=3, label=f"seed {seed}")
-        axis.axhline(limit, color="black", ls="--", lw=1, label="best published")
-        axis.set(yscale="log", title=name, xlabel="seconds of training")
-    axes[0].set_ylabel("probing error, px²")
-    axes[0].legend(fontsize=8)
-    figure.suptitle(f"{BUDGET}: graded snapshots of training from nothing, one thread")
-    return save(figure, PICTURE)
-
-
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.time_to_quality", __doc__ or "")
+def main(seeds: tuple[int, ...] = (0, 1, 2)) -> None:
     torch.set_num_threads(1)
-    seeds = {str(seed): grade(seed) for seed in args.seeds}
-    write_text(STORED, json.dumps({"budget": BUDGET, "published": PUBLISHED, "seeds": seeds}, indent=1) + "\n")
-    write_table(PAGE, table(seeds))
-    print(f"wrote {STORED} and {draw(seeds)}")
+    graded = {seed: grade(seed) for seed in seeds}
+    write_text(STORED, json.dumps({"budget": BUDGET, "published": PUBLISHED, "seeds": graded}, indent=1) + "\n")
+    write_table(PAGE, table(graded))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)
