@@ -14,7 +14,7 @@ from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import list_budgets, parse_count
 from tiny_jepa.commands import plan
 from tiny_jepa.files import read_json
-from tiny_jepa.tables import markdown, size
+from tiny_jepa.tables import markdown, number, size
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 RESULTS, PAGE, SHORT = Path("results/planning"), Path("results/planning.md"), Path("docs/planning.md")
@@ -55,9 +55,9 @@ def shares(score: dict[str, Any], rule: str = "last") -> str:
 
 
 def ends(*scores: dict[str, Any]) -> list[str]:
-    """The worst of these scores: the way (inf where none arrived), CPU seconds, episodes."""
-    ways, cpu = [score["median_way"] or math.inf for score in scores], [score["cpu_episode"] for score in scores]
-    return [f"{max(ways):.3f}", f"{max(cpu):.2f}", f"{min(score['episodes'] for score in scores):,}"]
+    """The worst of these scores: way, CPU seconds, episodes."""
+    way, cpu = (max(score[name] or math.inf for score in scores) for name in ("median_way", "cpu_episode"))
+    return [number(None if way == math.inf else way), number(cpu), f"{min(score['episodes'] for score in scores):,}"]
 
 
 def preset_rows(episodes: int, wanted: bool) -> tuple[list[list[str]], list[list[str]]]:

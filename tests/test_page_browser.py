@@ -14,7 +14,7 @@ import pytest
 from benchmarks.browser import Browser, find_chromium
 from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest
 from tiny_jepa.budgets import load_model
-from tiny_jepa.export import page
+from tiny_jepa.commands import page
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT
 
