@@ -57,7 +57,7 @@ def shares(score: dict[str, Any], rule: str = "last") -> str:
 def ends(*scores: dict[str, Any]) -> list[str]:
     """The worst of these scores: way, CPU seconds, episodes."""
     way, cpu = (max(score[name] or math.inf for score in scores) for name in ("median_way", "cpu_episode"))
-    return [number(None if way == math.inf else way), number(cpu), f"{min(score['episodes'] for score in scores):,}"]
+    return ["–" if way == math.inf else f"{way:.3f}", number(cpu), f"{min(score['episodes'] for score in scores):,}"]
 
 
 def preset_rows(episodes: int, wanted: bool) -> tuple[list[list[str]], list[list[str]]]:

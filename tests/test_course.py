@@ -148,13 +148,8 @@ def test_the_pages_are_written_between_their_marks(tmp_path: Path):
     readme.main(tmp_path)
     text, records = ((tmp_path / name).read_text() for name in readme.tables(tmp_path / report.RECORDS))
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "bare" not in records
-    assert (
-        "**2k**" in text
-        and "**10k**" not in text
-        and "| 0.325 |" in text.replace("  ", "")
-        and "**2k**" in records
-        and "**10k**" in records
-    )
+    assert "**2k**" in text and "**10k**" not in text and "0.325" in text
+    assert "**2k**" in records and "**10k**" in records and "0.325" not in records
     assert (tmp_path / readme.PICTURE).is_file()
     (tmp_path / "README.md").write_text("no marks\n")
     with pytest.raises(UserError, match="no place for the results"):
