@@ -4,20 +4,15 @@
     python main.py --budget 100k --seeds 5 --data /path/to/DL24FA
     python main.py --model dead-reckoning
 
-The names are those of the course's main.py, for others to import.
+Whoever imports this file finds the names of the course's main.py.
 """
 
-import sys
-
-from tiny_jepa.errors import leave_quietly, run_cli
+from tiny_jepa.errors import run_command
 
 if __name__ == "__main__":
-    leave_quietly()
+    run_command("evaluate")
+else:
+    from tiny_jepa.commands.evaluate import evaluate_model, load_data, load_expert_data, load_model
+    from tiny_jepa.device import get_device
 
-from tiny_jepa.commands.evaluate import evaluate_model, load_data, load_expert_data, load_model, main
-from tiny_jepa.device import get_device
-
-__all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]
-
-if __name__ == "__main__":
-    run_cli(lambda: main(sys.argv[1:]))
+    __all__ = ["evaluate_model", "get_device", "load_data", "load_expert_data", "load_model"]

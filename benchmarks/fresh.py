@@ -13,12 +13,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from benchmarks.sets import starts
 from benchmarks.shared import run
 from tiny_jepa.budgets import list_budgets
-from tiny_jepa.commands.rank import RECORDS
+from tiny_jepa.commands.score import RECORDS
+from tiny_jepa.course import SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.probing.measure import SETS
 from tiny_jepa.progress import bar
 from tiny_jepa.sweep.table import spread
 from tiny_jepa.tables import markdown, number
@@ -53,18 +54,11 @@ def errors(model: JEPA, sets: list[ProceduralSet]) -> np.ndarray:
     return np.concatenate(found, axis=1)
 
 
-def starts_in_wall(dataset: ProceduralSet) -> np.ndarray:
-    """Which trajectories start inside the wall [N] bool."""
-    drawn, world = dataset.trajectories, dataset.world
-    across, along = np.abs(drawn.locations[:, 0] - drawn.layouts).T
-    return (across <= world.wall_half) & (along > world.door_half)
-
-
 def columns(model: JEPA, datasets: dict[str, list[ProceduralSet]]) -> tuple[list[float], list[float]]:
     """The model's figures, and those of perfect dynamics."""
     found = {name: errors(model, sets) for name, sets in datasets.items()}
     normal = found["normal"][0]
-    inside = np.concatenate([starts_in_wall(dataset) for dataset in datasets["normal"]])
+    inside = np.concatenate([starts(dataset.trajectories)[1] > 0 for dataset in datasets["normal"]])
     own, perfect = zip(*(each.mean(1).tolist() for each in found.values()), strict=True)
     return [*own, float((normal > LOST).mean()), float(normal[inside].mean())], list(perfect)
 
@@ -83,13 +77,12 @@ def main(
         raise UserError(f"no weights of {', '.join(missing)} in {RECORDS}; run {sweep}")
     rows = []
     for size in sizes:
-        datasets, best = {name: draw(name, range(first, first + draws), size, count) for name in SETS}, []
+        datasets = {name: draw(name, range(first, first + draws), size, count) for name in SETS}
+        best: list[float] = []
         for budget, found in files.items():
-            measured = []
-            for path in bar(found, desc=f"{budget}, {size} px", unit="weights"):
-                own, perfect = columns(read_weights(path)[0], datasets)
-                measured.append(own)
-                best = best or perfect
+            shown = bar(found, desc=f"{budget}, {size} px", unit="weights")
+            measured, perfect = zip(*(columns(read_weights(path)[0], datasets) for path in shown), strict=True)
+            best = best or perfect[0]
             cells = [number(statistics.fmean(each), spread(each)) for each in zip(*measured, strict=True)]
             rows.append([budget, f"{size}", f"{len(found)}", *cells])
         rows.append(["perfect dynamics", f"{size}", "–", *map(number, best), "–", "–"])

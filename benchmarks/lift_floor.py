@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.shared import run
+from benchmarks.shared import course_losses, run
+from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.data.source import Source
 from tiny_jepa.models.lift import CENTRE, lift
-from tiny_jepa.probing.measure import COURSE_SETS, measure
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT
 
@@ -62,10 +62,10 @@ class Perfect(nn.Module):
 
 
 def main() -> None:
-    groups, rows = [group.only(COURSE_SETS) for group in TWO_ROOMS.groups], []
+    rows = []
     for name, (width, form) in FORMS.items():
-        losses = measure(Perfect(width, form), TrueSource(TWO_ROOMS), groups=groups)
-        rows.append([name, *(f"{losses[column][0]:.5f}" for column in COURSE_SETS)])
+        losses = course_losses(Perfect(width, form), TrueSource(TWO_ROOMS))
+        rows.append([name, *(f"{losses[column]:.5f}" for column in COURSE_SETS)])
     print(markdown(["representation of a perfect model", *COURSE_SETS], rows))
 
 

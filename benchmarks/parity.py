@@ -11,7 +11,6 @@ import copy
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ import torch
 from einops import rearrange, reduce
 
 from benchmarks.shared import run, write_table
-from tiny_jepa.budgets import load_model
+from tiny_jepa import load_model
 from tiny_jepa.export.onnx import write_onnx
 from tiny_jepa.export.page import PARTS, page_data
 from tiny_jepa.tables import markdown
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, boxes_of, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, boxes_of, explore, render_states, sample_layouts
 
 MENU = ("250", "500", "2k", "10k")
 FRAMES: dict[str, tuple[int, type]] = {"64 px, uint8": (64, np.uint8), "65 px, float32": (65, np.float32)}
@@ -41,14 +40,13 @@ ROLLOUTS = """(given) => {
   });
 }"""
 """All given rollouts by the page's JavaScript: codes [N, 17, 2]."""
-Call = Callable[[str, dict[str, Any]], Any]
 
 
 def node(function: str, given: dict[str, Any]) -> Any:
     """Calls a JavaScript function in node, where `tinyJepa` is what the page's scripts export."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        data = page_data({name: load_model(name, TWO_ROOMS) for name in MENU}, MENU[0])
+        data = page_data({name: load_model(name) for name in MENU}, MENU[0])
         (folder / "input.json").write_text(json.dumps({"data": data, "given": given}), encoding="utf-8")
         (folder / "call.mjs").write_text(
             f"""import {{ readFileSync }} from "node:fs";
@@ -77,7 +75,7 @@ def draw(frames: str, count: int, seed: int = 7) -> tuple[dict[str, Any], torch.
 
 def by_torch(budget: str, first: torch.Tensor, actions: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Predictions in double and in single precision, [N, 17, 2] px."""
-    model = load_model(budget, TWO_ROOMS)
+    model = load_model(budget)
     single = model.unroll(model.encode_agent(first), actions.float(), model.encode_context(first))
 
     sums = [reduce(first[:, 0].double(), f"n h w -> n {axis}", "sum") for axis in "wh"]
@@ -99,7 +97,7 @@ def main(budgets: tuple[str, ...] = MENU, count: int = 1_000, page: Path = Path(
     rows = []
     for budget in budgets:
         with tempfile.TemporaryDirectory() as folder:
-            *_, unroll = write_onnx(load_model(budget, TWO_ROOMS), Path(folder) / "model.onnx")
+            *_, unroll = write_onnx(load_model(budget), Path(folder) / "model.onnx")
             session = onnxruntime.InferenceSession(unroll)
         for frames in FRAMES:
             given, first, actions = draw(frames, count)

@@ -20,8 +20,7 @@ from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 RESULTS, PAGE, SHORT = Path("results/planning"), Path("results/planning.md"), Path("docs/planning.md")
 LAYOUTS, SIDES = ("seen", "unseen", "doors", "rooms", "maze"), (64, 65)
 RADIUS = "1.5"  # px, of the short table
-CHEAP = 2_000
-"""Parameters: beyond, a row has a tenth of the episodes, and 64 px alone."""
+CHEAP = 2_000  # parameters: beyond, a row has a tenth of the episodes, and 64 px alone
 STRAIGHT = "--planner cem --horizon 90 --samples 64 --iterations 2"
 COMPARED = {
     "cost-to-go": "",
@@ -67,9 +66,8 @@ def preset_rows(episodes: int, wanted: bool) -> tuple[list[list[str]], list[list
         cheap = parse_count(budget) <= CHEAP
         if not cheap and side != SIDES[0]:
             continue
-        options = (
-            f"--budget {budget} --alone --episodes {episodes if cheap else -(-episodes // 10)} --image-size {side}"
-        )
+        count = episodes if cheap else -(-episodes // 10)
+        options = f"--budget {budget} --alone --episodes {count} --image-size {side}"
         found = [measured(f"{budget}-{each}-{side}", f"{options} --layouts {each}", wanted) for each in LAYOUTS]
         if known := [result for result in found if result]:
             scores = [result["scores"]["cost-to-go"] for result in known]

@@ -28,7 +28,7 @@ import tiny_jepa
 from benchmarks.shared import run
 from tiny_jepa.data import open_source
 from tiny_jepa.tables import markdown
-from tiny_jepa.training.codes import encode_trajectories
+from tiny_jepa.training.examples import encode_trajectories
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 LOOK = 0.1  # seconds between two looks at the memory

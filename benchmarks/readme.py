@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.shared import run, write_table
-from tiny_jepa.commands.rank import RECORDS
-from tiny_jepa.course.ranking import PEERS, Entry, best_published, our_entries, read_peers
+from tiny_jepa.commands.score import RECORDS
+from tiny_jepa.course import COURSE_SETS, SETS
+from tiny_jepa.course.ranking import PEERS, Entry, our_entries, read_peers
 from tiny_jepa.errors import UserError
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
-from tiny_jepa.probing.measure import COURSE_SETS, SETS
 from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, size
 
@@ -25,8 +25,7 @@ TITLES = {
     "wall_other": "wall_other: unseen wall columns",
     "expert": "expert: long horizon (procedural: an easier set)",
 }
-FLOOR = 1e-5
-"""px²: what is below is drawn here."""
+FLOOR = 1e-5  # px²: what is below is drawn here
 NOTE = f"""
 Errors in px², 64 px uint8 / 65 px float32 frames, same weights: means over training seeds ([all
 records](docs/records.md)). Published figures are of the course's own data. Written from `{RECORDS}/`
@@ -94,6 +93,12 @@ def height(entry: Entry, name: str) -> float:
 def label(axis: Any, x: Any, y: Any, text: str, color: str, va: str = "bottom", ha: str = "center") -> None:
     offset = (-7 if ha == "right" else 0, -8 if va == "top" else 8)
     axis.annotate(text, (x, y), xytext=offset, textcoords="offset points", va=va, ha=ha, color=color, fontsize=9)
+
+
+def best_published(peers: Sequence[Entry]) -> dict[str, float]:
+    """The least figure of each column among the rows marked `fair`, px²."""
+    fair = [peer for peer in peers if peer.mark == "fair" and peer.parameters]
+    return {name: min(value for peer in fair if (value := peer.losses[name]) is not None) for name in COURSE_SETS}
 
 
 def rows(results: Sequence[Result]) -> list[list[str]]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.shared import run
-from tiny_jepa.probing.measure import SETS
+from tiny_jepa.course import SETS
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import Geometry, Trajectories
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, generate

@@ -1,15 +1,19 @@
-"""What the benchmarks share: commands, medians of timed work, and tables that stand in a page."""
+"""What the benchmarks share: commands, medians of timed work, the course's losses, and tables that stand in a page."""
 
+import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import tyro
+from torch import nn
 
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.data import Source
 from tiny_jepa.errors import run_cli
 from tiny_jepa.files import read_text, write_text
+from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import replaced
 
 Clock = Callable[[], float]
@@ -34,7 +38,13 @@ def median_seconds(work: Callable[[], object], repeats: int, least: float, clock
     """Seconds of a call: the median of the repeats, each of as many calls as take `least` seconds."""
     work()  # starts things up
     calls = max(1, round(least / max(seconds(work, clock=clock), 1e-6)))
-    return median(seconds(work, calls, clock) for _ in range(repeats))
+    return statistics.median(seconds(work, calls, clock) for _ in range(repeats))
+
+
+def course_losses(model: nn.Module, source: Source) -> dict[str, float]:
+    """Of the course's sets in px², by the protocol, one prober each."""
+    groups = [group.only(COURSE_SETS) for group in source.world.groups]
+    return {name: losses[0] for name, losses in measure(model, source, groups=groups).items() if losses}
 
 
 def write_table(page: Path, table: str, name: str = "results") -> None:

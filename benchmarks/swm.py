@@ -21,7 +21,6 @@ from benchmarks import swm_harness as harness
 from benchmarks.shared import run, write_table
 from benchmarks.swm_harness import ARRIVED, SIDE
 from tiny_jepa.commands import choose
-from tiny_jepa.commands.plan import percent
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json, write_text
 from tiny_jepa.planning.episodes import wilson
@@ -30,8 +29,7 @@ from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
 
-SHOWN = 4
-"""Episodes that an animation shows."""
+SHOWN = 4  # episodes of an animation
 RESULTS, PAGE = Path("results/tworoom"), Path("docs/tworoom.md")
 VARIED = {
     "default": "nothing: the package's own door",
@@ -81,11 +79,9 @@ def main(
     seconds, drawn, near = dict.fromkeys(planners, 0.0), [], []
     for seed in range(first_seed, first_seed + seeds):
         chosen, steps = harness.draw(dataset, seed, episodes, offset, rooms)
-        drawn.append([chosen, steps])
-        near += [
-            float((each["state"][-1] - each["state"][0]).norm()) < ARRIVED
-            for each in chunks(dataset, *drawn[-1], offset)
-        ]
+        drawn.append((chosen, steps))
+        ways = [each["state"][-1] - each["state"][0] for each in chunks(dataset, chosen, steps, offset)]
+        near += [float(way.norm()) < ARRIVED for way in ways]
         for name in planners:
             torch.manual_seed(seed)
             policy = harness.their_cem(swm, model) if name == "their-cem" else harness.Policy(model, name)
@@ -101,10 +97,10 @@ def main(
     print(markdown([f"planner, {protocol}", f"success, {count} episodes", "CPU s an episode"], rows))
     print(f"episodes that start within {ARRIVED:g} px of their goal: {np.mean(near):.1%}")
     if record:
-        policy, first = harness.Policy(model, "cost-to-go"), [each[:SHOWN] for each in drawn[0]]
-        harness.evaluate(swm, dataset, policy, *first, protocol)
+        policy, (chosen, steps) = harness.Policy(model, "cost-to-go"), (each[:SHOWN] for each in drawn[0])
+        harness.evaluate(swm, dataset, policy, chosen, steps, protocol)
         who = f"tiny_jepa, {subject.parameters:,} parameters, goals {offset} steps ahead"
-        print("wrote", animate(policy, chunks(dataset, *first, offset), who, record))
+        print("wrote", animate(policy, chunks(dataset, chosen, steps, offset), who, record))
     if store:
         result = {
             "command": shlex.join(["python", "-m", "benchmarks.swm", *sys.argv[1:]]),
@@ -137,6 +133,10 @@ def animate(policy: harness.Policy, recorded: list[dict[str, Any]], who: str, pa
     )
 
 
+def percent(share: float, low: float, high: float) -> str:
+    return f"{100 * share:g} ({100 * low:.1f} to {100 * high:.1f})"
+
+
 def varied_table() -> str:
     """Success by what differs from episode to episode, with 95 % intervals."""
     rows = []
@@ -144,8 +144,7 @@ def varied_table() -> str:
         rows.append([title])
         for protocol in ("25-50", "100-150"):
             stored = read_json(RESULTS / f"500-{name}-{protocol}.json", "measure it with --store")["success"]
-            ours, low, high = (100 * each for each in stored["cost-to-go"])
-            rows[-1] += [f"{ours:g} ({low:.1f} to {high:.1f})", f"{100 * stored['random'][0]:.3g}"]
+            rows[-1] += [percent(*stored["cost-to-go"]), f"{100 * stored['random'][0]:.3g}"]
     return markdown(["what differs", "25/50, %", "random policy", "100/150, %", "random policy"], rows)
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from einops import rearrange, repeat
 
-from tiny_jepa.data.collect import to_vary
+from tiny_jepa.data.episodes import to_vary
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA
 from tiny_jepa.planning import plan
 from tiny_jepa.planning.agents import Agent
-from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import Actions
 
 ENV = "swm/TwoRoom-v1"
 SIDE = 224  # px; the wall stands in the middle

@@ -7,7 +7,6 @@ are copied. Writes results/time_to_quality/2k.json and the table of docs/trainin
 
 import copy
 import json
-import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,25 +14,23 @@ from typing import Any
 
 import torch
 
-from benchmarks.shared import run, write_table
+from benchmarks.readme import best_published
+from benchmarks.shared import course_losses, run, write_table
 from tiny_jepa.budgets import find_budget
-from tiny_jepa.course.ranking import best_published, read_peers
+from tiny_jepa.course.ranking import read_peers
 from tiny_jepa.data import open_source
 from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.models.size import build
-from tiny_jepa.probing.measure import COURSE_SETS, measure
 from tiny_jepa.progress import bar
 from tiny_jepa.tables import markdown, number
-from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 BUDGET = "2k"
 PUBLISHED = best_published(read_peers())
 """Best published figure of each column, px²."""
-SCHEDULE = {"encode_steps": 600, "cached": 20_000, "predict_steps": 4_000}
-KEPT_AT = (8, 10, 12, 15, 20)
-"""Seconds of training."""
+SCHEDULE: dict[str, Any] = {"encode_steps": 600, "cached": 20_000, "predict_steps": 4_000}
+KEPT_AT = (8, 10, 12, 15, 20)  # seconds of training
 STORED, PAGE = Path("results/time_to_quality/2k.json"), Path("docs/training.md")
 
 
@@ -43,31 +40,25 @@ def snapshots(seed: int) -> list[tuple[float, JEPA]]:
     budget = find_budget(BUDGET, TWO_ROOMS)
     started = time.monotonic()
     torch.manual_seed(seed)
-    model = build(budget.architecture, budget.limit, TWO_ROOMS.frame)
+    model = budget.build()
     config = replace(budget.training, seed=seed, **SCHEDULE)
     dataset = open_source("procedural", TWO_ROOMS).require("train")
-    trainer = Trainer(model, dataset, config, torch.device("cpu"), TWO_ROOMS)
-
-    def after_step(*_: object) -> None:
-        nonlocal started
+    trainer = Trainer(model, dataset, config, torch.device("cpu"))
+    for _ in trainer.run():
         seconds = time.monotonic() - started
         due = len(kept) < len(KEPT_AT) and seconds >= KEPT_AT[len(kept)]
         if due or trainer.step == trainer.total_steps:
             kept.append((seconds, copy.deepcopy(model)))
             started = time.monotonic() - seconds
-
-    trainer.run(after_step)
     return kept
 
 
 def grade(seed: int) -> list[dict[str, Any]]:
     """Trains, then measures losses of each snapshot in px², by one prober."""
     graded: list[dict[str, Any]] = []
-    groups = [group.only(COURSE_SETS) for group in TWO_ROOMS.groups]
     for seconds, model in bar(snapshots(seed), desc=f"grading seed {seed}", unit="snapshot"):
-        losses = measure(model.requires_grad_(False), open_source("procedural", TWO_ROOMS), groups=groups)
-        means = {name: statistics.fmean(values) for name, values in losses.items() if values}
-        graded.append({"seconds": seconds, "losses": means})
+        losses = course_losses(model.requires_grad_(False), open_source("procedural", TWO_ROOMS))
+        graded.append({"seconds": seconds, "losses": losses})
     return graded
 
 

@@ -4,13 +4,12 @@
 2. Each way to spoil one is refused with its own reason, and no zip is left.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,10 +51,8 @@ def write(root: Path, **changes) -> None:
         "parameters": count,
         "command": COMMAND,
         "data": "/scratch/DL24FA",
-        "data_kind": "folder",
-        "sets_read": ["train"],
-        **changes,
     }
+    metadata |= {"data": "/scratch", "data_kind": "folder", "sets_read": ["train"], **changes}
     save_weights(root / "model_weights.pth", model, {k: v for k, v in metadata.items() if v is not None})
     write_metrics(root / "metrics.txt", Metrics(LOSSES, count, COMMAND))
 
@@ -63,22 +60,12 @@ def write(root: Path, **changes) -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A small project of the right form: stubs for the scripts, real weights and metrics."""
-    root = tmp_path / "project"
-    for folder in ("tiny_jepa/models", "budgets", "docs"):
-        (root / folder).mkdir(parents=True)
-    for name in (
-        "tiny_jepa/__init__.py",
-        "tiny_jepa/models/jepa.py",
-        "budgets/2k.ini",
-        "evaluator.py",
-        "count_params.py",
-    ):
-        (root / name).write_text("'''code'''\n")
-    (root / "main.py").write_text(MAIN)
-    (root / "train.py").write_text(TRAIN)
-    (root / "README.md").write_text("read me\n")
-    (root / "requirements.txt").write_text("torch>=2.4,<=2.13.0\nnumpy\n")
-    (root / "tiny_jepa" / "junk.bin").write_text("not needed")
+    root, code = tmp_path / "project", "'code'"
+    texts = dict.fromkeys(("tiny_jepa/models/jepa.py", "budgets/2k.ini", "evaluator.py", "count_params.py"), code)
+    texts |= {"main.py": MAIN, "train.py": TRAIN, "README.md": "read me", "tiny_jepa/junk.bin": "not needed"}
+    for name, text in (texts | {"requirements.txt": "torch>=2.4,<=2.13.0\nnumpy\n"}).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
     write(root)
     return root
 
@@ -92,25 +79,21 @@ def run(root: Path, *more: str, team: str = "Two Rooms", netids: tuple[str, ...]
 
 def test_a_good_submission(project: Path, capsys):
     archive = zipfile.ZipFile(run(project))
-    names = archive.namelist()
-    assert all(name.startswith("DL_Final_Proj/") for name in names)
-    top = {name.removeprefix("DL_Final_Proj/").split("/")[0] for name in names}
-    assert top == {
+    names = {name.removeprefix("DL_Final_Proj/") for name in archive.namelist()}
+    assert names == {
         *("main.py", "evaluator.py", "train.py", "count_params.py", "model_weights.pth", "requirements.txt"),
-        *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa", "budgets"),
+        *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa/models/jepa.py", "budgets/2k.ini"),
     }
-    assert not any(name.endswith(".bin") for name in names)
     assert archive.read("DL_Final_Proj/requirements.txt") == b"torch>=2.4\nnumpy\n"
-    assert (
-        zipfile.ZipFile(project.parent / "out.zip").read("DL_Final_Proj/team_name.txt") == b"Two Rooms\nab1234 cde56\n"
-    )
+    assert archive.read("DL_Final_Proj/team_name.txt") == b"Two Rooms\nab1234 cde56\n"
     assert "reached step 3" in capsys.readouterr().out
 
 
-def test_a_budget_may_be_written_as_a_number(project: Path):
-    write(project, command="python train.py --budget 2000")
-    other_metrics(project, command="python train.py --budget 2000")
-    assert run(project).is_file()
+def test_generated_data_needs_a_word_and_a_budget_may_be_a_number(project: Path):
+    command = "python train.py --budget 2000"
+    write(project, command=command, data_kind="procedural", data="procedural")
+    other_metrics(project, command=command)
+    assert run(project, "--allow-generated").is_file()
 
 
 def test_an_interpreter_is_found_from_where_it_was_named(project: Path, monkeypatch):
@@ -125,66 +108,40 @@ def test_an_interpreter_is_found_from_where_it_was_named(project: Path, monkeypa
 
 
 def other_metrics(root: Path, **changes) -> None:
-    write_metrics(root / "metrics.txt", Metrics(**{**read_metrics(root / "metrics.txt").__dict__, **changes}))
+    write_metrics(root / "metrics.txt", replace(read_metrics(root / "metrics.txt"), **changes))
 
 
-ELSEWHERE, IMPORTS = (f"python train.py --budget 2k {more}" for more in ("--runs=/elsewhere", "--world evil:W"))
+def commanded(root: Path, command: str) -> None:
+    write(root, command=command)
+    other_metrics(root, command=command)
+
+
 SPOILED = {
     "a script is missing": (lambda p: (p / "evaluator.py").unlink(), "evaluator.py is missing"),
-    "the weights are missing": (lambda p: (p / "model_weights.pth").unlink(), "model_weights.pth is missing"),
-    "metrics are missing": (lambda p: (p / "metrics.txt").unlink(), "metrics.txt is missing"),
     "the package is missing": (lambda p: shutil.rmtree(p / "tiny_jepa"), "folder tiny_jepa/ is missing"),
-    "requirements are empty": (lambda p: (p / "requirements.txt").write_text(""), "requirements.txt is empty"),
+    "requirements are empty": (lambda p: (p / "requirements.txt").write_text(""), "requirements.txt is missing or em"),
     "requirements lack torch": (lambda p: (p / "requirements.txt").write_text("numpy\n"), "does not name torch"),
     "the weights are corrupt": (lambda p: (p / "model_weights.pth").write_bytes(b"x" * 99), "not a readable weights"),
-    "trained on generated data": (
-        lambda p: write(p, data_kind="procedural", data="procedural"),
-        "not on the course's train folder",
-    ),
-    "trained on a probing set": (
-        lambda p: write(p, sets_read=["train", "probe_normal/train"]),
-        "training read probe_normal/train",
-    ),
+    "trained on generated data": (lambda p: write(p, data_kind="procedural"), "not on the course's train folder"),
     "trained with a label": (lambda p: write(p, sets_read=["train", "train/locations"]), "no label"),
     "nobody knows on what": (lambda p: write(p, sets_read=None), "do not say which sets"),
     "over the budget": (lambda p: write(p, budget_limit=30), "over the limit of 30"),
     "another count in the metadata": (lambda p: write(p, parameters=7), "their metadata say 7"),
-    "another budget in the command": (
-        lambda p: write(p, budget="100k", budget_limit=100_000),
-        "names the budget 2k, the weights are of budget 100k",
-    ),
+    "another budget in the command": (lambda p: write(p, budget_limit=100_000), "names the budget 2k"),
     "metrics of another count": (lambda p: other_metrics(p, parameters=12), "it says 12 parameters"),
-    "metrics of another training": (
-        lambda p: other_metrics(p, command="python train.py --budget 2k --seed 9"),
-        "belongs to other weights",
+    "metrics of another training": (lambda p: other_metrics(p, command="python train.py"), "belongs to other weights"),
+    "no first loss": (lambda p: other_metrics(p, losses={**LOSSES, "normal": None}), "'not available' for probe_norm"),
+    "metrics cut off": (
+        lambda p: (p / "metrics.txt").write_text("probe_normal val loss: 1\n"),
+        "has to have six lines",
     ),
-    "metrics without the first loss": (
-        lambda p: other_metrics(p, losses={**LOSSES, "normal": None}),
-        "'not available' for probe_normal",
-    ),
-    "metrics cut off": (lambda p: (p / "metrics.txt").write_text("probe_normal val loss: 1\n"), "instead of 6"),
-    "metrics of another form": (
-        lambda p: (p / "metrics.txt").write_text((p / "metrics.txt").read_text().replace("0.0500", "good")),
-        "should read 'probe_normal val loss: X'",
-    ),
-    "a command that trains nothing": (
-        lambda p: (write(p, command="make"), other_metrics(p, command="make")),
-        "does not start with python train.py",
-    ),
-    "a command that writes elsewhere": (
-        lambda p: (write(p, command=ELSEWHERE), other_metrics(p, command=ELSEWHERE)),
-        "says where files go or which code to import",
-    ),
-    "a command that imports code": (
-        lambda p: (write(p, command=IMPORTS), other_metrics(p, command=IMPORTS)),
-        "says where files go or which code to import",
-    ),
-    "losses that nobody gets": (
-        lambda p: other_metrics(p, losses={**LOSSES, "wall": 0.02}),
-        "wall is 0.0200 there, 0.2000 measured",
-    ),
+    "a command that trains nothing": (lambda p: commanded(p, "make"), "does not start with python train.py"),
+    "a command without an end": (lambda p: commanded(p, f"{COMMAND} 'x"), "stored training command"),
+    "a command that writes elsewhere": (lambda p: commanded(p, f"{COMMAND} --runs=/x"), "says where files go or which"),
+    "a command that imports code": (lambda p: commanded(p, f"{COMMAND} --world evil:W"), "which code to import"),
+    "losses that nobody gets": (lambda p: other_metrics(p, losses={**LOSSES, "wall": 0.02}), "wall is 0.0200 there"),
     "grading fails": (lambda p: (p / "main.py").write_text("raise SystemExit('no luck')"), "no luck"),
-    "grading prints nothing": (lambda p: (p / "main.py").write_text(""), "main.py is empty"),
+    "grading prints nothing": (lambda p: (p / "main.py").write_text("'nothing'"), "normal is 0.0500 there, not avail"),
     "training fails": (lambda p: (p / "train.py").write_text("print('no data')"), "made no progress: no data"),
 }
 
@@ -197,38 +154,26 @@ def test_a_spoiled_submission_is_refused(project: Path, spoil, reason: str):
     assert not (project.parent / "out.zip").exists()
 
 
-@pytest.mark.parametrize("team", ["TEAM NAME", "team_name", " ", "Your team"])
-def test_a_placeholder_is_refused(project: Path, team: str):
-    with pytest.raises(UserError, match="placeholder"):
-        run(project, team=team)
-
-
-@pytest.mark.parametrize("netids, reason", [((), "no member"), (("Ab12",), "no NetID"), (("ab1", "ab1"), "twice")])
-def test_members_are_checked(project: Path, netids, reason: str):
+@pytest.mark.parametrize(
+    "members, reason",
+    [
+        ({"team": "TEAM NAME"}, "placeholder"),
+        ({"team": " "}, "placeholder"),
+        ({"team": "Two\nRooms"}, "does not print"),
+        ({"netids": ()}, "no member"),
+        ({"netids": ("Ab12",)}, "no NetID"),
+        ({"netids": ("ab1", "ab1")}, "stands twice"),
+    ],
+)
+def test_team_and_members_are_checked(project: Path, members, reason: str):
     with pytest.raises(UserError, match=reason):
-        run(project, netids=netids)
-
-
-def test_generated_data_needs_a_word(project: Path):
-    write(project, data_kind="procedural", data="procedural")
-    assert run(project, "--allow-generated").is_file()
+        run(project, **members)
 
 
 def test_as_a_command(project: Path):
     """The verb's exit status, and a reason in one line."""
     (project / "main.py").unlink()
-    command = [
-        sys.executable,
-        "-m",
-        "tiny_jepa",
-        "submit",
-        "--team",
-        "Two Rooms",
-        "--netids",
-        "ab1",
-        "--root",
-        str(project),
-    ]
+    command = [sys.executable, "-m", "tiny_jepa", "submit", "--team", "A", "--netids", "ab1", "--root", str(project)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "main.py is missing" in done.stderr
 

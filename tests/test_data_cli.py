@@ -18,19 +18,16 @@ import torch
 
 from tiny_jepa.commands.data import main
 from tiny_jepa.data import CourseSet, open_source
-from tiny_jepa.data import generate as generating
-from tiny_jepa.data.generate import write_set
-from tiny_jepa.errors import UserError
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
+from tiny_jepa.data.check import check_set
+from tiny_jepa.data.writing import draft, write_sets
+from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, render_agents
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
+from tiny_jepa.worlds.two_rooms.walls import layouts_of, walls_of
 
 
 def generate(out: Path, *arguments: str) -> int | None:
     return main(["generate", "--out", str(out), *arguments])
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tiny_jepa", "data", *arguments]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -66,8 +63,8 @@ def test_options_reach_the_files(tmp_path):
     states = np.load(tmp_path / "train" / "states.npy")
     assert states.shape == (60, 26, 2, 65, 65) and states.dtype == np.float32
     np.testing.assert_allclose(states[:, :, 0].sum((2, 3)), 1, atol=1e-4)
-    report = check_set_of(tmp_path, "train")
-    assert report.inspection.walls and report.inspection.walls <= {31, 32, 33, 35, 36, 42, 43, 44}
+    row, *_ = check_set(tmp_path / "train", "train", TWO_ROOMS)
+    assert row["wall columns"] == "31-33, 35-36, 42-44"
 
 
 @pytest.mark.parametrize("size", [62, 72])
@@ -91,47 +88,59 @@ def test_a_folder_of_another_version_of_the_sets_is_told_and_not_continued(tmp_p
                 generate(tmp_path, *more)
     path.write_text("[]")
     assert open_source(str(tmp_path), TWO_ROOMS).sets_version is None
-    with pytest.raises(UserError, match="not a record of `data generate`"):
+    with pytest.raises(UserError, match="holds no JSON object; remove its folder"):
         generate(tmp_path, *arguments)
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    recipe = replace(RECIPES["probe_wall/val"], count=4500, steps=2)
+class Counted:
+    """Any set of trajectories, which notes the first of those that are drawn, and stops at one."""
 
-    class Stop(Exception):
-        pass
+    name, image_size, length = "probe_any/val", 8, 3
 
-    def stop_late(world, recipe, name, seed, block):
-        if block == 2:
-            raise Stop
-        return original(world, recipe, name, seed, block)
+    def __init__(self, stop=None):
+        self.stop, self.drawn = stop, []
 
-    original = generating.generate_block
-    monkeypatch.setattr(generating, "generate_block", stop_late)
-    with pytest.raises(Stop):
-        write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry())
-    folder = tmp_path / "a" / "probe_wall/val"
-    assert not any(folder.glob("*.npy")) and json.loads((folder / "metadata.json").read_text())["written"] == 4000
+    def __len__(self):
+        return 4500
+
+    def frames(self, indices, start=0, stop=None):
+        self.drawn.append(int(indices[0]))
+        if self.drawn[-1] == self.stop:
+            raise KeyboardInterrupt
+        return torch.from_numpy(indices[:, None, None, None, None] * np.ones((1, 3, 1, 8, 8))).byte()
+
+    def actions(self, indices):
+        return torch.from_numpy(indices[:, None, None] * np.ones((1, 2, 2), np.float32))
+
+    def locations(self, indices):
+        return torch.from_numpy(indices[:, None, None] * np.ones((1, 3, 2), np.float32))
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
+    interrupted, again, settings = Counted(stop=4000), Counted(), {"any": (1, 2)}
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert write_sets([draft(interrupted, a, settings)]) == 130
+    assert not any(a.glob("*.npy")) and json.loads((a / "metadata.json").read_text())["written"] == 4000
     with pytest.raises(UserError, match="generation was interrupted; run the same `data generate` again"):
-        CourseSet(folder, "probe_wall/val", labelled=True, world=TWO_ROOMS)
+        CourseSet(a, "probe_any/val", TWO_ROOMS)
     with pytest.raises(UserError, match="begun with other settings"):
-        write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry(), seed=1)
-
-    blocks = []
-    monkeypatch.setattr(generating, "generate_block", lambda *a: blocks.append(a[-1]) or original(*a))
-    assert write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry())
-    assert blocks == [2]
-    assert not write_set(tmp_path / "a", "probe_wall/val", recipe, Geometry())  # complete: nothing to do
-    write_set(tmp_path / "b", "probe_wall/val", recipe, Geometry())
-    assert contents(folder) == contents(tmp_path / "b" / "probe_wall/val")
+        write_sets([draft(again, a, {"any": (1, 3)})])
+    assert write_sets([draft(again, a, settings)]) == 0
+    assert min(again.drawn[1:]) == 0 and sorted(set(again.drawn)) == [0, 4000]
+    assert write_sets([draft(again, a, settings)]) == 0  # complete: nothing to do
+    assert write_sets([draft(Counted(), b, settings)]) == 0
+    assert contents(a) == contents(b)
 
 
 def test_a_killed_run_leaves_nothing_that_looks_complete_and_is_resumed(tmp_path):
     arguments = ["--set", "train", "--count", "9000", "--steps", "2"]
-    process = subprocess.Popen(command("generate", "--out", str(tmp_path / "a"), *arguments), stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "tiny_jepa", "data", "generate", "--out", str(tmp_path / "a"), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     record = tmp_path / "a" / "train" / "metadata.json"
     deadline = time.monotonic() + 60
-    while not record.exists() and process.poll() is None and time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
+        if record.exists() and json.loads(record.read_text())["written"]:
+            break
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -165,28 +174,21 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
     [
         (["generate"], "--out"),
         (["generate", "--out", "x", "--set", "test"], "invalid choice 'test'"),
-        (["generate", "--out", "x", "--count", "0"], "--count must be from 1"),
-        (["generate", "--out", "x", "--image-size", "61"], "--image-size must be from 62 to 72, not 61"),
-        (["generate", "--out", "x", "--image-size", "73"], "--image-size must be from 62 to 72, not 73"),
-        (["generate", "--out", "x", "--door-rate", "2"], "--door-rate must be from 0 to 1, not 2"),
-        (["generate", "--out", "x", "--exclude-walls", "20-"], "expected whole numbers such as"),
+        (["generate", "--out", "x", "--image-size", "61"], "--image-size must be greater than or equal to 62, not 61"),
+        (["generate", "--out", "x", "--exclude-walls", "20-"], "whole numbers such as"),
         (["generate", "--out", "x", "--exclude-walls", "20-43"], "no wall column or no door row left"),
-        (
-            ["generate", "--out", "x", "--set", "probe_wall/val", "--door-rate", "0.1"],
-            "--door-rate is for explorations",
-        ),
-        (["generate", "--out", "x", "--seed", "-1"], "--seed must be from 0"),
+        (["generate", "--out", "x", "--set", "probe_wall/val", "--door-rate", ".1"], "--door-rate is for explorations"),
+        (["generate", "--out", "x", "--set", "probe_maze/val", "--exclude-doors", "9"], "are for two rooms"),
         (["check", "nowhere"], "no such data folder: nowhere"),
-        (["check", "nowhere", "--limit", "-1"], "--limit must be from 0"),
+        (["check", "nowhere", "--world", "tworoom"], "the world tworoom does not say what to look for"),
         (["show", "procedural", "--first", "12000"], "trajectories 0 to 11999"),
+        (["show", "procedural", "--set", "test"], "procedural has no set test; sets are train, probe_normal/train"),
+        (["show", "procedural", "--world", "tworoom"], "the world tworoom is not simulated"),
         (["burn"], "unknown verb 'burn'; there are generate, collect, check, show"),
     ],
 )
 def test_bad_arguments_exit_with_status_2(tmp_path, arguments, message, capsys, monkeypatch):
-    from tiny_jepa.errors import run_cli
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(generating, "write_set", lambda *_: pytest.fail("began to write"))
     with pytest.raises(SystemExit) as exited:
         run_cli(lambda: main(arguments))
     assert exited.value.code == 2
@@ -202,17 +204,8 @@ def good(tmp_path_factory) -> Path:
     return out
 
 
-def check_set_of(root: Path, name: str):
-    from tiny_jepa.data.check import check_set
-
-    return check_set(root / name, name, limit=0)
-
-
 def teleport(arrays):
     """An agent put inside the wall, in frames and locations alike."""
-    from tiny_jepa.worlds.two_rooms import render_agents
-    from tiny_jepa.worlds.two_rooms.walls import layouts_of, walls_of
-
     ((column, door),) = layouts_of(walls_of(arrays["states"][5:6, 0, 1] > 0))
     arrays["locations"][5, 3] = (column, 52 if door < 32 else 12)
     arrays["states"][5, 3, 0] = render_agents(Geometry(), arrays["locations"][5, 3:4])[0]
@@ -220,8 +213,6 @@ def teleport(arrays):
 
 def walk_through(arrays):
     """Moves as if there was no wall."""
-    from tiny_jepa.worlds.two_rooms import render_agents
-
     moved = (arrays["locations"][:, :1] + np.cumsum(arrays["actions"], axis=1)).clip(4.1, 58.9)
     arrays["locations"][:, 1:] = moved
     frames = render_agents(Geometry(), arrays["locations"].reshape(-1, 2))
@@ -245,11 +236,17 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("expected", FAULTS)
-def test_check_finds_the_fault_it_is_given(good, tmp_path, expected, capsys):
-    name = "probe_normal/val"
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("probe_normal/val", expected) for expected in FAULTS),
+        ("probe_wall/val", "moves that the walls would have stopped"),
+        ("probe_maze/val", "moves that the walls would have stopped"),
+    ],
+)
+def test_check_finds_the_fault_it_is_given(good, tmp_path, name, expected, capsys):
     arrays = {path.stem: np.load(path) for path in (good / name).glob("*.npy")}
-    FAULTS[expected](arrays)
+    FAULTS.get(expected, walk_through)(arrays)
     (tmp_path / name).mkdir(parents=True)
     for key, array in arrays.items():
         np.save(tmp_path / name / f"{key}.npy", np.ascontiguousarray(array))
@@ -257,38 +254,18 @@ def test_check_finds_the_fault_it_is_given(good, tmp_path, expected, capsys):
     assert f"fault in {name}: " in (out := capsys.readouterr().out) and expected in out
 
 
-@pytest.mark.parametrize("name", ["probe_wall/val", "probe_maze/val"])
-def test_check_finds_moves_through_walls(good, tmp_path, name, capsys):
-    arrays = {path.stem: np.load(path) for path in (good / name).glob("*.npy")}
-    walk_through(arrays)
-    (tmp_path / name).mkdir(parents=True)
-    for key, array in arrays.items():
-        np.save(tmp_path / name / f"{key}.npy", array)
-    assert main(["check", str(tmp_path)]) == 1
-    assert "moves that the walls would have stopped" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", ["train", "probe_normal/val", "probe_long/val"])
-def test_check_counts_starts_in_the_wall_and_takes_them_for_ordinary(tmp_path, name, capsys):
+def test_check_counts_starts_in_the_wall_and_takes_them_for_ordinary(tmp_path, name):
     assert generate(tmp_path, "--set", name, "--count", "400", "--steps", "16", "--door-rate", "0.6") == 0
-    assert main(["check", str(tmp_path)]) == 0
-    report = check_set_of(tmp_path, name)
-    assert 2 <= report.inspection.in_wall <= 20 and 5 <= report.inspection.in_door <= 30
-    header, row = capsys.readouterr().out.splitlines()[-2:]
-    assert "starts in wall  starts in door" in header
-    assert (
-        f"{report.inspection.in_wall} ({report.inspection.in_wall / 400:.1%})" in row
-        and f"{report.inspection.in_door} (" in row
-    )
-
-
-def test_check_takes_starts_in_the_wall_for_faults_where_the_set_is_none_of_the_ordinary(tmp_path, capsys):
-    assert generate(tmp_path, "--set", "probe_normal/val", "--count", "400", "--door-rate", "0.6") == 0
+    row, faults, _ = check_set(tmp_path / name, name, TWO_ROOMS)
+    in_wall, in_door = (int(row[f"starts in {where}"].split()[0]) for where in ("wall", "door"))
+    assert not faults and 2 <= in_wall <= 20 and 5 <= in_door <= 30
+    assert row["starts in wall"] == f"{in_wall} ({in_wall / 400:.1%})"
     (tmp_path / "probe_wall").mkdir()
-    (tmp_path / "probe_normal/val").rename(tmp_path / "probe_wall/val")
-    assert main(["check", str(tmp_path)]) == 1
-    report = check_set_of(tmp_path, "probe_wall/val")
-    assert report.lines() == [f"the agent starts inside a wall ({report.inspection.in_wall} of 400 trajectories read)"]
+    (tmp_path / name).rename(tmp_path / "probe_wall/val")
+    if name == "probe_normal/val":  # as another set, it has faults
+        _, faults, _ = check_set(tmp_path / "probe_wall/val", "probe_wall/val", TWO_ROOMS)
+        assert faults == [f"the agent starts inside a wall ({in_wall} of 400 trajectories read)"]
 
 
 def test_check_finds_a_truncated_and_a_missing_file(good, tmp_path, capsys):

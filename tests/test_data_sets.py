@@ -13,6 +13,7 @@ import torch
 
 from tiny_jepa.data import CourseSet, Loader, open_source, read_batch
 from tiny_jepa.data.npy import NpyFile
+from tiny_jepa.data.source import Drawn
 from tiny_jepa.errors import UserError
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, ProceduralSet
@@ -40,13 +41,9 @@ KEYS = {"states": "frames", "actions": "actions", "locations": "locations"}
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16", ">f4"])
 def test_a_folder_reads_as_the_procedural_set(tmp_path, dtype):
     source = replace(PROCEDURAL.recipe, count=12)
-    dataset = ProceduralSet(
-        PROCEDURAL.name, source, Geometry(size=65), dtype="uint8" if dtype == "uint8" else "float32"
-    )
+    dataset = ProceduralSet(PROCEDURAL.name, source, Geometry(size=65), 0, "uint8" if dtype == "uint8" else "float32")
     states = dataset.frames(np.arange(12)).numpy().astype(dtype)
-    read = CourseSet(
-        write(tmp_path, dataset=dataset, states=states) / dataset.name, dataset.name, labelled=True, world=TWO_ROOMS
-    )
+    read = CourseSet(write(tmp_path, dataset=dataset, states=states) / dataset.name, dataset.name, TWO_ROOMS)
     assert (len(read), read.length, read.image_size) == (12, 17, 65)
     indices = np.array([7, 0, 7, 11, -1])
     torch.testing.assert_close(
@@ -88,24 +85,18 @@ def test_procedural_sets_repeat_and_differ_by_name_and_seed():
 def test_where_data_comes_from(tmp_path, monkeypatch):
     monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
     monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOTS", (tmp_path / "none", tmp_path / "course"))
-    assert (
-        open_source(None, TWO_ROOMS).describe()
-        == "procedural (64 px, uint8, seed 0, sets version 3), chosen by default"
-    )
+    said = open_source(None, TWO_ROOMS).describe()
+    assert said == "procedural (64 px, uint8, seed 0, sets version 3), chosen by default"
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
     assert open_source(None, TWO_ROOMS).root == course
     monkeypatch.setenv("TINY_JEPA_DATA", "")
     assert open_source(None, TWO_ROOMS).root == course
     monkeypatch.setenv("TINY_JEPA_DATA", str(mine))
-    assert (
-        open_source(None, TWO_ROOMS).describe() == f"folder {mine}, chosen by TINY_JEPA_DATA"
-    )  # written by somebody else
-    assert (open_source(None, TWO_ROOMS).sets_version, open_source("procedural", TWO_ROOMS).sets_version) == (
-        None,
-        SETS_VERSION,
-    )
+    found = open_source(None, TWO_ROOMS)  # written by somebody else
+    assert found.describe() == f"folder {mine}, chosen by TINY_JEPA_DATA" and found.sets_version is None
+    assert open_source("procedural", TWO_ROOMS).sets_version == SETS_VERSION
     source = open_source("procedural:seed=2,size=65,dtype=float32", TWO_ROOMS)
-    assert (source.root, source.seed, source.image_size, source.dtype) == (None, 2, 65, "float32")
+    assert (source.root, source.drawn) == (None, Drawn(seed=2, size=65, dtype="float32"))
     assert source.spec == "procedural:seed=2,size=65,dtype=float32" and open_source(source.spec, TWO_ROOMS) == source
     assert open_source(str(mine), TWO_ROOMS).find("probe_expert/val") is None
     with pytest.raises(UserError, match="has no set probe_expert/val"):
@@ -134,8 +125,6 @@ NANS = np.where(np.arange(64) == 9, np.float32("nan"), FLOATS)
         ({"locations": np.zeros((40, 16, 2), np.float32)}, r"locations\.npy has shape \(40, 16, 2\) .* \(40, 17, 2\)"),
         ({"actions": np.zeros((40, 16, 2), np.int32)}, "expected float values"),
         ({"states": NANS}, r"states\.npy holds NaN or infinite values"),
-        ({"actions": np.full((40, 16, 2), np.inf)}, r"actions\.npy holds NaN or infinite values"),
-        ({"locations": np.full((40, 17, 2), np.nan)}, r"locations\.npy holds NaN or infinite values"),
     ],
 )
 def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, message):
@@ -144,24 +133,23 @@ def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, messag
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("keep", "message"),
-    [(0, "not a readable .npy array"), (60, "not a readable .npy array"), (5000, r"cut short: 5,000 bytes of \d")],
-)
-def test_broken_files_are_named(tmp_path, keep, message):
+@pytest.mark.parametrize("keep", [0, 60, 5000])
+def test_broken_files_are_named(tmp_path, keep):
     path = write(tmp_path) / "probe_normal/val/states.npy"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(
+        UserError, match=r"cut short: 5,000 bytes of \d" if keep == 5000 else "not a readable .npy array"
+    ):
         open_source(str(tmp_path), TWO_ROOMS).require("probe_normal/val")
 
 
-def test_other_files_are_no_arrays(tmp_path):
-    (tmp_path / "states.npy").write_text("hello, I am text\n" * 9)
-    with pytest.raises(UserError, match="not a readable"):
-        NpyFile(tmp_path / "states.npy")
-    np.save(tmp_path / "objects.npy", np.array([None, {}]), allow_pickle=True)
-    with pytest.raises(UserError, match="Python objects"):
-        NpyFile(tmp_path / "objects.npy")
+def test_the_advice_for_an_array_of_objects_helps(tmp_path):
+    array = np.array([[1, 2], [3, 4]], object)
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(UserError, match=r"np\.array\(array\.tolist\(\), dtype\)"):
+        NpyFile(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", np.array(array.tolist(), "float32"))
+    assert NpyFile(tmp_path / "a.npy").read(np.arange(2)).shape[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -169,10 +157,10 @@ def test_other_files_are_no_arrays(tmp_path):
     [
         ("{tmp}/nowhere", "no such data folder: .*nowhere"),
         ("{tmp}", "holds no set; expected folders such as"),
-        ("procedural:colour=red", "unknown option 'colour' .* seed, size, dtype"),
-        ("procedural:seed=x", "seed .* must be a whole number, not 'x'"),
-        ("procedural:size=10", "size .* from 62 to 72, not '10'"),
-        ("procedural:dtype=int8", "must be uint8 or float32, not 'int8'"),
+        ("procedural:colour=red", "takes seed, size and dtype: unknown key 'colour'"),
+        ("procedural:seed=x", "valid integer, .*not x"),
+        ("procedural:size=10", "size must be from 62 to 72 px, not 10"),
+        ("procedural:dtype=int8", "'uint8' or 'float32', not int8"),
     ],
 )
 def test_bad_sources_get_one_sentence(tmp_path, data, message):
@@ -184,7 +172,8 @@ READ = """
 import sys
 from pathlib import Path
 from tiny_jepa.data import CourseSet, Loader
-dataset = CourseSet(Path(sys.argv[1]), "train", labelled=False)
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
+dataset = CourseSet(Path(sys.argv[1]), "train", TWO_ROOMS)
 def peak():  # of this process alone; ru_maxrss starts at the parent's
     (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024

@@ -22,11 +22,8 @@ from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
 from tiny_jepa.probing.results import read_result
-from tiny_jepa.training.run import read_config
-from tiny_jepa.weights import read_archive, read_weights
+from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
-
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +40,7 @@ def opened(root, name, **changes):
     arrays = {path.stem: np.load(path) for path in (root / name).glob("*.npy")}
     for key, change in changes.items():
         np.save(root / name / f"{key}.npy", change(arrays[key]))
-    dataset = CourseSet(root / name, name, labelled=name != "train", world=TWO_ROOMS)
+    dataset = CourseSet(root / name, name, TWO_ROOMS)
     look_at(dataset)
     return dataset
 
@@ -137,61 +134,21 @@ def test_a_header_that_cannot_be_is_refused(tmp_path, shape):
         NpyFile(tmp_path / "a.npy")
 
 
-def test_the_advice_for_an_array_of_objects_helps(tmp_path):
-    for array in (np.array([[1, 2], [3, 4]], object), np.array([np.ones(3), np.zeros(3), None], object)[:2]):
-        np.save(tmp_path / "a.npy", array)
-        with pytest.raises(UserError, match=r"np\.array\(array\.tolist\(\), dtype\)"):
-            NpyFile(tmp_path / "a.npy")
-        np.save(tmp_path / "a.npy", np.array(array.tolist(), "float32"))
-        assert NpyFile(tmp_path / "a.npy").read(np.arange(2)).shape[0] == 2
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 def test_a_pipe_with_a_name_blocks_nothing(tmp_path):
     os.mkfifo(tmp_path / "a.npy")
-    readers = [NpyFile, read_weights, read_result, read_metrics, lambda path: read_json(path, ""), read_archive_of]
-    for read in readers:
+    for read in (NpyFile, read_weights, read_result, read_metrics, lambda path: read_json(path, "")):
         with pytest.raises(UserError):
             read(tmp_path / "a.npy")
 
 
-def read_archive_of(path):
-    if path.is_file():
-        read_archive(path, "checkpoint")
-    raise UserError("no file")
-
-
-def config(path):
-    return read_config(path.parent)
-
-
-@pytest.mark.parametrize("read", [NpyFile, read_weights, read_archive, read_metrics, read_result, config])
-@pytest.mark.parametrize(
-    "start", [b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b'{"format": 2, ', b"probe_normal val loss: "]
-)
-@SETTINGS
-@given(content=st.binary(max_size=300))
-def test_arbitrary_bytes_are_read_or_refused(tmp_path_factory, read, start, content):
-    folder = tmp_path_factory.mktemp("bytes")
-    path = folder / "config.json"
-    path.write_bytes(start + content)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(start=st.sampled_from([b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04"]), content=st.binary(max_size=300))
+def test_arbitrary_bytes_are_no_array(tmp_path, start, content):
+    (tmp_path / "a.npy").write_bytes(start + content)
     with pytest.raises(UserError) as raised:
-        read(path, "checkpoint") if read is read_archive else read(path)
-    assert "\n" not in str(raised.value).removeprefix(str(path))
-    shutil.rmtree(folder)
-
-
-@pytest.mark.parametrize("options", [cli.read_options])
-@SETTINGS
-@given(data=st.data(), value=st.text(max_size=12))
-def test_arbitrary_text_as_an_option_is_taken_or_refused(options, data, value):
-    names = ["budget", "data", "name", "threads", "seed", "predict-lr", "cached", "gate-widths", "repr-dim", "reach"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "solve", lambda limit, base, frame: base)
-        try:
-            options([f"--{data.draw(st.sampled_from(names))}={value}"])
-        except UserError as error:
-            assert str(error)
+        NpyFile(tmp_path / "a.npy")
+    assert "\n" not in str(raised.value)
 
 
 def test_one_sets_folder_is_what_it_is(good, tmp_path, capsys):
@@ -204,15 +161,13 @@ def test_one_sets_folder_is_what_it_is(good, tmp_path, capsys):
     assert (tmp_path / "trajectories.png").is_file()
 
 
-@pytest.mark.parametrize(
-    "line", ["inf", "nan", "-1", "1e3", "1_0", "²", "0x1", " 1", "", "9" * 400, "Infinity", "not  available"]
-)
+@pytest.mark.parametrize("line", ["inf", "nan", "-1", "1e3", "1_0", "²", "0x1", " 1", "", "9" * 400, "not  available"])
 def test_a_loss_in_metrics_txt_is_a_plain_number(tmp_path, line):
     path = tmp_path / "metrics.txt"
     names = ("normal", "wall", "wall_other", "expert")
     text = "".join(f"probe_{name} val loss: {line if name == 'wall' else 0.5}\n" for name in names)
     path.write_text(text + "1,994\npython train.py\n", encoding="utf-8")
-    with pytest.raises(UserError, match="should read 'probe_wall val loss: X'"):
+    with pytest.raises(UserError, match="'probe_wall val loss: X'"):
         read_metrics(path)
     fine = text.replace(f"wall val loss: {line}\n", "wall val loss: not available\n") + "1,994\npython train.py\n"
     for encoded in (fine.encode(), fine.encode("utf-8-sig"), fine.replace("\n", "\r\n").encode()):

@@ -15,8 +15,10 @@ from tiny_jepa.data import Loader
 from tiny_jepa.models import JEPA
 from tiny_jepa.probing.protocol import ProbingEvaluator
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.examples import Draws
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import read_weights
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
@@ -46,17 +48,20 @@ class Waits(TorchDispatchMode):
 def trainer(device):
     torch.manual_seed(0)
     dataset = ProceduralSet("train", SetRecipe("explore", 100))
-    return Trainer(build_model("150"), dataset, SETTINGS, torch.device(device))
+    return Trainer(build_model("150"), dataset, SETTINGS, torch.device(device), TWO_ROOMS)
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
-def test_no_step_of_phase_2_waits_for_a_copy(device):
-    training, steps = trainer(device), []
+def test_no_step_of_phase_2_waits_for_a_copy(device, monkeypatch):
+    drawn, steps, original = [], [], Draws.draw
+    monkeypatch.setattr(Draws, "draw", lambda draws, rng: drawn.append(draws.examples) or original(draws, rng))
     with Waits() as waits:
-        training.run(lambda *_: steps.append(list(waits.seen)) or waits.seen.clear())
+        for _ in trainer(device).run():
+            steps.append(list(waits.seen))
+            waits.seen.clear()
     assert steps[2]  # the phase's start: the mode sees what waits
     assert steps[3:] == [[]] * 5
-    assert {part.device.type for part in training.phases[1].draws.examples} == {device}
+    assert {part.device.type for part in drawn[-1]} == {device}
 
 
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])

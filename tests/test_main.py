@@ -5,9 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +59,14 @@ def count(model) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def run(monkeypatch, tmp_path: Path, *options) -> int:
+def run(monkeypatch, tmp_path: Path, *options) -> None:
     monkeypatch.setattr(script, "METRICS", tmp_path / "metrics.txt")
-    return script.main(list(map(str, options)))
+    script.main(list(map(str, options)))
 
 
 def test_prints_as_the_course_does(folder, weights, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "SECONDS", 0.0)  # as if it took long
-    assert run(monkeypatch, tmp_path, "--data", folder, "--weights", weights) == 0
+    run(monkeypatch, tmp_path, "--data", folder, "--weights", weights)
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert "budget 2k" in lines[0] and "run test" in lines[0] and str(folder) in lines[1]
@@ -96,23 +93,15 @@ def test_as_json_and_stored(folder, weights, tmp_path, monkeypatch, capsys):
     assert result.score_minutes > 0 and result.trained_at is None  # as of weights from before
 
 
-def test_the_same_seed_gives_the_same_losses(folder, weights, tmp_path, monkeypatch, capsys):
-    texts = []
-    for _ in range(2):
-        run(monkeypatch, tmp_path, "--data", folder, "--weights", weights, "--course")
-        texts.append(capsys.readouterr().out)
-    assert texts[0] == texts[1] and "(ours)" not in texts[0]
-
-
 def test_metrics_are_written_and_watched(folder, weights, tmp_path, monkeypatch, capsys):
     metrics = tmp_path / "metrics.txt"
     common = ("--data", folder, "--weights", weights, "--course")
-    run(monkeypatch, tmp_path, *common, "--write-metrics")
+    texts = [run(monkeypatch, tmp_path, *common, "--write-metrics") or capsys.readouterr().out for _ in range(2)]
+    assert texts[0] == texts[1] and "(ours)" not in texts[0]  # the same seed gives the same losses
     lines = metrics.read_text().splitlines()
     assert len(lines) == 6 and lines[0].startswith("probe_normal val loss: ")
     assert lines[2] == "probe_wall_other val loss: not available"
     assert lines[4:] == [str(count(JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame))), COMMAND]
-    capsys.readouterr()
     run(monkeypatch, tmp_path, *common)
     assert "other weights" not in capsys.readouterr().out
     stated = read_metrics(metrics)
@@ -160,7 +149,7 @@ def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     "options, reason",
     [
-        (("--seeds", 0), "--seeds must be from 1"),
+        (("--seeds", 0), "--seeds must be greater than or equal to 1"),
         (("--weights", "nowhere.pth"), "no weights file nowhere.pth"),
         (("--data", "nowhere"), "no such data folder"),
         (("--model", "dead-reckoning", "--write-metrics"), "--write-metrics is for trained weights"),
@@ -171,13 +160,6 @@ def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys)
 def test_bad_input(options, reason, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=reason):
         run(monkeypatch, tmp_path, *options)
-
-
-def test_corrupt_weights_end_in_one_sentence(tmp_path):
-    (tmp_path / "w.pth").write_bytes(b"not a file of weights")
-    command = [sys.executable, "main.py", "--weights", str(tmp_path / "w.pth")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
 
 
 def test_public_names():
@@ -213,18 +195,14 @@ REAL = [path for path in (ROOT.parent / "shared" / "real_samples", ROOT / "real_
 
 
 @pytest.mark.skipif(not REAL, reason="the real sample arrays are not here")
-def test_dead_reckoning_on_real_trajectories(tmp_path, monkeypatch, capsys):
+def test_on_real_trajectories(tmp_path, monkeypatch, capsys):
     """Real float32 files, 65 px, three trajectories a set, with a prober trained on generated data."""
-    data = ("--data", REAL[0], "--prober-data", "procedural:size=65,dtype=float32")
-    run(monkeypatch, tmp_path, *data, "--model", "dead-reckoning", "--json")
-    losses = json.loads(capsys.readouterr().out)["losses"]
-    assert losses["normal"]["mean"] < 1 and losses["wall"]["mean"] < 1  # one move of the 96 is blocked
-    assert losses["wall_other"] is None and losses["expert"] is None and losses["long"] is None
-
-
-@pytest.mark.skipif(not REAL, reason="the real sample arrays are not here")
-@pytest.mark.skipif(not (ROOT / "model_weights.pth").is_file(), reason="no trained weights in the root")
-def test_committed_weights_on_real_trajectories(tmp_path, monkeypatch, capsys):
-    run(monkeypatch, tmp_path, "--data", REAL[0], "--prober-data", "procedural:size=65,dtype=float32", "--json")
-    losses = json.loads(capsys.readouterr().out)["losses"]
-    assert (losses["normal"]["mean"] + losses["wall"]["mean"]) / 2 <= 1.0
+    losses = {}
+    for model in ("dead-reckoning", "trained"):
+        data = ("--data", REAL[0], "--prober-data", "procedural:size=65,dtype=float32")
+        run(monkeypatch, tmp_path, *data, "--model", model, "--json")
+        losses[model] = json.loads(capsys.readouterr().out)["losses"]
+    normal, wall = (losses["dead-reckoning"][name]["mean"] for name in ("normal", "wall"))
+    assert normal < 1 and wall < 1  # one move of the 96 is blocked
+    assert {losses["dead-reckoning"][name] for name in ("wall_other", "expert", "long")} == {None}
+    assert (losses["trained"]["normal"]["mean"] + losses["trained"]["wall"]["mean"]) / 2 <= 1.0

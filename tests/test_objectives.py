@@ -13,17 +13,16 @@ import torch
 from torch import nn
 
 from tiny_jepa.objectives import (
-    TargetEncoder,
+    BYOL,
     VICReg,
     barlow_twins_loss,
-    byol_loss,
     covariance_loss,
     cross_correlation,
     decision_loss,
-    invariance_loss,
     share_made,
     variance_loss,
 )
+from tiny_jepa.objectives.vicreg import COVARIANCE_WEIGHT, TARGET_STD
 
 
 @pytest.fixture
@@ -49,14 +48,13 @@ def test_covariance_is_the_papers_formula(codes):
 
 def test_vicreg_weights_its_terms_and_counts_every_time_step(codes):
     target = torch.stack([codes[:, :2], 0.2 * codes[:, :2]], dim=1)
-    predicted = target + 0.1
-    terms = VICReg(2.0, 3.0, 5.0, target_std=0.9)(predicted, target)
-    assert terms["prediction"].item() == pytest.approx(2.0 * 0.01, rel=1e-4)
-    agent = (variance_loss(target[:, 0], 0.9) + variance_loss(target[:, 1], 0.9)) / 2
-    assert terms["variance"].item() == pytest.approx(3.0 * agent.item(), rel=1e-5)
-    agent = (covariance_loss(target[:, 0]) + covariance_loss(target[:, 1])) / 2
-    assert terms["covariance"].item() == pytest.approx(5.0 * agent.item(), rel=1e-5)
-    assert invariance_loss(predicted, target).item() == invariance_loss(target, predicted).item()
+    terms = VICReg(3.0)(target + 0.1, target, target)
+    assert terms["prediction"].item() == pytest.approx(25 * 0.01, rel=1e-4)
+    steps = target.unbind(1)
+    spread = sum(variance_loss(step, TARGET_STD).item() for step in steps) / 2
+    assert terms["variance"].item() == pytest.approx(3 * spread, rel=1e-5)
+    joint = sum(covariance_loss(step).item() for step in steps) / 2
+    assert terms["covariance"].item() == pytest.approx(COVARIANCE_WEIGHT * joint, rel=1e-5)
 
 
 def test_barlow_matches_its_formula_and_ignores_scale(codes):
@@ -73,17 +71,18 @@ def test_barlow_matches_its_formula_and_ignores_scale(codes):
 
 def test_byol_targets_move_slowly_and_take_no_gradient():
     online = nn.Linear(2, 2, bias=False)
-    target = TargetEncoder(online, momentum=0.9)
-    before = target.encoder.weight.clone()
+    objective = BYOL(online, momentum=0.9)
+    before = objective.target.weight.clone()
     with torch.no_grad():
         online.weight.add_(1.0)
-    target.update(online)
-    assert torch.allclose(target.encoder.weight, before + 0.1)
-    assert not any(p.requires_grad for p in target.parameters())
-    predicted = torch.zeros(4, 2, requires_grad=True)
-    aim = torch.ones(4, 2, requires_grad=True)
-    byol_loss(predicted, aim).backward()
-    assert aim.grad is None and predicted.grad is not None
+    objective.after_step()
+    assert torch.allclose(objective.target.weight, before + 0.1)
+    profiles, predicted = torch.randn(6, 2), torch.zeros(3, 2, 2, requires_grad=True)
+    terms = objective(predicted, online(profiles).view(3, 2, 2), profiles)
+    terms["prediction"].backward()
+    expected = 25 * (profiles @ (before + 0.1).T).square().mean()
+    assert terms["prediction"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert predicted.grad is not None and online.weight.grad is None and objective.target.weight.grad is None
 
 
 def test_the_share_of_a_move_is_what_was_made_along_it():

@@ -1,22 +1,17 @@
 """The page in headless Chromium, opened from disk: everything a visitor can do, by mouse, keyboard and touch."""
 
-from __future__ import annotations
-
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from benchmarks.browser import Browser, find_chromium
-from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest
-from tiny_jepa.budgets import load_model
+from benchmarks.parity import MENU
+from tiny_jepa import load_model
 from tiny_jepa.commands import page
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT
 
 pytestmark = [
     pytest.mark.browser,
@@ -27,15 +22,6 @@ WALL, DOOR = 31, 40  # where the page puts them at first
 
 class Visitor(Browser):
     """A browser with the page open, in px of the room."""
-
-    def __init__(self, path: Path, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.path = path
-
-    def __enter__(self) -> Visitor:
-        super().__enter__()
-        self.open(self.path)
-        return self
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """CSS px of a point of the room."""
@@ -55,6 +41,10 @@ class Visitor(Browser):
 
     def text(self, name: str) -> str:
         return self.evaluate(f"document.getElementById('{name}').textContent")
+
+    def walk(self) -> None:
+        """Waits until the model says that it is there."""
+        self.wait("document.getElementById('status').textContent.startsWith('There')")
 
     def ask(self, what: str) -> Any:
         return self.evaluate(f"tinyJepa.session.{what}")
@@ -77,15 +67,15 @@ def path(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(path) -> Iterator[Visitor]:
-    with Visitor(path) as visitor:
+    with Visitor() as visitor:
         yield visitor
         assert visitor.complaints == []
         assert visitor.evaluate("performance.getEntriesByType('resource').length") == 0
 
 
 @pytest.fixture
-def visitor(browser) -> Visitor:
-    browser.open(browser.path)
+def visitor(browser, path) -> Visitor:
+    browser.open(path)
     return browser
 
 
@@ -119,7 +109,7 @@ def test_wall_and_door_can_be_dragged_and_the_model_reads_them_again(visitor):
 def test_a_click_sets_a_goal_and_the_model_walks_there_from_room_to_room(visitor):
     before = visitor.colour(56, 30)
     visitor.drive((50, 52))
-    visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+    visitor.walk()
     visitor.arrive(50, 52)
     assert visitor.colour(56, 30) != before  # the steps to the goal are drawn
     visitor.evaluate("document.getElementById('costs').click()")
@@ -135,28 +125,22 @@ def test_everything_works_from_the_keyboard(visitor):
         visitor.key("ArrowRight", shift=True)
     assert visitor.ask("steps") == steps and visitor.text("status").startswith("Goal at 21")
     visitor.key("Enter")
-    visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+    visitor.walk()
     visitor.key(" ")
     assert visitor.ask("steps") == 0
     visitor.key("p")
-    visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+    visitor.walk()
     assert visitor.ask("location")[0] > WALL + 1
-    reached = []
-    for _ in range(9):
+    for name in ("room", "look", "plan", "model", "frames", "wall", "door", "reckoning", "costs"):
         visitor.key("Tab")
-        reached.append(visitor.evaluate("document.activeElement.id"))
-    assert reached == ["room", "look", "plan", "model", "frames", "wall", "door", "reckoning", "costs"]
+        assert visitor.evaluate("document.activeElement.id") == name
 
 
-def test_every_control_has_a_name_for_screen_readers(visitor):
+def test_every_control_has_a_name_for_screen_readers_and_a_switch_hides_dead_reckoning(visitor):
     tree = visitor.call("Accessibility.getFullAXTree")["nodes"]
     roles = {"application", "button", "combobox", "slider", "checkbox", "image"}
-    named = {node["role"]["value"]: node["name"]["value"] for node in tree if node["role"]["value"] in roles}
-    assert set(named) == roles and all(named.values())
-    assert any(node["role"]["value"] == "status" for node in tree)
-
-
-def test_the_switch_hides_dead_reckoning(visitor):
+    assert {node["role"]["value"] for node in tree} > {*roles, "status"}
+    assert all(node["name"]["value"] for node in tree if node["role"]["value"] in roles)
     shown = "getComputedStyle(document.getElementById('missed-gauge')).visibility"
     assert visitor.evaluate(shown) == "visible"
     visitor.evaluate("document.getElementById('reckoning').click()")
@@ -167,7 +151,7 @@ def test_the_menu_changes_the_model_and_the_frames(visitor):
     change = "Object.assign(document.getElementById('{}'), {{value: '{}'}}).dispatchEvent(new Event('change'))"
     for budget in MENU:
         visitor.evaluate(change.format("model", budget))
-        assert visitor.text("count") == f"{count_parameters(load_model(budget, TWO_ROOMS)):,}"
+        assert visitor.text("count") == f"{count_parameters(load_model(budget)):,}"
     visitor.evaluate(change.format("frames", 1))
     assert visitor.ask("frame().size") == 65
     visitor.key("ArrowRight", hold=1.5)
@@ -175,21 +159,13 @@ def test_the_menu_changes_the_model_and_the_frames(visitor):
 
 
 def test_a_finger_does_what_the_mouse_does_and_a_phone_shows_it_all(path):
-    with Visitor(path, width=390, height=844, scale=2, touch=True, dark=True) as visitor:
+    with Visitor(width=390, height=844, scale=2, touch=True, dark=True) as visitor:
+        visitor.open(path)
         visitor.drive((15, 20), (27, 20), hold=1.0)
         visitor.arrive(27, 20)
         visitor.drive((45, 30))
-        visitor.wait("document.getElementById('status').textContent.startsWith('There')")
+        visitor.walk()
         assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
         assert visitor.evaluate("document.getElementById('room').getBoundingClientRect().bottom") < 844
         assert visitor.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 26)"
         assert visitor.complaints == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("frames", FRAMES)
-@pytest.mark.parametrize("budget", MENU)
-def test_a_thousand_predictions_are_torchs(visitor, budget, frames):
-    given, first, actions = draw(frames, 1_000)
-    ours = np.array(visitor.evaluate(f"({ROLLOUTS})({json.dumps({'budget': budget, **given})})"))
-    assert farthest(ours * UNIT, by_torch(budget, first, actions)[0]).max() < APART

@@ -16,22 +16,23 @@ import torch
 from benchmarks.swm_harness import Costable, Policy
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets
 from tiny_jepa.data import open_source
-from tiny_jepa.data.collect import Collection, collect, to_vary
+from tiny_jepa.data.collect import collect
+from tiny_jepa.data.episodes import Collection, to_vary
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.size import build, count_parameters
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.objectives import share_made
 from tiny_jepa.planning import plan
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import expressible
-from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import read_weights, save_weights
 from tiny_jepa.worlds import find_world
-from tiny_jepa.worlds.actions import Actions
+from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.pixels import pixel_world
 
 HERE = Path(__file__).resolve().parent
@@ -74,7 +75,7 @@ def test_a_drawn_door_is_neither_a_wall_nor_the_dot():
 
 
 def test_larger_frames_are_averaged_down():
-    model = build(find_budget("200", STAND_IN).architecture, 200, STAND_IN.frame)
+    model = find_budget("200", STAND_IN).build()
     frames = torch.from_numpy(stand_in.draw([8, 9.5]).transpose(2, 0, 1))[None]
     larger = frames.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
     assert torch.equal(model.encode_agent(frames), model.encode_agent(larger))
@@ -105,7 +106,7 @@ def test_being_thrown_aside_counts_as_a_move_that_was_not_made():
 @pytest.mark.parametrize("budget", ["120", "500", "2k"])
 def test_budgets_are_solved_for_in_every_world(budget):
     found = find_budget(budget, find_world("tworoom"))
-    count = count_parameters(build(found.architecture, found.limit, found.world.frame))
+    count = count_parameters(found.build())
     assert 0.8 * found.limit < count <= found.limit
 
 
@@ -120,7 +121,7 @@ def test_worlds_are_found_by_name_or_by_module():
     sys.modules["stand_in"].WORLD = STAND_IN
     assert find_world("stand_in:WORLD").frame == replace(STAND_IN.frame, world="stand_in:WORLD")
     for name in ("atlantis", "stand_in:ATLANTIS", "no_such_module:WORLD", "stand_in:SIZE"):
-        with pytest.raises(UserError, match="no world"):
+        with pytest.raises(UserError, match=r"no world|is no World"):
             find_world(name)
 
 
@@ -161,7 +162,9 @@ def test_an_expert_leads_half_of_the_episodes(tmp_path):
 
 def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monkeypatch):
     env = stand_in.StandIn()
-    assert to_vary(env, ()) == [] and to_vary(env, ("door",)) == ["door"]  # an environment that does not say
+    assert to_vary(env, ()) == []
+    with pytest.raises(UserError, match="--vary door: this environment varies nothing"):
+        to_vary(env, ("door",))
     monkeypatch.setattr(stand_in, "DEFAULT_VARIATIONS", ("place",), raising=False)
     monkeypatch.setattr(env, "variation_space", SimpleNamespace(names=lambda: ["place", "door"]), raising=False)
     assert to_vary(env, ("door",)) == ["place", "door"]
@@ -172,15 +175,47 @@ def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monk
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"env": "NoSuch-v0"}, "no environment"),
+        ({"env": "NoSuch-v0"}, "NoSuch-v0 fails with NameNotFound"),
+        ({"env": "no_such:Room-v0"}, "needs a package that is not installed"),
         ({"env": ""}, "--env or --recording"),
-        ({"env": "CartPole-v1"}, "Box|square|needs a package|no environment"),
+        ({"env": "CartPole-v1"}, "a Box of two numbers|needs a package|fails with"),
         ({"policy": "expert", "expert": "stand_in:Nobody"}, "write it as package"),
+        ({"location": "place"}, "--location place: this environment tells of state"),
+        ({"side": 7}, "--side 7 does not divide the side of these frames, 32 px"),
     ],
 )
 def test_bad_wishes_are_refused_in_a_sentence(tmp_path, settings, says):
     with pytest.raises(UserError, match=says):
         collect(collected(tmp_path, **settings))
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "says"),
+    [
+        ("render", lambda self: np.zeros((32, 32, 3)), r"frames must be uint8 .*, not float64 \[32, 32, 3\]"),
+        ("render", lambda self: np.zeros((32, 30, 3), np.uint8), r"square and up to 257 px, not uint8 \[32, 30, 3\]"),
+        ("render", lambda self: 1 / 0, "StandIn-v0 fails with ZeroDivisionError"),
+        ("reset", lambda self, **_: (None, {"state": None}), "fails with AttributeError"),
+        ("step", lambda self, action: (None, 0.0, False, False, {"state": np.array([3, np.nan])}), "finite"),
+        ("step", lambda self, action: (None, 0.0, True, False, {"state": self.place}), "shorter than --steps 8"),
+    ],
+)
+def test_what_an_environment_does_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, method, given, says):
+    monkeypatch.setattr(stand_in.StandIn, method, given)
+    with pytest.raises(UserError, match=says):
+        collect(collected(tmp_path))
+
+
+@pytest.mark.parametrize(("action", "says"), [(np.nan, "finite"), (1.0, "cannot reshape")])
+def test_what_an_expert_does_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, action, says):
+    wrong = np.full(2, action) if np.isnan(action) else np.array(action)
+    monkeypatch.setattr(stand_in.Expert, "get_action", lambda self, info: wrong)
+    with pytest.raises(UserError, match=says):
+        collect(collected(tmp_path, policy="expert", expert="stand_in:Expert"))
+
+
+def test_trajectories_may_be_longer_than_episodes_usually_are(tmp_path):
+    assert collect(collected(tmp_path, episodes=2, steps=70)) == 0
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +225,12 @@ def trained(tmp_path_factory):
     collect(collected(out, env="stand_in:StandInDoors-v0", episodes=600, policy="mixed", expert="stand_in:Expert"))
     source = open_source(str(out), STAND_IN)
     torch.manual_seed(0)
-    model = build(find_budget("300", STAND_IN).architecture, 300, STAND_IN.frame)
+    model = find_budget("300", STAND_IN).build()
     config = replace(
         TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=700, predict_batch=512
     )
-    trainer = Trainer(model, source.require("train"), config, torch.device("cpu"), STAND_IN)
-    trainer.run(lambda losses, seen: None)
+    trainer = Trainer(model, source.require("train"), config, torch.device("cpu"))
+    assert len(list(trainer.run())) == 900
     return model.eval().requires_grad_(False), source
 
 

@@ -1,4 +1,4 @@
-"""The protocol in tiny_jepa/probing/protocol.py.
+"""The probing protocol.
 
 1. It gives the losses of the plain protocol from the same seeds, to 1e-3 relative: short and long trajectories,
    lifted and foreign models, with a cache and without.
@@ -7,8 +7,6 @@
 4. A perfect model scores at the protocol's floor, a random one about what predicting the mean scores.
 5. Anybody's module and loaders are evaluated, and our model by anybody's code.
 """
-
-from __future__ import annotations
 
 from types import SimpleNamespace
 
@@ -22,19 +20,15 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.probing.columns import DistinctColumns
-from tiny_jepa.probing.protocol import ProbingConfig, ProbingEvaluator, is_indexed, scheduled_lr
+from tiny_jepa.probing.protocol import ProbingConfig, ProbingEvaluator, scheduled_lr
+from tiny_jepa.probing.representations import is_indexed
 from tiny_jepa.probing.subjects import DeadReckoning
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
-SHORT = SetRecipe("explore", 640)
-SHORT_VAL = SetRecipe("explore", 150)
-LONG = SetRecipe("explore", 256, steps=40)
-LONG_VAL = SetRecipe("explore", 130, steps=40)
-
-
-def simulated(recipe: SetRecipe, name: str) -> ProceduralSet:
-    return ProceduralSet(name, recipe)
+SHORT, SHORT_VAL = SetRecipe("explore", 640), SetRecipe("explore", 150)
+LONG, LONG_VAL = SetRecipe("explore", 256, steps=40), SetRecipe("explore", 130, steps=40)
+RECKONING = DeadReckoning(512, TWO_ROOMS.frame)
 
 
 class Foreign(nn.Module):
@@ -72,38 +66,30 @@ class PlainIterable:
         return iter(self.loader)
 
 
-def plain_losses(model: nn.Module, train: ProceduralSet, val: ProceduralSet, epochs: int, seed: int) -> float:
-    rng = torch.Generator().manual_seed(seed)
-    evaluator = StarterEvaluator(
-        model,
-        Loader(train, shuffle=True, seed=seed),
-        {"val": Loader(val)},
-        epochs,
-        draw=lambda steps: torch.rand(steps, generator=rng).argsort(),
-    )
+def scored(evaluator) -> float:
+    return evaluator.evaluate_all(evaluator.train_pred_prober())["val"]
+
+
+def plain_loss(model: nn.Module, train: ProceduralSet, val: ProceduralSet, epochs: int, seed: int) -> float:
+    rng, loader = torch.Generator().manual_seed(seed), Loader(train, shuffle=True, seed=seed)
     torch.manual_seed(seed)
-    return evaluator.evaluate_all(evaluator.train_pred_prober())["val"]
+    draw = {"draw": lambda steps: torch.rand(steps, generator=rng).argsort()}
+    return scored(StarterEvaluator(model, loader, {"val": Loader(val)}, epochs, **draw))
 
 
-def our_losses(model: nn.Module, train: ProceduralSet, val: ProceduralSet, epochs: int, seed: int, wrap=lambda x: x):
-    evaluator = ProbingEvaluator(
-        "cpu",
-        model,
-        wrap(Loader(train, shuffle=True, seed=seed)),
-        {"val": wrap(Loader(val))},
-        ProbingConfig(epochs=epochs, seed=seed),
-    )
-    return evaluator.evaluate_all(evaluator.train_pred_prober())["val"]
+def our_loss(model: nn.Module, train, val, epochs: int = 20, seed: int = 0, wrap=lambda loader: loader) -> float:
+    loader, config = Loader(train, shuffle=True, seed=seed), ProbingConfig(epochs=epochs, seed=seed)
+    return scored(ProbingEvaluator("cpu", model, wrap(loader), {"val": wrap(Loader(val))}, config))
 
 
 @pytest.mark.parametrize("recipes", [(SHORT, SHORT_VAL), (LONG, LONG_VAL)], ids=["17 steps", "41 steps"])
-@pytest.mark.parametrize("model", [DeadReckoning(512, TWO_ROOMS.frame), Foreign()], ids=["lifted", "foreign"])
+@pytest.mark.parametrize("model", [RECKONING, Foreign()], ids=["lifted", "foreign"])
 def test_same_losses_as_the_plain_protocol(model, recipes):
-    train, val = simulated(recipes[0], "train"), simulated(recipes[1], "val")
-    plain = plain_losses(model, train, val, 3, seed=5)
-    assert our_losses(model, train, val, 3, seed=5) == pytest.approx(plain, rel=1e-3)
-    assert our_losses(model, train, val, 3, seed=5, wrap=PlainIterable) == pytest.approx(plain, rel=1e-3)
-    assert our_losses(model, train, val, 3, seed=6) != pytest.approx(plain, rel=1e-4)
+    train, val = (ProceduralSet(name, recipe) for name, recipe in zip(("train", "val"), recipes, strict=True))
+    plain = plain_loss(model, train, val, 3, seed=5)
+    assert our_loss(model, train, val, 3, seed=5) == pytest.approx(plain, rel=1e-3)
+    assert our_loss(model, train, val, 3, seed=5, wrap=PlainIterable) == pytest.approx(plain, rel=1e-3)
+    assert our_loss(model, train, val, 3, seed=6) != pytest.approx(plain, rel=1e-4)
 
 
 class CountedSet(ProceduralSet):
@@ -120,11 +106,9 @@ class CountedSet(ProceduralSet):
 
 
 def test_each_representation_is_computed_once():
-    train, val = CountedSet("train", SHORT), CountedSet("val", SHORT_VAL)
-    model = Foreign()
-    evaluator = ProbingEvaluator(
-        "cpu", model, Loader(train, shuffle=True), {"one": Loader(val), "again": Loader(val)}, ProbingConfig(epochs=3)
-    )
+    train, val, model = CountedSet("train", SHORT), CountedSet("val", SHORT_VAL), Foreign()
+    scored = {"one": Loader(val), "again": Loader(val)}
+    evaluator = ProbingEvaluator("cpu", model, Loader(train, shuffle=True), scored, ProbingConfig(epochs=3))
     for _ in range(2):
         losses = evaluator.evaluate_all(evaluator.train_pred_prober())
     assert losses["one"] == losses["again"]
@@ -147,17 +131,12 @@ def test_columns_equal_at_first_are_told_apart_later():
 
 
 def test_the_prober_of_tied_columns_is_a_whole_one():
-    train, val = simulated(SHORT, "train"), simulated(SHORT_VAL, "val")
-    evaluator = ProbingEvaluator(
-        "cpu", DeadReckoning(512, TWO_ROOMS.frame), Loader(train), {"val": Loader(val)}, ProbingConfig(epochs=2)
-    )
-    prober = evaluator.train_pred_prober()
-    assert prober.hidden.weight.shape == (256, 512) and evaluator.represent(Loader(train)).columns.shape[-1] == 3
-    batch = next(iter(Loader(val)))
-    read = (
-        prober(DeadReckoning(512, TWO_ROOMS.frame)(batch.states[:, :1], batch.actions)) * evaluator.std + evaluator.mean
-    )
-    assert torch.allclose(read, next(iter(evaluator.read_out(prober, Loader(val))))[0], atol=1e-3)
+    train, val = Loader(ProceduralSet("train", SHORT)), Loader(ProceduralSet("val", SHORT_VAL))
+    evaluator = ProbingEvaluator("cpu", RECKONING, train, {"val": val}, ProbingConfig(epochs=2))
+    prober, batch = evaluator.train_pred_prober(), next(iter(val))
+    assert prober.hidden.weight.shape == (256, 512) and evaluator.frozen.represent(train).columns.shape[-1] == 3
+    read = prober(RECKONING(batch.states[:, :1], batch.actions)) * evaluator.std + evaluator.mean
+    assert torch.allclose(read, next(iter(evaluator.read_out(prober, val)))[0], atol=1e-3)
 
 
 class Told:
@@ -199,29 +178,24 @@ class Random(nn.Module):
         return torch.randn(len(states), actions.shape[1] + 1, 32)
 
 
-def score(model: nn.Module, train, val) -> float:
-    evaluator = ProbingEvaluator("cpu", model, Loader(train, shuffle=True), {"val": Loader(val)})
-    return evaluator.evaluate_all(evaluator.train_pred_prober())["val"]
-
-
 def test_a_perfect_model_scores_at_the_floor():
-    train, val = simulated(SetRecipe("explore", 10_000), "probe_normal/train"), simulated(SHORT_VAL, "val")
-    assert score(Perfect(512), Told(train), Told(val)) < 0.03
+    train = ProceduralSet("probe_normal/train", SetRecipe("explore", 10_000))
+    assert our_loss(Perfect(512), Told(train), Told(ProceduralSet("val", SHORT_VAL))) < 0.03
 
 
 @pytest.mark.slow
 def test_a_perfect_model_scores_at_the_floor_on_the_expert_set():
-    train, val = (simulated(SetRecipe("expert", n, steps=90), f"probe_expert/{n}") for n in (6_000, 1_000))
-    wide, narrow = (score(Perfect(d), Told(train), Told(val)) for d in (512, 2))
+    train, val = (ProceduralSet(f"probe_expert/{n}", SetRecipe("expert", n, steps=90)) for n in (6_000, 1_000))
+    wide, narrow = (our_loss(Perfect(d), Told(train), Told(val)) for d in (512, 2))
     assert wide < 0.06
     assert narrow > 20 * wide  # a narrow representation is not read out in time
 
 
 def test_a_random_model_scores_what_predicting_the_mean_scores():
     torch.manual_seed(0)
-    train, val = simulated(SetRecipe("explore", 2_000), "train"), simulated(SHORT_VAL, "val")
+    train, val = ProceduralSet("train", SetRecipe("explore", 2_000)), ProceduralSet("val", SHORT_VAL)
     places = val.trajectories.locations
-    assert score(Random(), train, val) == pytest.approx(np.square(places - places.mean((0, 1))).mean(), rel=0.15)
+    assert our_loss(Random(), train, val) == pytest.approx(np.square(places - places.mean((0, 1))).mean(), rel=0.15)
 
 
 def test_schedule():
@@ -244,14 +218,15 @@ class CourseLike(Dataset):
         return Batch(states=self.states[i], locations=self.locations[i], actions=self.actions[i])
 
 
+def course_loader(drawn: ProceduralSet, shuffle: bool = False) -> DataLoader:
+    return DataLoader(CourseLike(drawn), 64, shuffle=shuffle, drop_last=True)
+
+
 def test_somebody_elses_model_and_loaders():
-    train = DataLoader(CourseLike(simulated(SHORT, "train")), 64, shuffle=True, drop_last=True)
-    val = DataLoader(CourseLike(simulated(SHORT_VAL, "val")), 64, drop_last=True)
+    train, val = course_loader(ProceduralSet("train", SHORT), True), course_loader(ProceduralSet("val", SHORT_VAL))
     model = Foreign()
-    evaluator = ProbingEvaluator(torch.device("cpu"), model, train, {"normal": val}, ProbingConfig(epochs=2))
-    losses = evaluator.evaluate_all(evaluator.train_pred_prober())
-    assert set(losses) == {"normal"} and 0 < losses["normal"] < 400
-    assert model.calls == 640 + 150
+    loss = scored(ProbingEvaluator(torch.device("cpu"), model, train, {"val": val}, ProbingConfig(epochs=2)))
+    assert 0 < loss < 400 and model.calls == 640 + 150
 
 
 def test_streams_and_unbatched_loaders_are_not_cached():
@@ -260,39 +235,31 @@ def test_streams_and_unbatched_loaders_are_not_cached():
             yield from ()
 
     assert not is_indexed(DataLoader(Stream(), 64))
-    assert not is_indexed(DataLoader(CourseLike(simulated(SHORT_VAL, "val")), batch_size=None))
+    assert not is_indexed(DataLoader(CourseLike(ProceduralSet("val", SHORT_VAL)), batch_size=None))
     assert not is_indexed(SimpleNamespace(batch_size=64, dataset=[1], batch_sampler=[[0]]))
 
 
-def test_quick_debug_takes_three_steps():
-    train = simulated(SHORT, "train")
-    evaluator = ProbingEvaluator("cpu", DeadReckoning(512, TWO_ROOMS.frame), Loader(train), {}, quick_debug=True)
-    asked = []
-    hook = torch.optim.Adam.step
-    torch.optim.Adam.step = lambda self, *args: (asked.append(self.param_groups[0]["lr"]), hook(self, *args))[1]
-    try:
-        evaluator.train_pred_prober()
-    finally:
-        torch.optim.Adam.step = hook
-    assert asked == [2e-4, 0, 5e-5]  # warm-up: int(0.1 * 10) is one step; the first runs at the base rate
+def test_quick_debug_takes_three_steps(monkeypatch):
+    evaluator = ProbingEvaluator("cpu", RECKONING, Loader(ProceduralSet("train", SHORT)), {}, quick_debug=True)
+    rates = []
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self, *_: rates.append(self.param_groups[0]["lr"]))
+    evaluator.train_pred_prober()
+    assert rates == [2e-4, 0, 5e-5]  # warm-up: int(0.1 * 10) is one step; the first runs at the base rate
 
 
 def test_our_model_under_the_starters_evaluator():
     """The course's code: a DataLoader of float frames, its own prober, sampling by torch.randperm."""
     torch.manual_seed(3)
     model = JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame)
-    sets = {n: ProceduralSet(n, r, dtype="float32") for n, r in (("train", SHORT), ("val", SHORT_VAL))}
-    train = DataLoader(CourseLike(sets["train"]), 64, shuffle=True, drop_last=True)
-    val = DataLoader(CourseLike(sets["val"]), 64, drop_last=True)
-    starter = StarterEvaluator(model, train, {"normal": val}, epochs=3)
+    train, val = (ProceduralSet(n, r, dtype="float32") for n, r in (("train", SHORT), ("val", SHORT_VAL)))
+    starter = StarterEvaluator(model, course_loader(train, True), {"val": course_loader(val)}, epochs=3)
     torch.manual_seed(0)
-    theirs = starter.evaluate_all(starter.train_pred_prober())["normal"]
-    ours = our_losses(model, sets["train"], sets["val"], 3, seed=0)
-    assert theirs == pytest.approx(ours, rel=0.05)  # the same start of the prober, other shuffles
+    # the same start of the prober, other shuffles
+    assert scored(starter) == pytest.approx(our_loss(model, train, val, 3), rel=0.05)
 
 
 @pytest.mark.slow
 def test_same_losses_over_the_whole_protocol():
-    train, val = simulated(SetRecipe("explore", 10_000), "probe_normal/train"), simulated(SHORT_VAL, "val")
-    model = DeadReckoning(512, TWO_ROOMS.frame)
-    assert our_losses(model, train, val, 20, 1) == pytest.approx(plain_losses(model, train, val, 20, 1), rel=1e-3)
+    train = ProceduralSet("probe_normal/train", SetRecipe("explore", 10_000))
+    val = ProceduralSet("val", SHORT_VAL)
+    assert our_loss(RECKONING, train, val, 20, 1) == pytest.approx(plain_loss(RECKONING, train, val, 20, 1), rel=1e-3)

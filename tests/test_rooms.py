@@ -43,11 +43,7 @@ def test_a_floor_loads_nothing_of_those_above_it(floor):
 
 
 def test_every_room_has_a_floor():
-    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py")} - {
-        "__init__",
-        "__main__",
-        "__pycache__",
-    }
+    rooms = {path.stem for path in PACKAGE.iterdir() if not path.stem.startswith("__")}
     assert rooms == set().union(*FLOORS)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from benchmarks.sets import blocked, dead_reckoning
+from tiny_jepa.errors import UserError
 from tiny_jepa.worlds.two_rooms import (
     UNSEEN_WALLS,
     Geometry,
@@ -28,7 +29,7 @@ from tiny_jepa.worlds.two_rooms import (
     trajectories,
 )
 from tiny_jepa.worlds.two_rooms.geometry import sample_layouts
-from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, generate
+from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, generate, generate_block
 from tiny_jepa.worlds.two_rooms.trajectories import exploring_actions, ordinary_starts
 from tiny_jepa.worlds.two_rooms.walls import inside
 
@@ -59,6 +60,10 @@ def in_wall_and_door(drawn: Trajectories) -> tuple[np.ndarray, np.ndarray]:
 
 def generated(name: str) -> Trajectories:
     return generate(WORLD, RECIPES[name], name, seed=0)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(11)
 
 
 def close(sample: np.ndarray, expected: float, count: int | None = None) -> None:
@@ -97,16 +102,12 @@ def test_dead_reckoning_and_blocked_moves_are_the_fields(name, error, share):
     close(blocked(drawn).mean(1), share, count)
 
 
-def test_action_norms_are_truncated_normal():
-    actions = exploring_actions(4000, 16, np.random.default_rng(0))
+def test_action_norms_are_truncated_normal_first_headings_uniform_and_turns_von_mises():
+    actions = exploring_actions(6000, 16, np.random.default_rng(1))
     norm = np.linalg.norm(actions, axis=-1).ravel()
     assert norm.min() >= 0.2 - 1e-12 and norm.max() <= 1.8 + 1e-12
     close(norm, 1.0)  # symmetric limits
     close((norm - 1) ** 2, 0.4**2 * (1 - 2 * 2 * 0.05399097 / 0.95449974))  # of a normal cut at 2 deviations
-
-
-def test_first_headings_are_uniform_and_turns_von_mises():
-    actions = exploring_actions(6000, 16, np.random.default_rng(1))
     heading = np.arctan2(actions[..., 1], actions[..., 0])
     for k in (1, 2):
         close(np.cos(k * heading[:, 0]), 0)
@@ -121,7 +122,7 @@ def test_first_headings_are_uniform_and_turns_von_mises():
 
 def test_ordinary_starts_are_uniform_but_for_the_wall():
     layouts = np.tile([[26, 30]], (40_000, 1))
-    x, y = ordinary_starts(WORLD, layouts, _rng()).T
+    x, y = ordinary_starts(WORLD, layouts, rng()).T
     door_rows, between_faces = np.abs(y - 30) <= 4, np.abs(x - 26) <= 1
     uniform(y, 4, 59)
     uniform(x[door_rows], 4, 59)  # those in the door stay
@@ -139,13 +140,13 @@ def test_layouts_are_uniform_over_what_is_allowed():
         ("probe_normal/val", set(range(20, 44))),
         ("probe_wall_other/val", set(UNSEEN_WALLS)),
     ):
-        layouts = generated(name).layouts if name != "train" else sample_layouts(WORLD, 9000, _rng(), UNSEEN_WALLS)
+        layouts = (
+            generated(name).layouts if name != "train" else generate_block(WORLD, RECIPES[name], name, 0, 0).layouts
+        )
         for values, support in ((layouts[:, 0], columns), (layouts[:, 1], set(range(10, 54)))):
             assert set(values.tolist()) == support
             for value in support:
                 close((values == value).astype(float), 1 / len(support))
-    with pytest.raises(ValueError, match="no wall column"):
-        sample_layouts(WORLD, 3, _rng(), only=(37,), exclude=(37,))
 
 
 def test_built_passings_reach_the_door_by_an_action_of_a_random_number(monkeypatch):
@@ -156,8 +157,8 @@ def test_built_passings_reach_the_door_by_an_action_of_a_random_number(monkeypat
         return exploring_actions(count, steps, rng, *heading_and_number)
 
     monkeypatch.setattr(trajectories, "exploring_actions", recorded)
-    layouts = sample_layouts(WORLD, 20_000, _rng())
-    built = explore(WORLD, layouts, 16, _rng(), door_rate=1)
+    layouts = sample_layouts(WORLD, 20_000, rng())
+    built = explore(WORLD, layouts, 16, rng(), door_rate=1)
     heading, at = asked[-1]
     close(at, 7.5)
     assert set(at) == set(range(16))
@@ -180,7 +181,7 @@ def test_built_passings_reach_the_door_by_an_action_of_a_random_number(monkeypat
 @pytest.mark.parametrize(("rate", "wall", "door"), [(0, 0, 16 / 56**2), (0.35, 0.0131, 0.0256), (0.6, 0.022, None)])
 def test_some_ordinary_trajectories_start_in_the_wall_or_the_door(rate, wall, door):
     world = Geometry(size=65)  # of the public generator's 70,000 trajectories that the shares at 0.35 are from
-    drawn = explore(world, sample_layouts(world, 70_000, _rng()), 16, _rng(), rate)
+    drawn = explore(world, sample_layouts(world, 70_000, rng()), 16, rng(), rate)
     starts_in_wall, starts_in_door = (inside[:, 0] for inside in in_wall_and_door(drawn))
     close(starts_in_wall, wall, 70_000)
     if door is not None:
@@ -188,7 +189,7 @@ def test_some_ordinary_trajectories_start_in_the_wall_or_the_door(rate, wall, do
 
 
 def test_three_in_four_moves_are_made_from_inside_the_wall_and_four_in_five_trajectories_come_out():
-    drawn = explore(WORLD, sample_layouts(WORLD, 60_000, _rng()), 16, _rng())
+    drawn = explore(WORLD, sample_layouts(WORLD, 60_000, rng()), 16, rng())
     inside, _ = in_wall_and_door(drawn)
     assert not (inside[:, 1:] & ~inside[:, :-1]).any()  # nothing gets in
     close((~blocked(drawn)[inside[:, 0]]).mean(1), 0.770, 919)  # as of the public generator's 919 such trajectories
@@ -196,15 +197,15 @@ def test_three_in_four_moves_are_made_from_inside_the_wall_and_four_in_five_traj
 
 
 def test_the_door_rate_is_the_share_that_heads_through_the_door():
-    layouts = sample_layouts(WORLD, 3000, _rng())
-    passed = [changes_room(explore(WORLD, layouts, 16, _rng(), rate)).mean() for rate in (0, 0.35, 1)]
+    layouts = sample_layouts(WORLD, 3000, rng())
+    passed = [changes_room(explore(WORLD, layouts, 16, rng(), rate)).mean() for rate in (0, 0.35, 1)]
     assert passed[0] < 0.04 and 0.29 < passed[1] < 0.36 and passed[2] > 0.8
 
 
 @pytest.mark.parametrize("steps", [16, 30])
 def test_wall_runs_begin_at_the_stated_distances_and_heights(steps):
-    layouts = sample_layouts(WORLD, 20_000, _rng())
-    drawn = run_into_wall(WORLD, layouts, steps, _rng())
+    layouts = sample_layouts(WORLD, 20_000, rng())
+    drawn = run_into_wall(WORLD, layouts, steps, rng())
     (x, y), (wall, door) = drawn.locations[:, 0].T.astype(np.float64), layouts.T
     direction = drawn.actions[:, :, 0]
     assert (np.abs(direction) == 1).all() and (drawn.actions[:, :, 1] == 0).all()
@@ -225,8 +226,8 @@ def test_wall_runs_begin_at_the_stated_distances_and_heights(steps):
 
 
 def test_experts_walk_three_straight_legs_and_rest():
-    layouts = sample_layouts(WORLD, 8000, _rng())
-    drawn = expert(WORLD, layouts, 130, _rng())
+    layouts = sample_layouts(WORLD, 8000, rng())
+    drawn = expert(WORLD, layouts, 130, rng())
     start, end = drawn.locations[:, 0].astype(np.float64), drawn.locations[:, -1].astype(np.float64)
     side = np.sign(start[:, 0] - layouts[:, 0])
     close(side, 0)
@@ -253,8 +254,8 @@ def test_experts_walk_three_straight_legs_and_rest():
 
 
 def test_rollouts_repeat_from_what_they_record():
-    layouts = sample_layouts(WORLD, 2000, _rng())
-    first = explore(WORLD, layouts, 30, _rng())
+    layouts = sample_layouts(WORLD, 2000, rng())
+    first = explore(WORLD, layouts, 30, rng())
     again = rollout(WORLD, first.locations[:, 0], first.actions, first.walls)
     np.testing.assert_array_equal(again.locations, first.locations)
 
@@ -269,10 +270,6 @@ def test_the_sets_are_what_they_were():
         np.testing.assert_allclose(generated(name).locations.mean((0, 1), dtype=np.float64), mean, atol=1e-4)
 
 
-def _rng() -> np.random.Generator:
-    return np.random.default_rng(11)
-
-
 @pytest.mark.parametrize("size", [62, 65, 72])
 def test_every_set_is_drawn_at_every_size(size):
     world = Geometry(size=size)
@@ -284,5 +281,5 @@ def test_every_set_is_drawn_at_every_size(size):
 
 @pytest.mark.parametrize("settings", [{"size": 30}, {"door_half": 0}, {"wall_half": -1}])
 def test_impossible_worlds_are_refused(settings):
-    with pytest.raises(ValueError):
+    with pytest.raises(UserError, match="must be greater"):
         Geometry(**settings)

@@ -1,7 +1,8 @@
 """Walls of any shape: boxes, what stops at them, how they are read off a drawing, and the floor plans of our own sets.
 
 1. What a drawing's boxes stop is what the boxes that it was drawn from stop.
-2. A move is blocked where its segment meets a wall or a border, and nowhere else; nobody ever gets inside a wall.
+2. A move is blocked where its segment meets a wall or a border, and nowhere else; blocked means exactly still, and
+   nobody ever gets inside a wall.
 3. Rooms, doors and mazes are as results/sets.md has them.
 """
 
@@ -20,9 +21,9 @@ from tiny_jepa.worlds.two_rooms.walls import inside, layouts_of
 SIZES = (62, 64, 65, 72)
 
 
-def scenes(kind, size, count, seed=0):
+def scenes(kind, size, count, seed=0, **settings):
     """World, boxes [count, K, 4], free locations and actions, both [count, 50, 2]."""
-    world, rng = Geometry(size=size), np.random.default_rng(seed)
+    world, rng = Geometry(size=size, **settings), np.random.default_rng(seed)
     if kind == "two rooms":
         walls = boxes_of(world, sample_layouts(world, count, rng))
     else:
@@ -47,9 +48,10 @@ def test_a_drawing_read_back_stops_the_same_moves(kind, size):
     np.testing.assert_array_equal(render_layouts(world, read), render_layouts(world, walls))
 
 
-@pytest.mark.parametrize("kind", PLANS)
-def test_a_move_is_blocked_where_its_segment_meets_something(kind):
-    world, walls, locations, actions = scenes(kind, 64, 40, seed=1)
+@pytest.mark.parametrize("kind", ["two rooms", *PLANS])
+@pytest.mark.parametrize("settings", [{"size": 64}, {"size": 71, "wall_half": 2, "door_half": 2}])
+def test_a_move_is_blocked_where_its_segment_meets_something(kind, settings):
+    world, walls, locations, actions = scenes(kind, count=40, seed=1, **settings)
     ends, blocked = step(world, locations, actions, walls[:, None])
     np.testing.assert_array_equal(ends, np.where(blocked[..., None], locations, locations + actions))
     way = locations[..., None, :] + np.linspace(0, 1, 400)[:, None] * actions[..., None, :]  # [N, 50, 400, 2]
@@ -73,7 +75,7 @@ def test_nobody_gets_into_a_wall_or_through_one(kind):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.floats(0.02, 0.98), st.integers(1, 6))
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 6))
 def test_whatever_is_drawn_the_boxes_cover_it_and_nothing_else(seed, share, scale):
     world = Geometry()
     noise = np.random.default_rng(seed).random((64 // scale + 1, 64 // scale + 1)) < share
@@ -89,11 +91,6 @@ def test_two_rooms_are_read_as_the_boxes_they_were():
     walls = boxes_of(world, layouts)
     np.testing.assert_array_equal(layouts_of(walls), layouts)
     np.testing.assert_array_equal(walls_of(render_layouts(world, walls) > 0), walls)
-
-
-def test_nothing_drawn_is_no_wall():
-    walls = walls_of(np.zeros((3, 64, 64), bool))
-    assert walls.shape == (3, 2, 4) and (render_layouts(Geometry(), walls)[:, 5:59, 5:59] == 0).all()
 
 
 def spread(values, low, high):

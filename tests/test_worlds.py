@@ -11,7 +11,7 @@ import torch
 
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.worlds.contract import Frame, World
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
@@ -57,9 +57,8 @@ def test_a_dot_on_a_torus_trains_with_the_same_loop(objective):
     config = replace(TrainingConfig(), objective=objective, encode_steps=200, encode_batch=32, cached=200)
     config = replace(config, predict_steps=200, predict_batch=256)
     model = JEPA(Architecture(gate_widths=(8, 8), repr_dim=0), WORLD.frame)
-    trainer = Trainer(model, WORLD.simulate("train", 0, SIZE, "uint8"), config, torch.device("cpu"), WORLD)
-    losses = []
-    trainer.run(lambda terms, seen: losses.append(float(terms["loss"])))
+    trainer = Trainer(model, WORLD.simulate("train", 0, SIZE, "uint8"), config, torch.device("cpu"))
+    losses = [float(loss) for loss, _ in trainer.run()]
     assert trainer.step == 400 and np.isfinite(losses).all()
     assert abs(float(model.predictor.action.detach()) * FRAME.unit - 1) < 0.1  # what a px of an action is in code units
     dataset = Torus(seed=1)

@@ -21,11 +21,11 @@ def build_model(budget: str, world: str = "two_rooms") -> "JEPA":
     [B, >=1, C, H, W] uint8 or float of any scale, actions [B, T-1, 2] px."""
     from tiny_jepa import budgets, worlds
 
-    return budgets.build_model(budget, worlds.find_world(world))
+    return budgets.find_budget(budget, worlds.find_world(world)).build()
 
 
 def load_model(budget: str, world: str = "two_rooms") -> "JEPA":
     """The trained model of a preset, in eval mode; its command, seed and figures are in `model.metadata`."""
-    from tiny_jepa import budgets, worlds
+    from tiny_jepa import budgets, weights, worlds
 
-    return budgets.load_model(budget, worlds.find_world(world))
+    return weights.read_weights(budgets.find_weights(budget, worlds.find_world(world)))[0]

@@ -4,6 +4,7 @@ more is dropped while the work goes on."""
 import codecs
 import contextlib
 import os
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Any, TextIO
 
@@ -27,36 +28,29 @@ def printable(text: str) -> str:
 class Console:
     """A text stream over `stream` (None: closed from the start). `error` is what first stood against writing."""
 
+    error: OSError | None = None
+
     def __init__(self, stream: TextIO | None) -> None:
-        self.stream, self.error = stream, None if stream is not None else OSError("closed")
+        self.stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="tiny_jepa.readable")
 
     def write(self, text: str) -> int:
-        self._try("write", text)
+        self._try(self.stream.write, text)
         return len(text)
 
     def flush(self) -> None:
-        self._try("flush")
+        self._try(self.stream.flush)
 
-    def _try(self, method: str, *given: str) -> None:
-        if self.stream is None:
-            return
+    def _try(self, write: Callable[..., Any], *given: str) -> None:
         try:
-            getattr(self.stream, method)(*given)
-        except (OSError, ValueError) as error:  # ValueError: somebody closed it
-            self.error = self.error or (error if isinstance(error, OSError) else OSError("closed"))
-            self._drop()
-
-    def _drop(self) -> None:
-        """Lets the stream write to nowhere: what its buffer still holds must not fail again when Python ends."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stream.fileno())  # type: ignore[union-attr]
-            os.close(nowhere)
-
-    def isatty(self) -> bool:
-        return self.stream is not None and not self.stream.closed and self.stream.isatty()
+            write(*given)
+        except OSError as error:
+            self.error = self.error or error
+            with contextlib.suppress(OSError):  # what the buffer still holds must not fail again when Python ends
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.stream.fileno())
+                os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

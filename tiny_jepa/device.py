@@ -11,15 +11,15 @@ from tiny_jepa.errors import UserError
 
 def get_device(name: str | None = None) -> torch.device:
     """`name`, or the best there is: CUDA, then MPS, then the CPU."""
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name is None:
-        return torch.device("cuda" if available["cuda"] else "mps" if available["mps"] else "cpu")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [kind for kind, found in there.items() if found]
+    name = name or available[0]
     try:
-        if available.get(name.split(":")[0], False):
+        if name.split(":")[0] in available:
             return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError):  # a number that is none, or beyond the last
         pass
-    raise UserError(f"no device '{name}' here; available: {', '.join(k for k, v in available.items() if v)}")
+    raise UserError(f"no device '{name}' here; available: {', '.join(available)}")
 
 
 def machine(device: torch.device) -> dict[str, str | int]:

@@ -1,7 +1,7 @@
 """The one exception that reaches a user: a sentence that says what was wrong, where, and what to do."""
 
 import contextlib
-import signal
+import importlib
 import sys
 import threading
 from collections.abc import Callable
@@ -13,10 +13,9 @@ class UserError(Exception):
     """Bad input. Scripts print its message on stderr and exit with status 2."""
 
 
-def leave_quietly() -> None:
-    """Lets Ctrl-C end the program without a word until `run_cli` takes over: for the seconds of a script's imports."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+def run_command(name: str) -> None:
+    """Runs `commands/NAME.py`, imported late: Ctrl-C during the imports gets its word, too."""
+    run_cli(lambda: importlib.import_module(f"tiny_jepa.commands.{name}").main(sys.argv[1:]))
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
@@ -25,13 +24,11 @@ def run_cli(main: Callable[[], int | None]) -> None:
     A reader who leaves (`| head -1`) does not end the work; a full device loses output, which is said.
     """
     out, err = Console(sys.stdout), Console(sys.stderr)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.excepthook = _say_of_thread
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):  # type: ignore[type-var]
         status = _status_of(main)
         out.flush()
-        if out.error and out.stream and not isinstance(out.error, BrokenPipeError):
+        if out.error and not isinstance(out.error, BrokenPipeError):
             print(f"error: what was printed is lost ({out.error.strerror or out.error}); its work is done", file=err)
             status = status or 2
         err.flush()
@@ -51,15 +48,15 @@ def _status_of(main: Callable[[], int | None]) -> int:
             return int(end.code or 0)
         reason = end.code
     except UserError as error:
-        reason = printable(" ".join(str(error).split()))
+        reason = " ".join(str(error).split())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        reason = printable(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        reason = f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or "memory" in str(error)):
             raise
         reason = "out of memory; ask for less at a time, or for another --device"
-    print(f"error: {reason}", file=sys.stderr)
+    print(f"error: {printable(reason)}", file=sys.stderr)
     return 2

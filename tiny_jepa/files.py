@@ -3,25 +3,29 @@
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from tiny_jepa.errors import UserError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], Any], only_try: bool = False) -> None:
     """Calls `write(temporary path)` and moves the result into place: whole, or not at all."""
-    temporary = path.parent / f".{path.name}.{os.getpid()}"
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is a folder or a device; give the name of a file")
+    path = Path(os.path.realpath(path))  # a link stays one
+    temporary = path.parent / f".{os.getpid()}-{path.name[:200]}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
-        os.replace(temporary, path)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        if not only_try:
+            os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch.save has a RuntimeError for a full disk
         raise cannot_write(path, error) from None
     finally:
@@ -36,11 +40,7 @@ def cannot_write(path: Path, error: Exception) -> UserError:
 
 
 def require_name(name: str, what: str) -> str:
-    """A name that is to be a file's or a folder's, as it is.
-
-    Raises:
-        UserError: it leads elsewhere or does not print; the sentence begins with `what`.
-    """
+    """A name that is to be a file's or a folder's; a `UserError` that begins with `what` where it leads elsewhere."""
     if name in ("", ".", "..") or not name.isprintable() or set("/\\") & set(name):
         raise UserError(f"{what}, a printable name without / and \\, not {name!r}")
     return name
@@ -48,10 +48,7 @@ def require_name(name: str, what: str) -> str:
 
 def require_writable(path: Path) -> None:
     """Says now, not after hours of work, that a file cannot be written to `path`."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give the name of a file in it")
-    write_atomically(path.parent / f"{path.name}.try", lambda temporary: temporary.touch())
-    (path.parent / f"{path.name}.try").unlink()
+    write_atomically(path, Path.touch, only_try=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,17 +58,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_text(path: Path, advice: str) -> str:
-    """A text file, with or without a byte order mark.
-
-    Raises:
-        UserError: it is missing, no file, or no UTF-8; `advice` says what to do then.
-    """
+    """A text file, with or without a byte order mark; `advice` says what to do where it is none."""
     try:
         if not path.is_file():
             raise UserError(f"{path} is {'no file' if path.exists() else 'missing'}; {advice}")
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text in UTF-8; {advice}") from None
 
@@ -92,31 +83,19 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, taken: str) -> Iterator[IO[bytes]]:
-    """Holds the file `path` for this process alone, until the block or the process ends.
-
-    Raises:
-        UserError: another process holds it; `taken` is the sentence.
-    """
+def locked(path: Path, taken: str) -> Iterator[None]:
+    """Holds the file `path` for this process alone, until the block or the process ends; `taken` is the sentence where
+    another process has it."""
+    lock = FileLock(path, blocking=False)
     try:
-        file = path.open("ab")
+        lock.acquire()
+    except Timeout:
+        raise UserError(taken) from None
+    except NotImplementedError:  # a file system without locks
+        pass
     except OSError as error:
         raise cannot_write(path, error) from None
-    with file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            else:
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except (BlockingIOError, PermissionError):
-            raise UserError(taken) from None
-        except OSError:
-            pass  # a file system without locks
-        try:
-            yield file
-        finally:
-            if fcntl is not None:
-                with contextlib.suppress(OSError):  # processes forked meanwhile have the file open, too
-                    fcntl.flock(file, fcntl.LOCK_UN)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -17,18 +17,19 @@ from typing_extensions import dataclass_transform
 from tiny_jepa.errors import UserError
 
 Class = TypeVar("Class")
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def settings(fields: type[Class]) -> type[Class]:
     """A frozen dataclass whose values are checked by their types wherever one is made: a `UserError` says which of them
     is wrong."""
-    made = dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))(fields)
-    checked = made.__init__
+    made = dataclass(frozen=True, config=CONFIG)(fields)
+    checked, names = made.__init__, [field.name for field in dataclasses.fields(made)]
 
     def __init__(self: Any, *args: Any, **values: Any) -> None:
         try:
-            checked(self, *args, **values)
+            checked(self, *args[len(names) :], **dict(zip(names, args, strict=False)), **values)
         except ValidationError as error:
             raise UserError(sentence(error)) from None
 
@@ -39,11 +40,12 @@ def settings(fields: type[Class]) -> type[Class]:
 def sentence(error: ValidationError) -> str:
     """The first thing that pydantic has to say, as one sentence."""
     first = error.errors()[0]
-    name = str(first["loc"][0])
+    names = [part for part in first["loc"] if isinstance(part, str)]
     if first["type"] in ("unexpected_keyword_argument", "missing_argument", "missing"):
-        return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {name!r}"
+        return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {'.'.join(names)!r}"
     says = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
-    return f"{flag(name)} {says}, not {str(first['input'])[:80]}"
+    given = " ".join(str(first["input"]).split())[:80]
+    return f"{flag(names[0]) if len(names) == 1 else '.'.join(names)} {says}, not {given}"
 
 
 def flag(name: str) -> str:
@@ -87,11 +89,8 @@ Count = Annotated[int, within(1, 10**8)]
 
 
 def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, default: Class | None = None) -> Class:
-    """The options of a command; those that `argv` leaves out are `default`'s. `--help` prints them, and ends.
-
-    Raises:
-        UserError: an unknown option, which the nearest one is named for, or a value of another kind or out of bounds.
-    """
+    """The options of a command; those that `argv` leaves out are `default`'s. `--help` prints them, and ends. For an
+    unknown option the nearest one is named."""
     said = io.StringIO()
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     try:
@@ -108,16 +107,13 @@ def imported(path: str, what: str) -> Any:
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{what} {path!r}: {error}; write it as package.module:NAME") from None
+    except (Exception, SystemExit) as error:  # a module of somebody's own raises whatever it likes
+        says = f"{type(error).__name__}: {error}"
+        raise UserError(f"{what} {path!r} ({says}); write it as package.module:NAME") from None
 
 
 def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str:
-    """The verb that a command line begins with; `verbs` say what each does, and are printed where there is none.
-
-    Raises:
-        UserError: an unknown verb.
-    """
+    """The verb that a command line begins with; `verbs` say what each does, and are printed where there is none."""
     if not argv or argv[0] in ("-h", "--help"):
         print(f"usage: {prog} VERB ...\n", *(f"  {verb:<10} {says}" for verb, says in verbs.items()), sep="\n")
         raise SystemExit(0)
@@ -138,6 +134,6 @@ def in_one_sentence(box: str) -> str:
 def read(settings: type[Class], values: Mapping[str, Any], where: str) -> Class:
     """Settings from the values of a file, `where`; a `UserError` for an unknown key or a bad value."""
     try:
-        return settings(**values)
+        return settings(**{str(name): value for name, value in values.items()})
     except UserError as error:
         raise UserError(f"{where}: {error}") from None

@@ -18,21 +18,17 @@ FLOOR = 1e-3
 STYLE: dict[Any, Any] = {
     **{"figure.dpi": 110, "savefig.bbox": "tight", "font.size": 10, "axes.titlesize": 11, "legend.frameon": False},
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25},
+    "text.usetex": False,  # a matplotlibrc may ask for a LaTeX that is not there
 }
 
 
 def pyplot() -> Any:
     """What pictures need of matplotlib, in this kit's style: `subplots` and `Line2D`. They know neither a display nor a
-    notebook; `MPLBACKEND` is not asked.
-
-    Raises:
-        UserError: matplotlib or pillow is not installed, or does not work.
-    """
+    notebook; `MPLBACKEND` is not asked."""
     backend = os.environ.pop("MPLBACKEND", None)  # a bad one ends the import
     try:
         import matplotlib
         import PIL.Image  # noqa: F401 - of animations; a missing one is said before any work
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.lines import Line2D
     except ModuleNotFoundError as error:
@@ -44,11 +40,9 @@ def pyplot() -> Any:
             os.environ["MPLBACKEND"] = backend
     matplotlib.rcParams.update(STYLE)
 
-    def subplots(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
-        of_figure = {key: options.pop(key) for key in ("figsize", "layout") if key in options}
-        figure = Figure(**of_figure)
-        FigureCanvasAgg(figure)
-        return figure, figure.subplots(rows, columns, **options)
+    def subplots(rows: int = 1, columns: int = 1, figsize: Any = None, layout: Any = None, **more: Any) -> Any:
+        figure = Figure(figsize=figsize, layout=layout)
+        return figure, figure.subplots(rows, columns, **more)
 
     return SimpleNamespace(subplots=subplots, Line2D=Line2D)
 
@@ -68,7 +62,7 @@ def animate(figure: Any, lines: Sequence[tuple[Any, Points]], path: Path, dpi: i
     points of each frame."""
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not anew in each frame
     steps = max(len(points) for _, points in lines)
 

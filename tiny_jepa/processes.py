@@ -4,11 +4,10 @@ import ctypes
 import signal
 import sys
 
-PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
     """Makes the kernel kill this process as soon as its parent is gone, however that ends; on Linux only."""
-    if PRCTL is not None:
-        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

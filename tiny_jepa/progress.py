@@ -7,26 +7,24 @@ from typing import Any
 from tqdm import tqdm
 
 PLAIN = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
-UP = "\x1b[A"
-"""What tqdm writes where one bar stands above another."""
 SECONDS = 60.0
 """Between lines."""
 
 
 class _Lines:
-    """Whatever a bar draws, as lines of their own."""
+    """Whatever a bar draws, as lines of their own; tqdm moves up a line where one bar stands above another."""
 
     def write(self, text: str) -> None:
-        if line := text.replace(UP, "").strip():
-            print(line, file=sys.stderr)
+        if line := text.replace("\x1b[A", "").strip():
+            print(line, file=sys.stderr, flush=True)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        pass
 
 
 def bar(steps: Iterable | None = None, **options: Any) -> tqdm:
     """tqdm with its own options."""
-    if sys.stderr.isatty():
-        return tqdm(steps, **options)
-    plain = {"file": _Lines(), "bar_format": PLAIN, "mininterval": SECONDS, "maxinterval": SECONDS, "delay": SECONDS}
-    return tqdm(steps, **options | plain)
+    if not sys.stderr.isatty():
+        options |= {"file": _Lines(), "bar_format": PLAIN}
+        options |= dict.fromkeys(("mininterval", "maxinterval", "delay"), SECONDS)
+    return tqdm(steps, **options)

@@ -15,17 +15,13 @@ def marks(name: str = "results") -> tuple[str, str]:
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table with aligned columns, the first to the left, the others to the right. What a page would take for a tag or
     the end of a cell is escaped: cells may hold text of a stranger's file."""
-    header, *rows = ([escaped(cell) for cell in row] for row in (header, *rows))
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "| " + " | ".join(cells) + " |"
-
-    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
-    return "\n".join([line(header), rule, *map(line, rows)])
+    columns = [[escaped(cell) for cell in column] for column in zip(header, *rows, strict=True)]
+    for i, column in enumerate(columns):
+        width = max(map(len, column))
+        rule = "-" * (width + 2) if i == 0 else "-" * (width + 1) + ":"
+        cells = [f" {cell:{'>' if i else '<'}{width}} " for cell in column]
+        columns[i] = [cells[0], rule, *cells[1:]]
+    return "\n".join(f"|{'|'.join(row)}|" for row in zip(*columns, strict=True))
 
 
 def escaped(text: str) -> str:

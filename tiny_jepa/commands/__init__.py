@@ -21,17 +21,8 @@ def choose(
     kind: Literal["trained", "untrained", "dead-reckoning"] = "trained",
     lift: bool = True,
 ) -> tuple[Subject, World]:
-    """The model that a command line names, or what it is compared with; and its world.
-
-    Args:
-        weights: a weights file; model_weights.pth unless a `budget` names the one that ships for it.
-        world: the world's name. A weights file says its own.
-        kind: untrained is the same architecture as training starts from.
-        lift: False reads out the bare agent code.
-
-    Raises:
-        UserError: no such model, or one of another world.
-    """
+    """The model that a command line names, or what it is compared with; and its world, which a weights file says
+    itself. The file is model_weights.pth unless named, or unless a `budget` names the one that ships for it."""
     asked = find_world(world or DEFAULT)
     if kind == "dead-reckoning" and asked.frame.agent is not None:
         return dead_reckoning(asked.frame, lift), asked
@@ -40,6 +31,8 @@ def choose(
     path = find_weights(budget, asked) if budget is not None else weights or ROOT_WEIGHTS
     model, _ = read_weights(path)
     found = world_of(model.frame.world, world, str(path))
+    if model.frame != found.frame:
+        raise UserError(f"{path} was trained on frames of another form than those of {found.frame.world}")
     return compared(model, path, kind, lift), found
 
 

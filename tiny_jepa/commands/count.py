@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from tiny_jepa.budgets import build_model, find_budget, list_budgets
+from tiny_jepa.budgets import find_budget, list_budgets
 from tiny_jepa.commands import DEFAULT
+from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.cost import cost_report, cost_table
 from tiny_jepa.models.size import count_parameters
@@ -28,27 +29,25 @@ class Options:
 
 def main(argv: list[str]) -> int:
     says = "Parameters, bytes and multiply-adds, and whether the budget holds."
-    arguments = parse(Options, argv, "count_params.py", says)
-    chosen = [arguments.budget is not None, arguments.weights != ROOT_WEIGHTS, arguments.all]
-    if sum(chosen) > 1:
+    args = parse(Options, argv, "count_params.py", says)
+    if (args.budget is not None) + (args.weights != ROOT_WEIGHTS) + args.all > 1:
         raise UserError("--budget, --weights and --all each choose what is counted; give one")
-    if arguments.all or arguments.budget is not None:
-        world = find_world(arguments.world)
-        names = list_budgets(world) if arguments.all else [str(arguments.budget)]
-        subjects = [(f"budget {name}", build_model(name, world), find_budget(name, world).limit) for name in names]
+    if args.budget is None and not args.all:
+        model, known = read_weights(args.weights)
+        limit = known.get("budget_limit") or count_parameters(model)
+        subjects = {f"{args.weights}, budget {known.get('budget', 'unknown')}": (model, limit)}
     else:
-        model, metadata = read_weights(arguments.weights)
-        name, limit = metadata.get("budget", "unknown"), metadata.get("budget_limit", 0)
-        subjects = [(f"{arguments.weights}, budget {name}", model, limit or count_parameters(model))]
-    reports, broken = {}, 0
-    for title, model, limit in subjects:
-        report = cost_report(model, arguments.image_size)
-        holds = report["parameters"] <= limit
-        broken += not holds
-        reports[title] = report | {"limit": limit, "holds": holds}
-        if not arguments.json:
-            says = f"{'holds' if holds else 'BROKEN'}: {report['parameters']:,} of {limit:,}"
-            print(f"{title} ({says}, {report['parameters'] / limit:.1%})\n{cost_table(report)}\n")
-    if arguments.json:
+        world = find_world(args.world)
+        budgets = [find_budget(name, world) for name in (list_budgets(world) if args.all else [args.budget or ""])]
+        subjects = {f"budget {budget.name}": (budget.build(), budget.limit) for budget in budgets}
+    reports = {}
+    for title, (model, limit) in subjects.items():
+        report = cost_report(model, args.image_size)
+        report |= {"limit": limit, "holds": report["parameters"] <= limit}
+        reports[title] = report
+        if not args.json:
+            says = f"{'holds' if report['holds'] else 'BROKEN'}: {report['parameters']:,} of {limit:,}"
+            print(f"{printable(title)} ({says}, {report['parameters'] / limit:.1%})\n{cost_table(report)}\n")
+    if args.json:
         print(json.dumps(reports, indent=1))
-    return 1 if broken else 0
+    return 0 if all(report["holds"] for report in reports.values()) else 1

@@ -1,7 +1,6 @@
 """`python -m tiny_jepa data generate|collect|check|show`."""
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,18 +8,20 @@ import numpy as np
 import tyro
 
 from tiny_jepa.commands import DEFAULT
-from tiny_jepa.data import generate
 from tiny_jepa.data.check import check_folder
-from tiny_jepa.data.collect import Collection, collect
+from tiny_jepa.data.collect import collect
+from tiny_jepa.data.episodes import Collection
 from tiny_jepa.data.show import show
-from tiny_jepa.data.source import open_source, split_set
+from tiny_jepa.data.source import Source, open_source, split_set
+from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Numbers, Seed, choose_verb, parse, settings, within
 from tiny_jepa.worlds import find_world
-from tiny_jepa.worlds.two_rooms import Geometry
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
 from tiny_jepa.worlds.two_rooms.plans import PLANS
-from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SIZES, SetRecipe
+from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SETS_VERSION, SIZES, ProceduralSet, SetRecipe
 
+PROG = "python -m tiny_jepa data"
 if TYPE_CHECKING:
     Set = str
 else:
@@ -29,7 +30,7 @@ else:
 
 @settings
 class Generate:
-    """What is written."""
+    """What is written: sets of the two rooms."""
 
     out: Path  # the folder that will hold train/, probe_normal/, ...
     set: tyro.conf.UseAppendAction[tuple[Set, ...]] = ()  # only this set (repeatable); all unless given
@@ -49,6 +50,7 @@ class Check:
 
     folder: tyro.conf.Positional[Path]  # that holds train/, probe_normal/, ...
     limit: Annotated[int, within(0, 10**9)] = 2000  # trajectories read of each set; 0: all
+    world: str = DEFAULT  # whose sets they are
 
 
 @settings
@@ -56,64 +58,61 @@ class Show:
     """What is drawn."""
 
     data: tyro.conf.Positional[str]  # a folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
-    set: Set | None = None  # the set; probe_normal/val unless given, or unless `data` is one set's folder
+    set: str | None = None  # the set; probe_normal/val unless given, or unless `data` is one set's folder
     first: Annotated[int, within(0, 10**9)] = 0  # the first trajectory shown
     count: Annotated[int, within(1, 200)] = 12  # trajectories shown
     out: Path = Path(".")  # folder for trajectories.png and trajectories.gif
+    world: str = DEFAULT  # whose sets they are
 
 
 def main(argv: list[str]) -> int:
-    """Runs one command; 1 where `check` found faults, 130 where `generate` was interrupted.
-
-    Raises:
-        UserError: bad input of any kind.
-    """
-    verb = choose_verb(argv, "python -m tiny_jepa data", {verb: says for verb, (_, _, says) in VERBS.items()})
+    """Runs one command; 1 where `check` found faults, 130 where writing was interrupted."""
+    verb = choose_verb(argv, PROG, {verb: says for verb, (_, _, says) in VERBS.items()})
     options, run, says = VERBS[verb]
-    return run(parse(options, argv[1:], f"python -m tiny_jepa data {verb}", says))
+    return run(parse(options, argv[1:], f"{PROG} {verb}", says))
 
 
 def _generate(args: Generate) -> int:
-    world = Geometry(size=args.image_size)
-    recipes = {name: _changed(name, args, world) for name in args.set or RECIPES}
-    sets = {args.out / name: generate.set_arrays(recipe, world, name, args.dtype) for name, recipe in recipes.items()}
-    size = generate.bytes_to_write(sets) / 1e6
-    print(f"{args.out}: {size:,.0f} MB to write", flush=True)
-    return generate.write_all(
-        (
-            args.out / name,
-            recipe.count,
-            partial(generate.write_set, args.out, name, recipe, world, args.seed, args.dtype),
+    if (version := Source(TWO_ROOMS, args.out).sets_version) not in (None, SETS_VERSION):
+        raise UserError(
+            f"{args.out} holds version {version} of the procedural sets, and this program draws version "
+            f"{SETS_VERSION}; remove it or give another --out"
         )
-        for name, recipe in recipes.items()
-    )
+    world, drafts = Geometry(size=args.image_size), []
+    for name in dict.fromkeys(args.set or RECIPES):
+        recipe = _changed(name, args, world)
+        drawn = {"set": name, "sets_version": SETS_VERSION, "recipe": asdict(recipe), "world": asdict(world)}
+        dataset = ProceduralSet(name, recipe, world, args.seed, args.dtype)
+        drafts.append(draft(dataset, args.out / name, drawn | {"seed": args.seed, "dtype": args.dtype}))
+    return write_sets(drafts)
 
 
 def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
     recipe = RECIPES[name]
-    if args.door_rate is not None and recipe.kind != "explore" and args.set:
+    explored, one_door = recipe.kind == "explore", recipe.kind not in PLANS
+    if args.set and args.door_rate is not None and not explored:
         raise UserError(f"--door-rate is for explorations; {name} is drawn otherwise")
-    if recipe.kind in PLANS and args.set and (args.exclude_walls or args.exclude_doors):
+    if args.set and (args.exclude_walls or args.exclude_doors) and not one_door:
         raise UserError(f"--exclude-walls and --exclude-doors are for two rooms with one door; {name} has others")
     recipe = replace(
         recipe,
         count=args.count or recipe.count,
         steps=args.steps or recipe.steps,
-        door_rate=recipe.door_rate if args.door_rate is None or recipe.kind != "explore" else args.door_rate,
-        exclude_walls=() if recipe.kind in PLANS else args.exclude_walls,
-        exclude_doors=() if recipe.kind in PLANS else args.exclude_doors,
+        door_rate=recipe.door_rate if args.door_rate is None or not explored else args.door_rate,
+        exclude_walls=args.exclude_walls if one_door else (),
+        exclude_doors=args.exclude_doors if one_door else (),
     )
-    if not recipe.allowed_walls(world) or not set(world.door_rows) - set(recipe.exclude_doors):
+    if not all(recipe.allowed(world)):
         raise UserError(f"{name} has no wall column or no door row left after --exclude-walls and --exclude-doors")
     return recipe
 
 
 def _check(args: Check) -> int:
-    return check_folder(args.folder, find_world(DEFAULT), args.limit)
+    return check_folder(args.folder, find_world(args.world), args.limit)
 
 
 def _show(args: Show) -> int:
-    world = find_world(DEFAULT)
+    world = find_world(args.world)
     root, one = split_set(Path(args.data), world)
     dataset = open_source(str(root) if one else args.data, world).require(args.set or one or "probe_normal/val")
     if args.first >= len(dataset):
@@ -121,7 +120,7 @@ def _show(args: Show) -> int:
             f"{dataset.name} has the trajectories 0 to {len(dataset) - 1}; --first {args.first} is none of them"
         )
     indices = np.arange(args.first, min(args.first + args.count, len(dataset)))
-    print(*show(dataset, indices, args.out), sep="\n")
+    print(*show(dataset, world.frame, indices, args.out), sep="\n")
     return 0
 
 

@@ -1,10 +1,10 @@
 """`python main.py`: scores a model. The functions have the names of the course's main.py, for others to call."""
 
+import contextlib
 import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,39 +14,36 @@ from torch import nn
 
 from tiny_jepa.commands import DEFAULT, choose
 from tiny_jepa.console import printable
-from tiny_jepa.course.metrics import differing_losses, disagreements, metrics_of, read_metrics, write_metrics
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.course.metrics import differences, line, metrics_of, read_metrics, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.probing.measure import COURSE_SETS, load_group, measure
-from tiny_jepa.probing.results import Result, line, write_result
+from tiny_jepa.probing.measure import load_group, measure
+from tiny_jepa.probing.results import Result, write_result
 from tiny_jepa.probing.subjects import result_of
-from tiny_jepa.weights import ROOT_WEIGHTS, add_metrics, read_weights
+from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
 from tiny_jepa.worlds import find_world
 
 METRICS = Path("metrics.txt")  # in the working folder, as model_weights.pth is
 
 
-def load_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
+def load_data(device: torch.device, source: Source | None = None, prober: int = 0) -> tuple[Loader, dict[str, Loader]]:
     """The loader that trains the prober of the short sets, and those it scores. Batches move to `device` later."""
-    return _load(0, source)
-
-
-def load_expert_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
-    """The same for the expert set."""
-    return _load(1, source)
-
-
-def _load(prober: int, source: Source | None) -> tuple[Loader, dict[str, Loader]]:
     source = source or open_source(None, find_world(DEFAULT))
     group = source.world.groups[prober]
     train, scored = load_group(group, source)
     if train is None:
         raise UserError(f"{source.root} has no set {group.train}, which trains the prober")
     return train, scored
+
+
+def load_expert_data(device: torch.device, source: Source | None = None) -> tuple[Loader, dict[str, Loader]]:
+    """The same for the expert set."""
+    return load_data(device, source, 1)
 
 
 def load_model(weights: Path = ROOT_WEIGHTS) -> nn.Module:
@@ -60,8 +57,12 @@ def evaluate_model(
     evaluator = ProbingEvaluator(device, model, probe_train_ds, probe_val_ds)
     losses = evaluator.evaluate_all(evaluator.train_pred_prober())
     for name, loss in losses.items():
-        print(line(name, [loss]), flush=True)
+        say(name, [loss])
     return losses
+
+
+def say(name: str, losses: list[float] | None) -> None:
+    print(line(name, losses), flush=True)
 
 
 @settings
@@ -84,14 +85,16 @@ class Options:
     label: bool = False  # write the losses into the metadata of the weights file, too
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     args = parse(Options, argv, "main.py", "Scores a model by the probing protocol.")
-    out = sys.stderr if args.json else sys.stdout
+    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+        result = score(args, shlex.join(["python", "main.py", *argv]))
+    if args.json:
+        print(json.dumps(result.to_json(), allow_nan=False))
 
-    def say(text: str) -> None:
-        print(printable(text), file=out, flush=True)
 
-    seeds = list(range(args.seeds))
+def score(args: Options, command: str) -> Result:
+    """Measures, prints and stores what the options ask for."""
     subject, world = choose(args.weights, args.budget, args.world, args.model, lift=not args.no_lift)
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
@@ -101,46 +104,44 @@ def main(argv: list[str]) -> int:
     for path in (args.store, METRICS if args.write_metrics else None):
         if path is not None:
             require_writable(path)
-    command = shlex.join(["python", "main.py", *argv])
-    result = result_of(subject, {}, seeds, source, prober_source, command)
-    say(subject.describe())
-    say(f"Data: {source.describe()}")
+    seeds = list(range(args.seeds))
+    result = result_of(subject, seeds, source, prober_source, command)
+    print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
     if prober_source != source:
-        say(f"Prober trained on: {prober_source.describe()}")
-    say(f"Total Trainable Parameters: {subject.parameters:,}")
+        print(printable(f"Prober trained on: {prober_source.describe()}"))
+    print(f"Total Trainable Parameters: {result.parameters:,}", flush=True)
     begin = time.monotonic()
-    losses = measure(
-        subject.model,
-        source,
-        device,
-        seeds=seeds,
-        prober_source=prober_source,
-        groups=[group.only(COURSE_SETS) if args.course else group for group in world.groups],
-        report=lambda name, values: say(line(name, values)),
-    )
+    groups = [group.only(COURSE_SETS) if args.course else group for group in world.groups]
+    losses = measure(subject.model, source, device, seeds=seeds, prober_source=prober_source, groups=groups, report=say)
     minutes = round((time.monotonic() - begin) / 60, 3)
     result = replace(result, losses=losses, score_minutes=minutes, measured_at=machine(device))
     if args.store:  # before anything else can fail
         write_result(args.store, result)
-    if args.json:
-        print(json.dumps(result.to_json(), allow_nan=False))
     if args.label and subject.weights:
-        add_metrics(subject.weights, result.frames, {name: result.mean(name) for name in result.losses}, result.command)
-        say(f"wrote the losses into {subject.weights}")
+        label(subject.weights, result)
     if args.write_metrics:
         write_metrics(METRICS, metrics_of(result))
-        say(f"wrote {METRICS}")
+        print(f"wrote {METRICS}")
     elif subject.kind == "trained" and subject.lift and world.task and METRICS.is_file():
-        say_what_differs(result, say)
-    return 0
+        say_what_differs(result)
+    return result
 
 
-def say_what_differs(result: Result, say: Callable[[str], None]) -> None:
+def label(path: Path, result: Result) -> None:
+    """Writes the losses, and the command that measured them, into a weights file, by the kind of frames."""
+    model, metadata = read_weights(path)
+    if fingerprint(model) != result.fingerprint:
+        raise UserError(f"{path} holds other weights by now; its metadata stay as they are")
+    graded = {name: result.mean(name) for name in result.losses} | {"command": result.command}
+    save_weights(path, model, {**metadata, "metrics": metadata.get("metrics", {}) | {result.frames: graded}})
+    print(f"wrote the losses into {path}")
+
+
+def say_what_differs(result: Result) -> None:
     """Says where metrics.txt tells another story than what was measured."""
     try:
         stated = read_metrics(METRICS)
     except UserError as error:
-        return say(f"Note: {error}")
-    found = disagreements(stated, result.parameters, result.trained_by) + differing_losses(stated, metrics_of(result))
-    if found:
-        say(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}")
+        return print(f"Note: {error}")
+    if found := differences(stated, metrics_of(result)):
+        print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))

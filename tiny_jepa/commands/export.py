@@ -5,10 +5,8 @@ from pathlib import Path
 
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
-from tiny_jepa.export.onnx import SIZES, agreement, write_onnx
-from tiny_jepa.export.quantise import Kind
-from tiny_jepa.export.safetensors import to_bytes
-from tiny_jepa.files import write_atomically
+from tiny_jepa.export.onnx import agreement, write_onnx
+from tiny_jepa.export.safetensors import Kind, save
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.options import parse
 
@@ -28,17 +26,21 @@ def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa export", __doc__ or "")
     subject, world = choose(args.weights, args.budget, args.world)
     assert isinstance(subject.model, JEPA)
-    print(subject.describe())
-    if args.out.suffix == ".safetensors":
-        content = to_bytes(subject.model, args.numbers)
-        write_atomically(args.out, lambda temporary: temporary.write_bytes(content))
-        print(f"wrote {args.out} ({len(content):,} bytes)")
-    elif args.out.suffix == ".onnx":
-        if args.numbers != "float32":
-            raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
-        the_course(world, "the comparison with onnxruntime")
-        print("wrote", *(f"{path} ({path.stat().st_size:,} bytes)" for path in write_onnx(subject.model, args.out)))
-        for size in SIZES:
-            print(agreement(subject.model, args.out, size))
-    else:
+    if args.out.suffix not in (".onnx", ".safetensors"):
         raise UserError(f"--out must end in .onnx or .safetensors, not '{args.out.suffix}'")
+    to_onnx, written = args.out.suffix == ".onnx", [args.out]
+    if to_onnx and args.numbers != "float32":
+        raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
+    if to_onnx:
+        the_course(world, "the comparison with onnxruntime")
+    print(subject.describe())
+    try:
+        if to_onnx:
+            written = write_onnx(subject.model, args.out)
+        else:
+            save(subject.model, args.out, args.numbers)
+    except ImportError as error:
+        raise UserError(f"this needs {error.name}; install it with: pip install 'tiny_jepa[export]'") from None
+    print("wrote", *(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
+    for size in (64, 65) if to_onnx else ():
+        print(agreement(subject.model, args.out, size))

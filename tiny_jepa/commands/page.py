@@ -3,19 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_jepa.budgets import list_budgets, load_model, parse_count
-from tiny_jepa.commands import DEFAULT, choose, the_course
+from tiny_jepa import list_budgets, load_model
+from tiny_jepa.budgets import parse_count
+from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
 from tiny_jepa.export.page import build_page
 from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.options import parse
-from tiny_jepa.worlds import find_world
 
-MENU = range(250, 10_001)
-"""Parameters of the presets that every page has."""
-LIMIT = 150_000
-"""Bytes of a page, at most."""
+MENU = range(250, 10_001)  # parameters of the presets that every page has
+LIMIT = 150_000  # bytes of a page, at most
 
 
 @dataclass(frozen=True)
@@ -29,10 +27,9 @@ class Options:
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa page", __doc__ or "")
-    course = find_world(DEFAULT)
-    models = {name: load_model(name, course) for name in list_budgets(course) if parse_count(name) in MENU}
     subject, world = choose(args.weights, None if args.weights else args.budget)
-    the_course(world, "the page")
+    world = the_course(world, "the page")
+    models = {name: load_model(name) for name in list_budgets() if parse_count(name) in MENU}
     assert isinstance(subject.model, JEPA)
     chosen = subject.name if args.weights is None else args.weights.name
     models[chosen] = subject.model

@@ -13,8 +13,7 @@ from tiny_jepa.options import parse, settings, within
 from tiny_jepa.sweep.grid import Grid, read_grid
 from tiny_jepa.sweep.jobs import jobs_of
 from tiny_jepa.sweep.launchers import submit, work
-from tiny_jepa.sweep.status import status
-from tiny_jepa.sweep.table import table
+from tiny_jepa.sweep.table import status, table
 from tiny_jepa.tables import replaced
 
 
@@ -36,10 +35,6 @@ class Options:
 
 
 def main(argv: list[str]) -> None:
-    """
-    Raises:
-        UserError: bad input of any kind, or a job failed.
-    """
     args = parse(Options, argv, "python -m tiny_jepa sweep", "Trains and scores a grid, and writes its table.")
     if not Path("train.py").is_file():
         raise UserError("run this in the project's root, where train.py is")
@@ -47,7 +42,7 @@ def main(argv: list[str]) -> None:
         raise UserError("--common makes other runs of the rows; give their results another --name")
     if args.name:
         require_name(args.name, "--name takes the name of a folder in results/")
-    grid = read_grid(args.file, args.name, args.common)
+    grid, minutes = read_grid(args.file, args.name, args.common), minutes_of(args.time)
     jobs = jobs_of(grid)
     if args.status:
         print(status(jobs))
@@ -59,7 +54,7 @@ def main(argv: list[str]) -> None:
     if args.launcher == "local":
         work(jobs, args.jobs)
     else:
-        submit(grid, jobs, args.jobs, minutes_of(args.time), args.partition, args.cpus, args.gpus)
+        submit(jobs, args.jobs, minutes, args.partition, args.cpus, args.gpus)
     show_table(grid)
     if not all(job.done() for job in jobs):
         print(status(jobs))
@@ -79,7 +74,7 @@ def show_table(grid: Grid) -> None:
 def minutes_of(time: str) -> int:
     """ "1-02:00:30" -> minutes, rounded up."""
     found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)", time)
-    if not found:
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0, 0)
+    if not 0 < (total := (days * 24 + hours) * 60 + minutes + (seconds > 0)) < 10**7:
         raise UserError(f"--time must be [days-]hours:minutes:seconds such as 01:00:00, not '{time}'")
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return (days * 24 + hours) * 60 + minutes + (seconds > 0)
+    return total

@@ -1,19 +1,21 @@
 """`metrics.txt`: four losses, the number of trainable parameters and the training command, one a line."""
 
 import re
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, write_text
-from tiny_jepa.probing.measure import COURSE_SETS
 from tiny_jepa.probing.results import Result
 
 NOT_AVAILABLE = "not available"
-NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
-COUNT = re.compile(r"[0-9]{1,3}(,?[0-9]{3}){0,4}|[0-9]{1,15}")
-TOLERANCE = 0.15
-"""Two measurements of the same weights on the same sets differ by less than this share (seeds, machines)."""
+LOSS = rf"([0-9]{{1,18}}(?:\.[0-9]{{1,18}})?|{NOT_AVAILABLE})"
+FORM = "".join(rf"probe_{name} val loss: {LOSS}\n" for name in COURSE_SETS) + r"([0-9][0-9,]{0,18})\n(.+)\n?"
+TOLERANCE, NOISE = 0.15, 5e-3
+"""Two measurements of the same weights on the same sets (seeds, machines) differ by less than this share, and px²."""
 
 
 @dataclass(frozen=True)
@@ -25,36 +27,29 @@ class Metrics:
     command: str
 
     def text(self) -> str:
-        lines = [
-            f"probe_{name} val loss: {NOT_AVAILABLE if (loss := self.losses[name]) is None else f'{loss:.4f}'}"
-            for name in COURSE_SETS
-        ]
-        return "\n".join([*lines, str(self.parameters), self.command]) + "\n"
+        losses = [f"probe_{name} val loss: {shown(self.losses[name])}" for name in COURSE_SETS]
+        return "\n".join([*losses, str(self.parameters), self.command]) + "\n"
+
+
+def shown(loss: float | None) -> str:
+    return NOT_AVAILABLE if loss is None else f"{loss:.4f}"
 
 
 def write_metrics(path: Path, metrics: Metrics) -> None:
-    """Raises a `UserError` where the file would not be read again as it is meant."""
-    if len(metrics.text().splitlines()) != len(COURSE_SETS) + 2:
-        raise UserError(f"the training command has a line break, which {path} has no place for; train it again")
+    if not re.fullmatch(FORM, metrics.text()):
+        raise UserError(f"{path} has no place for this training command: {metrics.command!r}; train it again")
     write_text(path, metrics.text())
 
 
 def read_metrics(path: Path) -> Metrics:
-    """Raises a `UserError` that says which line is not as expected."""
-    lines = read_text(path, "write it with: python main.py --write-metrics").removesuffix("\n").split("\n")
-    if len(lines) != len(COURSE_SETS) + 2:
-        raise UserError(f"{path} has {len(lines)} lines instead of 6; write it with: python main.py --write-metrics")
-    losses: dict[str, float | None] = {}
-    for name, text in zip(COURSE_SETS, lines, strict=False):
-        label, _, value = text.partition(": ")
-        losses[name] = float(value) if NUMBER.fullmatch(value) else None
-        if label != f"probe_{name} val loss" or (losses[name] is None and value != NOT_AVAILABLE):
-            raise UserError(
-                f"{path}: '{text[:80]}' should read 'probe_{name} val loss: X'; write it with --write-metrics"
-            )
-    if not COUNT.fullmatch(lines[4]):
-        raise UserError(f"{path}: line 5 should be the number of trainable parameters, not '{lines[4][:40]}'")
-    return Metrics(losses, int(lines[4].replace(",", "")), lines[5])
+    """Raises a `UserError` where the file has another form."""
+    again = "write it with: python main.py --write-metrics"
+    if (found := re.fullmatch(FORM, read_text(path, again))) is None:
+        lines = ", ".join(f"'probe_{name} val loss: X'" for name in COURSE_SETS)
+        raise UserError(f"{path} has to have six lines, {lines}, the parameters and the training command; {again}")
+    *losses, parameters, command = found.groups()
+    numbers = [None if loss == NOT_AVAILABLE else float(loss) for loss in losses]
+    return Metrics(dict(zip(COURSE_SETS, numbers, strict=True)), int(parameters.replace(",", "")), command)
 
 
 def metrics_of(result: Result) -> Metrics:
@@ -63,27 +58,27 @@ def metrics_of(result: Result) -> Metrics:
     return Metrics(losses, result.parameters, result.trained_by or "unknown")
 
 
-def disagreements(metrics: Metrics, parameters: int, command: str | None) -> list[str]:
-    """What `metrics` says otherwise than the weights, which have `parameters` and were trained by `command`."""
-    found = []
-    if metrics.parameters != parameters:
-        found.append(f"it says {metrics.parameters:,} parameters, the weights have {parameters:,}")
-    if metrics.command != command:
-        found.append(f"its training command is '{metrics.command}', the weights were made by '{command}'")
-    return found
+def differences(stated: Metrics, found: Metrics) -> list[str]:
+    """What `stated` says otherwise than what was `found` of the weights."""
+    says = []
+    if stated.parameters != found.parameters:
+        says.append(f"it says {stated.parameters:,} parameters, the weights have {found.parameters:,}")
+    if stated.command != found.command:
+        says.append(f"its training command is '{stated.command}', the weights were made by '{found.command}'")
+    pairs = {name: (stated.losses[name], found.losses[name]) for name in COURSE_SETS}
+    return says + [
+        f"{n} is {shown(one)} there, {shown(o)} measured" for n, (one, o) in pairs.items() if not near(one, o)
+    ]
 
 
-def differing_losses(stated: Metrics, measured: Metrics) -> list[str]:
-    """Losses of `stated` that are not what was measured."""
+def near(one: float | None, other: float | None) -> bool:
+    """Whether two losses can be of the same weights on the same sets."""
+    return one is other if one is None or other is None else abs(one - other) <= TOLERANCE * max(one, other) + NOISE
 
-    def show(loss: float | None) -> str:
-        return NOT_AVAILABLE if loss is None else f"{loss:.4f}"
 
-    def differ(one: float | None, other: float | None) -> bool:
-        if one is None or other is None:
-            return one is not other
-        noise = 5e-3  # px², the prober's own, where a loss is next to nothing
-        return not abs(one - other) <= TOLERANCE * max(one, other) + noise
-
-    pairs = [(name, stated.losses[name], measured.losses[name]) for name in COURSE_SETS]
-    return [f"{name} is {show(one)} there, {show(other)} measured" for name, one, other in pairs if differ(one, other)]
+def line(name: str, losses: Sequence[float] | None) -> str:
+    """One loss as the course prints it: `normal loss: 0.0593`, with the spread of several seeds."""
+    text = f"{statistics.fmean(losses):.4f}" if losses else NOT_AVAILABLE
+    if losses and len(losses) > 1:
+        text += f" ± {statistics.stdev(losses):.4f} ({len(losses)} seeds)"
+    return f"{name} loss: {text}" + (" (ours)" if name not in COURSE_SETS else "")

@@ -4,32 +4,28 @@ instructions, and its training command started and seen to make progress."""
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from tiny_jepa.course.metrics import Metrics, differing_losses, read_metrics
-from tiny_jepa.course.submission import TOP
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.course.metrics import differences, read_metrics
+from tiny_jepa.course.submission import TOP, split_command
 from tiny_jepa.data.source import ENVIRONMENT
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing.measure import COURSE_SETS
-from tiny_jepa.training.run import split_command
 
 TRAINING_WAIT = 600.0
 """Seconds in which training has to show its first steps."""
 
 
-def prove(archive: Path, python: str, install: bool, data: Sequence[str], tested: Path) -> list[str]:
-    """Does what a grader would do with `archive` -> what was seen, a line each.
-
-    Args:
-        python: the interpreter that makes the virtual environment.
-        install: False runs that interpreter as it is, without a new environment.
-        data: options for main.py that name the data to grade on.
-        tested: requirements with the tested versions, which a new environment keeps to.
+def prove(archive: Path, python: str, install: bool, data: str | None, tested: Path) -> Iterator[str]:
+    """Does what a grader would do with `archive`, by the interpreter `python` or, to `install`, in an environment that
+    it makes, which keeps to the versions in `tested` -> what is seen, a line each. `data` is as main.py takes it.
 
     Raises:
         UserError: something does not run, or does not give what metrics.txt says.
@@ -38,113 +34,74 @@ def prove(archive: Path, python: str, install: bool, data: Sequence[str], tested
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder)
         top = Path(folder) / TOP
-        seen = [f"unpacked to {TOP}/: {', '.join(sorted(path.name for path in top.iterdir()))}"]
+        yield f"unpacked to {TOP}/: {', '.join(sorted(path.name for path in top.iterdir()))}"
         if install:
-            python = new_environment(python, Path(folder) / "venv", top, tested)
-            seen.append("installed requirements.txt in a new virtual environment, in the tested versions")
+            run([python, "-m", "venv", str(Path(folder) / "venv")], top, "making a virtual environment")
+            python = str(Path(folder) / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python")
+            pip = [python, "-m", "pip", "install", "-q", "-r", "requirements.txt", "-c", str(tested.resolve())]
+            run(pip, top, "pip install -r requirements.txt")
+            yield "installed requirements.txt in a new virtual environment, in the tested versions"
         metrics = read_metrics(top / "metrics.txt")
-        losses = grade(python, top, data)
-        if found := differing_losses(metrics, Metrics(losses, metrics.parameters, metrics.command)):
+        output = run([python, "main.py", *(["--data", absolute(data)] if data else [])], top, "python main.py")
+        printed = dict(re.findall(r"^(\w+) loss: ([0-9.]+)", output, re.MULTILINE))
+        losses = {name: float(printed[name]) if name in printed else None for name in COURSE_SETS}
+        if found := differences(metrics, replace(metrics, losses=losses)):
             raise UserError(f"refused: main.py does not give what metrics.txt says: {'; '.join(found)}")
-        seen.append(f"python main.py gives the losses of metrics.txt: {losses}")
-        seen.append(f"'{metrics.command}' reached step {start_training(python, top, metrics.command)}")
-        return seen
-
-
-def new_environment(python: str, place: Path, top: Path, tested: Path) -> str:
-    """A virtual environment with the submission's requirements -> its interpreter."""
-    run([python, "-m", "venv", str(place)], top, "making a virtual environment")
-    inside = str(place / ("Scripts" if os.name == "nt" else "bin") / "python")
-    install = [inside, "-m", "pip", "install", "-q", "-r", "requirements.txt", "-c", str(tested.resolve())]
-    run(install, top, "pip install -r requirements.txt")
-    return inside
-
-
-def grade(python: str, top: Path, data: Sequence[str]) -> dict[str, float | None]:
-    """Runs main.py -> the loss of each of the course's sets in px², None where it was not available."""
-    output = run([python, "main.py", *data], top, "python main.py")
-    found = dict(re.findall(r"^(\w+) loss: ([0-9.]+)", output, re.MULTILINE))
-    if "normal" not in found:
-        raise UserError("refused: python main.py prints no 'normal loss: X'")
-    return {name: float(found[name]) if name in found else None for name in COURSE_SETS}
+        yield f"python main.py gives the losses of metrics.txt: {losses}"
+        yield f"'{metrics.command}' reached step {start_training(python, top, metrics.command)}"
 
 
 def start_training(python: str, top: Path, command: str) -> int:
     """Starts the training command, waits for its first row in a run's log.csv, ends it -> the step it reached."""
-    words, log = with_absolute_data(split_command(command)), top.parent / "training.log"
+    words, log = split_command(command.replace("--data=", "--data "))[1:], top.parent / "training.log"
+    words = [absolute(word) if before == "--data" else word for before, word in pairwise(["", *words])]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [python, *words[1:]], cwd=top, env=_environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            [python, *words], cwd=top, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
         try:
-            start = time.monotonic()
-            while time.monotonic() - start < TRAINING_WAIT:
+            until, ended = time.monotonic() + TRAINING_WAIT, False
+            while time.monotonic() < until and not ended:
                 ended = process.poll() is not None
-                if step := max((last_step(path) for path in top.glob("runs/*/log.csv")), default=0):
+                if step := max(map(last_step, top.glob("runs/*/log.csv")), default=0):
                     return step
-                if ended:
-                    break
                 time.sleep(0.2)
         finally:
             process.kill()
             process.wait()
-    said = log.read_text(encoding="utf-8", errors="replace")
-    raise UserError(f"refused: the training command '{command}' made no progress: {_last_line(said)}")
+    said = last_line(log.read_text(encoding="utf-8", errors="replace"))
+    raise UserError(f"refused: the training command '{command}' made no progress: {said}")
 
 
 def last_step(log: Path) -> int:
     """The step of the last whole row of a log.csv; 0 before there is one."""
-    rows = log.read_bytes().split(b"\n")[:-1]
-    at = rows[-1].partition(b",")[0] if rows else b""
-    return int(at) if at.isdigit() and len(at) < 19 else 0
-
-
-def with_absolute_data(words: Sequence[str]) -> list[str]:
-    """A training command whose data folder is found from any other folder, too."""
-    found = list(words)
-    for i, word in enumerate(found):
-        option, equals, value = word.partition("=")
-        at = i if equals else i + 1
-        if option == "--data" and at < len(found) and Path(value if equals else found[at]).is_dir():
-            found[at] = f"--data={Path(value).resolve()}" if equals else str(Path(found[at]).resolve())
-    return found
+    steps = re.findall(r"^([0-9]{1,18}),.*\n", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return int(steps[-1]) if steps else 0
 
 
 def run(command: list[str], folder: Path, what: str) -> str:
     """Runs a command in `folder` -> its stdout; the user's environment passes through, but for Python paths."""
+    text: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "capture_output": True}
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        done = subprocess.run(command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, check=False, **text)
     except OSError as error:
-        raise UserError(
-            f"refused: {what} cannot start ({command[0]}: {error.strerror}); choose another --python"
-        ) from None
+        reason = f"{command[0]}: {error.strerror}"
+        raise UserError(f"refused: {what} cannot start ({reason}); choose another --python") from None
     if done.returncode:
-        raise UserError(f"refused: {what} fails in the unpacked submission: {_last_line(done.stderr or done.stdout)}")
+        raise UserError(f"refused: {what} fails in the unpacked submission: {last_line(done.stderr or done.stdout)}")
     return done.stdout
 
 
-def _environment() -> dict[str, str]:
-    """The user's, without what belongs to this interpreter; a data folder is found from any other folder, too."""
+def environment() -> dict[str, str]:
+    """The user's, without what belongs to this interpreter."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    if Path(kept.get(ENVIRONMENT, "")).is_dir() and kept.get(ENVIRONMENT):
-        kept[ENVIRONMENT] = str(Path(kept[ENVIRONMENT]).resolve())
-    return kept | {"PYTHONUTF8": "1"}
+    return kept | {"PYTHONUTF8": "1", ENVIRONMENT: absolute(kept.get(ENVIRONMENT, ""))}
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
-    return lines[-1].strip()[:200] if lines else "it printed nothing"
+def absolute(data: str) -> str:
+    """Data whose folder, if it is one, is found from any other folder, too."""
+    return str(Path(data).resolve()) if data and Path(data).is_dir() else data
 
 
-def default_python() -> str:
-    """The interpreter under this one: a virtual environment's own would do, but a grader has none."""
-    return getattr(sys, "_base_executable", None) or sys.executable
+def last_line(text: str) -> str:
+    return ([line.strip()[:200] for line in re.split(r"[\r\n]+", text) if line.strip()] or ["it printed nothing"])[-1]

@@ -1,9 +1,10 @@
 """Work on data that other processes do ahead of its use."""
 
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.processes import end_with_parent
@@ -12,35 +13,26 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 
 
-class _Work(Dataset):
-    def __init__(self, do: Callable[[Any], Any], items: Sequence[Any]) -> None:
-        self.do, self.items = do, items
+def work_ahead(do: Callable[[Item], Done], items: Sequence[Item], workers: int) -> Iterator[Done]:
+    """`do(item)` of each item, in order, by `workers` forked processes of one thread each; by this process, when asked,
+    if there are none or none can be forked.
 
-    def __len__(self) -> int:
-        return len(self.items)
+    `do` returns tensors, on the CPU, and looks at its item alone: so the results are the same whatever `workers` is.
+    """
 
-    def __getitem__(self, index: int) -> Any:
+    def attempt(item: Item) -> Done | UserError:
         try:
-            return self.do(self.items[index])
+            return do(item)
         except UserError as error:
             return error  # raised where it is one sentence: a loader would wrap it up
 
-
-def work_ahead(do: Callable[[Item], Done], items: Sequence[Item], workers: int) -> Iterator[Done]:
-    """`do(item)` of each item, in order, by `workers` forked processes of one thread each (0: by this process, when
-    asked).
-
-    `do` returns tensors, on the CPU, and looks at its item alone: so the results are the same whatever `workers` is.
-
-    Raises:
-        UserError: one that `do` raised.
-    """
-    if not workers:
+    if not workers or "fork" not in get_all_start_methods():
         yield from map(do, items)
         return
-    loader = DataLoader(
-        _Work(do, items),
+    loader: Any = DataLoader(
+        items,  # type: ignore[arg-type]
         batch_size=None,
+        collate_fn=attempt,  # type: ignore[arg-type]
         num_workers=workers,
         multiprocessing_context="fork",
         worker_init_fn=lambda _: end_with_parent(),  # whose run folder it would hold else

@@ -1,6 +1,5 @@
-"""Reads a folder's sets and prints what their world finds in them."""
+"""Reads a folder's sets and says what their world finds in them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,91 +8,77 @@ from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.progress import bar
-from tiny_jepa.worlds.contract import Inspection, World
+from tiny_jepa.tables import markdown
+from tiny_jepa.worlds.contract import Inspection, TrajectorySet, World
 
 BATCH_BYTES = 4 * 2**20  # read at a time
+FEW = 16
+"""Trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them."""
 
 
-@dataclass
-class Report:
-    """What was found in one set."""
-
-    name: str
-    shape: tuple[int, ...] = ()
-    dtype: str = "-"
-    inspection: Inspection | None = None  # None: it could not be opened
-    error: str = ""
-
-    def lines(self) -> list[str]:
-        """What is wrong, a sentence each."""
-        return (self.inspection.lines() if self.inspection else []) + ([self.error] if self.error else [])
-
-    def row(self) -> dict[str, str]:
-        """Cells of the table by their column."""
-        n, t, _, px, _ = map(str, self.shape or ("-",) * 5)
-        cells = {"set": self.name, "trajectories": n, "frames": t, "px": px, "dtype": self.dtype}
-        if self.inspection:
-            cells |= {"read": str(self.inspection.read)} | self.inspection.figures()
-        return cells | {"faults": str(len(self.lines()) or "none")}
-
-
-def check_folder(folder: Path, world: World, limit: int = 2000) -> int:
+def check_folder(folder: Path, world: World, limit: int) -> int:
     """Checks every set of a folder, or the one that it is, up to `limit` trajectories of each (0: all), and prints a
-    table; 1 where there are faults, else 0.
-
-    Raises:
-        UserError: no such folder, or none with a set.
-    """
+    table; 1 where there are faults, else 0."""
+    if world.inspect is None:
+        raise UserError(f"the world {world.frame.world} does not say what to look for")
     root, only = split_set(folder, world)
     open_source(str(root), world)
     names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
-    reports = [check_set(root / name, name, world, limit) for name in names]
-    rows = [report.row() for report in reports]
-    columns = max(rows, key=len)  # a set that could not be opened has fewer
-    rows.insert(0, {column: column for column in columns})
-    widths = [max(len(row.get(column, "-")) for row in rows) for column in columns]
-    for row in rows:
-        cells = (row.get(column, "-").ljust(width) for column, width in zip(columns, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    for report in reports:
-        for line in report.lines():
-            print(f"fault in {report.name}: {line}")
-        for note in report.inspection.notes() if report.inspection else []:
-            print(f"note on {report.name}: {note}")
-    return int(any(report.lines() for report in reports))
+    checked = {name: check_set(root / name, name, world, limit) for name in names}
+    columns = max((list(row) for row, _, _ in checked.values()), key=len)  # a set that cannot be opened has fewer
+    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked.values()]))
+    for name, (_, faults, notes) in checked.items():
+        for says in [f"fault in {name}: {each}" for each in faults] + [f"note on {name}: {each}" for each in notes]:
+            print(says)
+    return int(any(faults for _, faults, _ in checked.values()))
 
 
-def check_set(folder: Path, name: str, world: World, limit: int) -> Report:
-    """Opens and reads one set; whatever stops the reading is a fault too."""
-    report = Report(name)
+def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
+    """What a table says of one set, by column; what is wrong, and what is unusual, a sentence each."""
+    row, faults, notes, seen = {"set": name}, list[str](), list[str](), None
     try:
-        dataset = CourseSet(folder, name, labelled=name != "train", world=world)
-        report.shape, report.dtype = dataset.states_file.shape, str(dataset.states_file.dtype)
-        report.inspection = begin_inspection(dataset)
-        inspect(report.inspection, dataset, limit or len(dataset))
-    except UserError as error:
-        report.error = str(error)
-    return report
+        dataset = CourseSet(folder, name, world)
+        count, frames, _, px, _ = map(str, dataset.states_file.shape)
+        row |= {"trajectories": count, "frames": frames, "px": px, "dtype": str(dataset.states_file.dtype)}
+        seen = begin(dataset)
+        inspect(dataset, seen, limit)
+    except UserError as error:  # whatever stops the reading is a fault, too
+        faults.append(str(error))
+    if seen is not None:
+        row |= {"read": str(seen.read)} | seen.figures()
+        faults, notes = seen.lines() + faults, seen.notes()
+    return row | {"faults": str(len(faults) or "none")}, faults, notes
 
 
-def begin_inspection(dataset: CourseSet) -> Inspection:
-    """Raises a `UserError` where the world knows nothing to look for, or has no such frames."""
-    if dataset.world.inspect is None:
-        raise UserError(f"{dataset.folder}: its world does not say what to look for")
+def begin(dataset: CourseSet) -> Inspection:
+    """Raises a `UserError` where the world has no such frames."""
+    assert dataset.world.inspect is not None
     try:
         return dataset.world.inspect(dataset.name, dataset.image_size)
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"{dataset.folder}: {error}") from None
 
 
-def inspect(inspection: Inspection, dataset: CourseSet, limit: int) -> None:
-    """Looks at up to `limit` trajectories from first to last: files end badly."""
-    count = min(limit, len(dataset))
+def inspect(dataset: CourseSet, seen: Inspection, limit: int) -> None:
+    """Looks at up to `limit` trajectories (0: all) from first to last: files end badly."""
+    count = min(limit or len(dataset), len(dataset))
     chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)
     size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
-    starts = range(0, count, size)
-    for i in starts if len(starts) < 8 else bar(starts, desc=dataset.name, unit="batch", leave=False):
+    for i in bar(range(0, count, size), desc=dataset.name, unit="batch", leave=False, delay=1):
         indices = chosen[i : i + size]
-        states, actions = dataset.frames(indices).numpy(), dataset.actions(indices).numpy()
         locations = dataset.locations(indices).numpy() if dataset.locations_file else None
-        inspection.add(states, actions, locations)
+        seen.add(dataset.frames(indices).numpy(), dataset.actions(indices).numpy(), locations)
+
+
+def look_at(dataset: TrajectorySet) -> None:
+    """Raises a `UserError` that names what most of a few trajectories of a folder suffer from, as far as a model minds
+    it: before hours are spent on them."""
+    if not isinstance(dataset, CourseSet) or dataset.world.inspect is None:
+        return
+    inspect(dataset, seen := begin(dataset), FEW)
+    for fault, count in seen.faults.items():
+        if 2 * count > seen.read and not fault.startswith(seen.harmless):
+            raise UserError(
+                f"{dataset.folder}: {fault} ({count} of {seen.read} trajectories looked at); mend it, and see all "
+                "with: python -m tiny_jepa data check FOLDER"
+            )

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -10,28 +11,41 @@ from torch import Tensor
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
+from tiny_jepa.options import read, settings, within
 from tiny_jepa.worlds.contract import World, as_tensor
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 NOISE = 1e-3
 """Share of the largest value, by which frames may be below black."""
 METADATA = "metadata.json"
-"""What `data generate` records beside the arrays."""
+
+
+@settings
+class Record:
+    """What `data generate` and `data collect` keep in `metadata.json`, beside the arrays."""
+
+    settings: dict[str, Any]  # what was asked for
+    version: str  # of this program
+    written: Annotated[int, within(0, 10**9)]  # trajectories that are safely on disk
+    of: int
+
+
+def read_record(folder: Path) -> Record:
+    """A `UserError` where `folder` holds none."""
+    path, advice = folder / METADATA, "remove its folder or give another --out"
+    return read(Record, read_json(path, advice), f"{path} is not a record of `data generate`; {advice}")
 
 
 class CourseSet:
     """One folder of arrays: only what is asked for is read."""
 
-    def __init__(self, folder: Path, name: str, labelled: bool, world: World) -> None:
-        """Opens the set's files.
-
-        Raises:
-            UserError: a file is missing or broken, or their shapes do not go together.
-        """
+    def __init__(self, folder: Path, name: str, world: World) -> None:
+        """Opens the files of the set `name`, all but locations to train on; a `UserError` where one is missing or
+        broken, or their shapes do not go together."""
         self.folder, self.name, self.world = folder, name, world
         self.states_file = NpyFile(folder / "states.npy")
         self.actions_file = NpyFile(folder / "actions.npy")
-        self.locations_file = NpyFile(folder / "locations.npy") if labelled else None
+        self.locations_file = NpyFile(folder / "locations.npy") if name != "train" else None
         check_shapes(self.states_file, self.actions_file, self.locations_file, world)
         self.length, self.image_size = self.states_file.shape[1], self.states_file.shape[-1]
 
@@ -67,32 +81,18 @@ def _within(file: NpyFile, values: Tensor, lowest: float, highest: float) -> Ten
 def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None, world: World) -> None:
     """Raises a `UserError` that says which array has which shape and what was expected."""
 
-    def fail(file: NpyFile, expected: str) -> None:
-        raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
+    def require(file: NpyFile, right: bool, expected: str) -> None:
+        if not right:
+            raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
 
-    if states.ndim != 5:
-        fail(states, "five axes (trajectories, frames, channels, height, width)")
-    if states.shape[2] != world.frame.channels:
-        fail(states, f"{world.frame.channels} channels on the third axis")
-    sums = world.frame.agent is None and states.shape[3] == 2  # over rows and columns: what `data collect` writes
-    if states.shape[3] != states.shape[4] and not sums:
-        fail(states, "square images")
-    if 0 in states.shape or states.shape[1] < 2:
-        fail(states, "at least one trajectory of two frames")
-    if states.dtype != (np.uint16 if sums else np.uint8) and not np.issubdtype(states.dtype, np.floating):
-        fail(states, "uint8 or float values")
-    for file, steps, dim in ((actions, states.shape[1] - 1, world.action_dim), (locations, states.shape[1], 2)):
-        if file is not None and file.shape != (len(states), steps, dim):
-            fail(file, f"{(len(states), steps, dim)}, to go with states.npy of shape {states.shape}")
-        if file is not None and not np.issubdtype(file.dtype, np.floating):
-            fail(file, "float values")
-
-
-def recorded_version(folder: Path) -> int | None:
-    """The version of the procedural sets that `data generate` recorded in `folder` (version 1 without saying so); None
-    where it wrote nothing."""
-    try:
-        version = read_json(folder / METADATA, "")["settings"].get("sets_version", 1)
-    except (UserError, KeyError, TypeError, AttributeError):
-        return None
-    return version if type(version) is int else None
+    shape, channels = states.shape, world.frame.channels
+    require(states, len(shape) == 5, "five axes (trajectories, frames, channels, height, width)")
+    require(states, shape[2] == channels, f"{channels} channels on the third axis")
+    require(states, shape[3] == shape[4], "square images")
+    require(states, 0 not in shape and shape[1] > 1, "at least one trajectory of two frames")
+    require(states, states.dtype == np.uint8 or states.dtype.kind == "f", "uint8 or float values")
+    for file, steps, numbers in ((actions, shape[1] - 1, world.action_dim), (locations, shape[1], 2)):
+        if file is not None:
+            wanted = (shape[0], steps, numbers)
+            require(file, file.shape == wanted, f"{wanted}, to go with states.npy of shape {shape}")
+            require(file, file.dtype.kind == "f", "float values")

@@ -8,9 +8,12 @@ import math
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from tiny_jepa.errors import UserError
 
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+AGAIN = "copy or generate it again"
 OBJECTS = (
     "an array of Python objects; save numbers: np.save(path, np.array(array.tolist(), dtype)), with dtype 'uint8' for "
     "frames of 0 to 255, else 'float32'"
@@ -22,71 +25,47 @@ class NpyFile:
     """A .npy array on disk, read a few rows at a time. No file stays open."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the header only.
-
-        Raises:
-            UserError: the file is missing, is no .npy file, is cut short or lies in Fortran order.
-        """
+        """Reads the header only; a `UserError` where the file is missing, no array of numbers, or cut short."""
         self.path = path
         try:
             if path.exists() and not path.is_file():  # a FIFO would block
                 raise ValueError("it is no file")
             with path.open("rb") as file:
-                version = np.lib.format.read_magic(file)
-                formats = np.lib.format
-                read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
-                self.shape, fortran, self.dtype = read(file)
+                self.shape, fortran, self.dtype = HEADERS[npy.read_magic(file)](file)
                 self.offset, there = file.tell(), path.stat().st_size
+            if min(self.shape, default=0) < 0:
+                raise ValueError(f"its shape is {self.shape}")
         except FileNotFoundError:
-            why = ": a set needs states.npy and actions.npy, a probing set locations.npy too"
+            why = "a set needs states.npy and actions.npy, a probing set locations.npy too"
             if path.with_name(path.name + ".partial").exists():
-                why = ": its generation was interrupted; run the same `data generate` again to finish it"
-            raise UserError(f"{path} is missing{why}") from None
+                why = "its generation was interrupted; run the same `data generate` again to finish it"
+            raise UserError(f"{path} is missing: {why}") from None
         except Exception as error:  # a header of arbitrary bytes is parsed as Python
             reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
-            raise UserError(
-                f"{path} is not a readable .npy array ({reason.rstrip('.')}); copy or generate it again"
-            ) from None
+            raise UserError(f"{path} is not a readable .npy array ({reason.rstrip('.')}); {AGAIN}") from None
         if fortran or self.dtype.hasobject:
             raise UserError(f"{path} is {OBJECTS if self.dtype.hasobject else FORTRAN}")
-        if any(size < 0 for size in self.shape):
-            raise UserError(f"{path} claims the impossible shape {self.shape}; copy or generate it again")
         self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
-        needed = self.offset + self.row_bytes * (self.shape[0] if self.shape else 1)
+        needed = self.offset + math.prod(self.shape) * self.dtype.itemsize
         if there < needed:
-            raise UserError(f"{path} is cut short: {there:,} bytes of {needed:,}; copy or generate it again")
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
+            raise UserError(f"{path} is cut short: {there:,} bytes of {needed:,}; {AGAIN}")
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def read(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """The rows `indices` [B], of each only `start` to `stop` of its first axis, in native byte order.
-
-        Raises:
-            IndexError: an index beyond the file's rows.
-            UserError: the file cannot be read any more.
-        """
+        """The rows `indices` [B], of each only `start` to `stop` of its first axis, in native byte order. An index
+        beyond the rows is an `IndexError`, a file that cannot be read any more a `UserError`."""
         indices = np.arange(len(self))[np.asarray(indices)]  # negative ones count from the end
         start, stop, _ = slice(start, stop).indices(self.shape[1])
         rows = np.empty((len(indices), max(stop - start, 0), *self.shape[2:]), self.dtype)
+        offsets = self.offset + indices * self.row_bytes + start * math.prod(self.shape[2:]) * self.dtype.itemsize
         try:
-            if rows.size:
-                self._fill(rows, self.offset + indices * self.row_bytes + start * (self.row_bytes // self.shape[1]))
+            with self.path.open("rb") as file:
+                for row, offset in zip(rows, offsets.tolist(), strict=True):
+                    file.seek(offset)
+                    if file.readinto(row) < row.nbytes:
+                        raise UserError(f"{self.path} became shorter while it was read; {AGAIN}")
         except OSError as error:
             raise UserError(f"cannot read {self.path}: {error.strerror or error}") from None
         return rows.astype(self.dtype.newbyteorder("="), copy=False)
-
-    def _fill(self, rows: np.ndarray, offsets: np.ndarray) -> None:
-        """Reads each row from its place in the file."""
-        with open(self.path, "rb", buffering=0) as file:
-            for row, offset in zip(rows, offsets.tolist(), strict=True):
-                file.seek(offset)
-                buffer = memoryview(row).cast("B")
-                while buffer:
-                    if not (count := file.readinto(buffer)):
-                        raise UserError(f"{self.path} became shorter while it was read; copy or generate it again")
-                    buffer = buffer[count:]

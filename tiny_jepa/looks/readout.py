@@ -13,8 +13,8 @@ from tiny_jepa.data import Source, TrajectorySet
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.probing.measure import load_group
+from tiny_jepa.probing.measure import evaluators, train_prober
+from tiny_jepa.probing.representations import FrozenModel
 from tiny_jepa.probing.subjects import DeadReckoning
 
 
@@ -48,49 +48,36 @@ def read_out_all(
     model: nn.Module, source: Source, prober_source: Source, device: torch.device | str
 ) -> dict[str, ReadOut]:
     """Every set that the source has, by the name of its loss, read by one prober a group."""
-    found = {}
-    for group in source.world.groups:
-        train, loaders = load_group(group, source, prober_source)
-        if train is None or not loaders:
-            continue
-        evaluator = ProbingEvaluator(device, model, train, loaders)
-        prober = evaluator.train_pred_prober()
-        reckoning = ProbingEvaluator(device, DeadReckoning(0, source.world.frame), train, {})
-        for name, loader in loaders.items():
+    found, frame = {}, source.world.frame
+    reckoning = FrozenModel(DeadReckoning(0, frame), device)
+    for evaluator in filter(None, evaluators(model, source, device, source.world.groups, prober_source)):
+        prober = train_prober(evaluator, 0)
+        for name, loader in evaluator.val_ds.items():
             pairs = zip(*evaluator.read_out(prober, loader), strict=True)
             predicted, true = (torch.cat(part).cpu().numpy() for part in pairs)
             codes = reckoning.represent(loader)
-            reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * source.world.frame.unit
-            found[name] = ReadOut(
-                predicted, true, reckoned, drawings(loader.dataset, source.world.frame.map or 0, len(true))
-            )
+            reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * frame.unit
+            found[name] = ReadOut(predicted, true, reckoned, drawings(loader.dataset, frame.map or 0, len(true)))
     if not found:
         raise UserError(f"{source.describe()}: no probing set to look at, or none to train a prober on")
     return found
 
 
-def binned(values: np.ndarray, errors: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Mean error [len(edges) - 1] of each bin of `values`; nan where nothing was."""
-    sums, counts = np.histogram(values, edges, weights=errors)[0], np.histogram(values, edges)[0]
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-def error_map(places: np.ndarray, errors: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Mean error [row, column] of each cell of `places` [..., 2] px; nan where nothing was."""
-    x, y = places[..., 0].ravel(), places[..., 1].ravel()
-    sums = np.histogram2d(y, x, [edges, edges], weights=errors.ravel())[0]
-    counts = np.histogram2d(y, x, [edges, edges])[0]
+def binned(errors: np.ndarray, edges: np.ndarray, *places: np.ndarray) -> np.ndarray:
+    """Mean error of each bin of the coordinates `places`, an axis each; nan where nothing was."""
+    flat, bins = [each.ravel() for each in places], [edges] * len(places)
+    sums, counts = np.histogramdd(flat, bins, weights=errors.ravel())[0], np.histogramdd(flat, bins)[0]
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def examples(sets: dict[str, ReadOut], each: int) -> list[tuple[str, ReadOut, int]]:
-    """`each` trajectories of the normal and of the wall set (of any, where there is neither): from where walls hardly
-    matter to where they matter most, by dead reckoning's error, so that nobody chose them by hand."""
+    """`each` trajectories of the first two sets: from where walls hardly matter to where they matter most, by dead
+    reckoning's error, so that nobody chose them by hand."""
     chosen: list[tuple[str, ReadOut, int]] = []
-    for name in [name for name in ("normal", "wall") if name in sets] or list(sets)[:1]:
-        order = np.argsort(sets[name].errors(reckoned=True).mean(1), kind="stable")
+    for name, read in list(sets.items())[:2]:
+        order = np.argsort(read.errors(reckoned=True).mean(1), kind="stable")
         ranks = np.linspace(0.1, 0.99, each) * (len(order) - 1)
-        chosen += [(name, sets[name], int(order[int(rank)])) for rank in ranks]
+        chosen += [(name, read, int(order[int(rank)])) for rank in ranks]
     return chosen
 
 
@@ -103,18 +90,24 @@ class Look(NamedTuple):
     logits: np.ndarray  # [C]: the least one decides
     told: np.ndarray  # [K, 2]: the pixels that the gate is told of
 
+    @property
+    def share(self) -> float:
+        """Of those pixels that are drawn."""
+        x, y = self.told.astype(int).clip(0, len(self.drawn) - 1).T
+        return float(self.drawn[y, x].mean())
+
 
 @torch.no_grad()
 def look(cell: GatedCell, drawn: np.ndarray, start: np.ndarray, move: np.ndarray) -> Look:
     """One move [2] px from a start [2] px in a drawing [H, W]."""
     code, way = (torch.from_numpy(each).float()[None] / cell.frame.unit for each in (start, move))
     seen = cell.view(code, way, Maps.of(255 * torch.from_numpy(drawn).byte()[None]))
-    passed, told_of_start = seen.split([cell.cells * cell.cell.in_features, cell.start.in_features], dim=-1)
+    passed, told_of_start = seen.split(cell.inputs, dim=-1)
     passed = torch.unique_consecutive(rearrange(passed, "1 (c k) -> c k", c=cell.cells), dim=0)
     alone = torch.cat([passed.repeat(1, cell.cells), told_of_start.expand(len(passed), -1)], dim=1)
     forward = np.where(move >= 0, 1, -1)
     nearest = passed[:, len(cell.patch) :][:, :2].numpy() + np.floor(forward * start)
-    told = forward * (nearest[:, None] + np.array(cell.patch)).reshape(-1, 2)
+    told = rearrange(forward * (nearest[:, None] + np.array(cell.patch)), "c p k -> (c p) k")
     corners = np.where(forward > 0, nearest, -nearest - 1)
     return Look(drawn, np.stack([start, start + move]), corners, cell.gate_logit(alone)[:, 0].numpy(), told)
 
@@ -125,13 +118,8 @@ def looks(cell: GatedCell, read: ReadOut) -> list[Look]:
     moves, true = np.diff(read.reckoned, axis=1), read.true
     crossed = np.abs(np.floor(true[:, :-1] + moves) - np.floor(true[:, :-1])).sum(-1)
     which = np.argwhere((crossed >= 3) & (read.distance[:, :-1] < 2))[:300]
-
-    def share(each: Look) -> float:
-        x, y = each.told.astype(int).clip(0, len(each.drawn) - 1).T
-        return float(each.drawn[y, x].mean())
-
     seen: dict[bool, list[Look]] = {True: [], False: []}
     for i, t in which:
         seen[bool((true[i, t + 1] != true[i, t]).any())].append(look(cell, read.drawn[i], true[i, t], moves[i, t]))
-    mixed = [min(some, key=lambda each: abs(share(each) - 0.5)) for some in seen.values() if some]
-    return mixed + sorted(seen[False], key=share)[:1]
+    mixed = [min(some, key=lambda each: abs(each.share - 0.5)) for some in seen.values() if some]
+    return mixed + sorted(seen[False], key=lambda each: each.share)[:1]

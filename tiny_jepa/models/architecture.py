@@ -2,40 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Numbers, settings, within
-
-
-def odd(number: int) -> int:
-    if number % 2 == 0:
-        raise ValueError("should be an odd number")
-    return number
 
 
 @settings
 class Architecture:
     """The form of a model. What a world's frames hold is said elsewhere (`Frame`)."""
 
-    agent_kernel: Annotated[int, within(1, 63), AfterValidator(odd)] = (
-        5  # taps of the agent encoder's filter, an odd number
-    )
+    agent_kernel: Annotated[int, within(1, 63)] = 5  # taps of the agent encoder's filter, an odd number
     crossings: Annotated[int, within(1, 32)] = 2  # pixel centres that one move can pass along an axis
     reach: Annotated[int, within(0, 32)] = 1  # pixels before and behind each cell that the gate is told of
     corners: Annotated[int, within(0, 4)] = 4  # of the cell that a move starts in: how many the gate is told of
-    gate_widths: Annotated[Numbers, Field(min_length=1)] | None = (
-        None  # hidden widths of the gate; solved for unless given
-    )
+    gate_widths: Annotated[Numbers, Field(min_length=1, max_length=100)] | None = None  # hidden; None: to be solved for
     repr_dim: Annotated[int, within(0, 10**5)] = 512  # of the lifted representation; 0 leaves the lift off
 
     def __post_init__(self) -> None:
+        if self.agent_kernel % 2 == 0:
+            raise UserError(f"--agent-kernel must be an odd number, not {self.agent_kernel}")
         if 0 < self.repr_dim < 4:
             raise UserError(f"--repr-dim must be 0 (no lift) or at least 4, not {self.repr_dim}")
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """The hidden widths, once they are known."""
-        if self.gate_widths is None:
-            raise UserError("gate_widths are not given; models.size.solve finds those of a budget")
-        return self.gate_widths

@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-CHUNK = 32
-"""Frames taken apart at once: what is computed of them stays in cache."""
-FAINT = 0.05
-"""Of the strongest wall's contrast: what differs less from the floor is floor."""
-SAME = 1e-3
-"""Of the strongest wall's contrast: colours that differ by less are the same."""
-FLAT = 1e-3
-"""What a pixel of a neighbour's colour counts as the agent's."""
-INSIDE = 0.05
-"""What a pixel in a wall's row or column counts when the agent's colour is looked for."""
-APART = 0.01
-"""A squared sine: colours whose directions from the floor's are more alike than that cannot be told apart."""
+CHUNK = 32  # frames taken apart at once: what is computed of them stays in cache
+FAINT = 0.05  # of the strongest wall's contrast: what differs less from the floor is floor
+SAME = 1e-3  # of the strongest wall's contrast: colours that differ by less are the same
+FLAT = 1e-3  # what a pixel of a neighbour's colour counts as the agent's
+INSIDE = 0.05  # what a pixel in a wall's row or column counts when the agent's colour is looked for
+APART = 0.01  # a squared sine: colours whose directions from the floor's are more alike than that cannot be told apart
 
 
 def unmixed(frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,8 +83,3 @@ def colour_at(off: Tensor, much: Tensor) -> Tensor:
     """The colour of pixels [N, C, S, S] where there is most of [N, 1, S, S] about -> [N, C, 1, 1]."""
     place = avg_pool2d(much, 5, 1, 2).flatten(1).argmax(1)
     return off.flatten(2)[torch.arange(len(off), device=off.device), :, place][..., None, None]
-
-
-def colour_map(frames: Tensor) -> Tensor:
-    """frames [N, C, S, S] -> maps [N, S, S] uint8."""
-    return (255 * unmixed(frames)[0]).round().to(torch.uint8)

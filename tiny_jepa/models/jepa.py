@@ -9,24 +9,21 @@ from einops import pack, reduce, unpack
 from torch import Tensor, nn
 
 from tiny_jepa.models.architecture import Architecture
-from tiny_jepa.models.colours import colour_map, unmixed
+from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.map import Maps, channel_map
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.worlds.codes import was_made
 from tiny_jepa.worlds.contract import Frame
 
 
 class JEPA(nn.Module):
     """`model(states, actions) -> [B, T, D]`; `repr_dim` is D. `frame` says what its frames hold."""
 
-    metadata: dict[str, Any]
-    """Of the weights file that the model was read from; empty otherwise."""
-
     def __init__(self, architecture: Architecture, frame: Frame) -> None:
         super().__init__()
-        self.metadata, self.frame, self.architecture = {}, frame, architecture
+        self.metadata: dict[str, Any] = {}  # of the weights file that the model was read from
+        self.frame, self.architecture = frame, architecture
         self.agent_encoder = AgentEncoder(architecture.agent_kernel, frame)
         self.predictor = GatedCell(architecture, frame)
         self.repr_dim = architecture.repr_dim or 2
@@ -36,6 +33,14 @@ class JEPA(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return GatedCell(self.architecture, self.frame)
+
+    def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
+        """frames [..., C, H, W] -> the same on the model's device [N, C, S, S], and what `unpack` needs. Frames that
+        are a whole number of times as large as the frame's `side` are averaged down to it."""
+        flat, shape = pack([torch.as_tensor(frames, device=self.predictor.action.device)], "* c h w")
+        if self.frame.side and (times := flat.shape[-1] // self.frame.side) > 1:
+            flat = reduce(flat.float(), "n c (h a) (w b) -> n c h w", "mean", a=times, b=times)
+        return flat, shape
 
     def agent_profiles(self, frames: Tensor) -> Tensor:
         """frames [N, C, S, S] -> what the agent encoder takes: [N, 2, S] of its channel, or of what it alone can be."""
@@ -49,16 +54,11 @@ class JEPA(nn.Module):
     def encode_context(self, frames: Tensor | np.ndarray) -> Tensor:
         """frames [..., C, H, W] -> what does not move, for the predictor: maps [..., S, S] uint8."""
         flat, shape = self.as_frames(frames)
-        drawn = colour_map(flat) if self.frame.map is None else channel_map(flat[:, self.frame.map])
-        return unpack(drawn, shape, "* h w")[0]
-
-    def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
-        """frames [..., C, H, W] -> the same on the model's device [N, C, S, S], and what `unpack` needs. Frames that
-        are a whole number of times as large as the frame's `side` are averaged down to it."""
-        flat, shape = pack([torch.as_tensor(frames, device=self.predictor.action.device)], "* c h w")
-        if self.frame.side and (times := flat.shape[-1] // self.frame.side) > 1:
-            flat = reduce(flat.float(), "n c (h a) (w b) -> n c h w", "mean", a=times, b=times)
-        return flat, shape
+        if self.frame.map is None:
+            maps = (255 * unmixed(flat)[0]).round().byte()
+        else:
+            maps = channel_map(flat[:, self.frame.map])
+        return unpack(maps, shape, "* h w")[0]
 
     def code_range(self, frames: Tensor | np.ndarray) -> tuple[float, float]:
         """The least and the largest coordinate that the agent code of such frames can have, in code units."""
@@ -76,11 +76,6 @@ class JEPA(nn.Module):
         for action in actions.unbind(-2):
             codes.append(self.predictor(codes[-1], action, maps))
         return torch.stack([each.expand_as(codes[-1]) for each in codes], dim=-2)
-
-    def was_made(self, before: Tensor, after: Tensor, action: Tensor) -> Tensor:
-        """Whether an action [..., 2] px took the agent along from code `before` to code `after` [..., 2], rather than
-        leaving it where it was -> [...] bool."""
-        return was_made(before, after, self.predictor.action * action)
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """states [B, >=1, C, H, W], of which only the first frame is used; actions [B, T-1, 2] px

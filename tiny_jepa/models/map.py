@@ -22,11 +22,11 @@ class Maps(NamedTuple):
         return cls(flat, torch.arange(len(flat), device=flat.device).reshape(pixels.shape[:-2]))
 
     def read(self, places: Tensor) -> Tensor:
-        """The pixels at places [..., K, 2], whole px (x, y), for each of `whose` [...] -> [..., K] from 0 to 1. Beyond
-        the frame, its last pixel goes on."""
+        """The pixels at places [..., C, P, 2], whole px (x, y), for each of `whose` [...] -> [..., C, P] from 0 to 1.
+        Beyond the frame, its last pixel goes on."""
         side = self.pixels.shape[-1]
         column, row = places.long().clamp(0, side - 1).unbind(-1)
-        return self.pixels.flatten()[(self.whose[..., None] * side + row) * side + column].to(places.dtype) / 255
+        return self.pixels.flatten()[(self.whose[..., None, None] * side + row) * side + column].to(places.dtype) / 255
 
 
 def channel_map(channel: Tensor) -> Tensor:

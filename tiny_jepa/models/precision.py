@@ -11,11 +11,10 @@ def in_float32(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A module's method that autocast leaves alone."""
 
     @wraps(forward)
-    def exact(self: object, *inputs: Tensor) -> Tensor:
-        device = inputs[0].device.type
-        if not torch.is_autocast_enabled(device):
-            return forward(self, *inputs)
+    def exact(module: object, values: Tensor) -> Tensor:
+        if not torch.is_autocast_enabled(device := values.device.type):
+            return forward(module, values)
         with torch.autocast(device, enabled=False):
-            return forward(self, *(value.float() for value in inputs))
+            return forward(module, values.float())
 
     return exact

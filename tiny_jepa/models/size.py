@@ -1,8 +1,5 @@
-"""From a parameter budget to an architecture.
-
-The encoder is the same at every budget: more taps did not place the dot any better (docs/budgets.md). All the rest goes
-to the predictor's gate, whose width is solved for.
-"""
+"""From a parameter budget to an architecture: the encoder is the same at every budget, since more taps do not place
+the dot any better (docs/budgets.md); all the rest goes to the predictor's gate."""
 
 from dataclasses import replace
 
@@ -27,19 +24,12 @@ def parameter_count(architecture: Architecture, frame: Frame) -> int:
 
 
 def solve(limit: int, base: Architecture, frame: Frame) -> Architecture:
-    """The architecture with the widest gate of one hidden layer that `limit` allows.
-
-    Raises:
-        UserError: when not even the narrowest gate fits; the message names the smallest buildable budget.
-    """
-
-    def count(width: int) -> int:
-        return parameter_count(replace(base, gate_widths=(width,)), frame)
-
-    if limit < (smallest := count(1)):
-        raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {smallest}")
-    width = (limit - smallest) // (count(2) - smallest) + 1  # each unit costs the same
-    return replace(base, gate_widths=(width,))
+    """The architecture with the widest gate of one hidden layer that `limit` allows; a `UserError` where not even the
+    narrowest fits."""
+    least, next_one = (parameter_count(replace(base, gate_widths=(width,)), frame) for width in (1, 2))
+    if limit < least:
+        raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {least}")
+    return replace(base, gate_widths=((limit - least) // (next_one - least) + 1,))  # each unit costs the same
 
 
 def build(architecture: Architecture, limit: int, frame: Frame) -> JEPA:

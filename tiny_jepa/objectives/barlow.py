@@ -1,7 +1,9 @@
 """Barlow Twins (Zbontar et al. 2021, https://arxiv.org/abs/2103.03230): prediction and target are the twins."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from tiny_jepa.objectives.objective import PREDICTION_WEIGHT, Objective, prediction_loss
 
 
 def cross_correlation(a: Tensor, b: Tensor, epsilon: float = 1e-5) -> Tensor:
@@ -19,20 +21,10 @@ def barlow_twins_loss(a: Tensor, b: Tensor, redundancy_weight: float = 5e-3) -> 
     return (1 - diagonal).square().sum() + redundancy_weight * off_diagonal
 
 
-class BarlowTwins(nn.Module):
-    """Barlow Twins at every predicted time step, with the plain prediction distance beside it, since standardised
-    codes alone do not fix the scale."""
+class BarlowTwins(Objective):
+    """Barlow Twins at every predicted time step, beside prediction: standardised codes alone do not fix the scale."""
 
-    def __init__(
-        self, prediction_weight: float = 25.0, twins_weight: float = 1.0, redundancy_weight: float = 5e-3
-    ) -> None:
-        super().__init__()
-        self.weights = (prediction_weight, twins_weight)
-        self.redundancy_weight = redundancy_weight
-
-    def forward(self, predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """predicted, target [B, T, D] -> weighted terms, to be summed."""
-        prediction, twins = self.weights
-        steps = zip(predicted[:, 1:].unbind(1), target[:, 1:].unbind(1), strict=True)
-        agent = torch.stack([barlow_twins_loss(a, b, self.redundancy_weight) for a, b in steps]).mean()
-        return {"prediction": prediction * (predicted - target).square().mean(), "twins": twins * agent}
+    def forward(self, predicted: Tensor, codes: Tensor, profiles: Tensor) -> dict[str, Tensor]:
+        steps = zip(predicted[:, 1:].unbind(1), codes[:, 1:].unbind(1), strict=True)
+        twins = torch.stack([barlow_twins_loss(a, b) for a, b in steps]).mean()
+        return {"prediction": PREDICTION_WEIGHT * prediction_loss(predicted, codes), "twins": twins}

@@ -1,15 +1,13 @@
 """VICReg (Bardes, Ponce & LeCun 2022, https://arxiv.org/abs/2105.04906) for codes along a trajectory."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tiny_jepa.objectives.objective import PREDICTION_WEIGHT, Objective, prediction_loss
+
+COVARIANCE_WEIGHT = 0.006
 TARGET_STD = 0.9
 """Of each code dimension over a batch, in units of 16 px: about what locations spread."""
-
-
-def invariance_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared distance of predicted and target codes [..., D] -> scalar."""
-    return (predicted - target).square().mean()
 
 
 def variance_loss(codes: Tensor, target_std: float = 1.0, epsilon: float = 1e-4) -> Tensor:
@@ -25,32 +23,18 @@ def covariance_loss(codes: Tensor) -> Tensor:
     return (covariance.square().sum() - covariance.diagonal().square().sum()) / codes.shape[1]
 
 
-class VICReg(nn.Module):
-    """Prediction in representation space, with variance and covariance terms for the codes at every time step.
+class VICReg(Objective):
+    """Variance and covariance terms for the codes at every time step, beside prediction."""
 
-    Args:
-        prediction_weight, variance_weight, covariance_weight: of the three terms.
-        target_std: of each code dimension over the batch, in code units.
-    """
-
-    def __init__(
-        self,
-        prediction_weight: float = 25.0,
-        variance_weight: float = 0.3,
-        covariance_weight: float = 0.006,
-        target_std: float = TARGET_STD,
-    ) -> None:
+    def __init__(self, variance_weight: float = 0.3) -> None:
         super().__init__()
-        self.weights = (prediction_weight, variance_weight, covariance_weight)
-        self.target_std = target_std
+        self.variance_weight = variance_weight
 
-    def forward(self, predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """predicted, target [B, T, D] -> weighted terms, to be summed."""
-        prediction, variance, covariance = self.weights
-        spread = [variance_loss(codes, self.target_std) for codes in target.unbind(1)]
-        joint = [covariance_loss(codes) for codes in target.unbind(1)]
+    def forward(self, predicted: Tensor, codes: Tensor, profiles: Tensor) -> dict[str, Tensor]:
+        spread = torch.stack([variance_loss(each, TARGET_STD) for each in codes.unbind(1)])
+        joint = torch.stack([covariance_loss(each) for each in codes.unbind(1)])
         return {
-            "prediction": prediction * invariance_loss(predicted, target),
-            "variance": variance * torch.stack(spread).mean(),
-            "covariance": covariance * torch.stack(joint).mean(),
+            "prediction": PREDICTION_WEIGHT * prediction_loss(predicted, codes),
+            "variance": self.variance_weight * spread.mean(),
+            "covariance": COVARIANCE_WEIGHT * joint.mean(),
         }

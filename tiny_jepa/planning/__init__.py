@@ -12,18 +12,12 @@ import torch
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning.agents import Agent, Random, Straight
 from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
-from tiny_jepa.planning.sampling import CEM, MPPI, Sampling
+from tiny_jepa.planning.sampling import CEM, MPPI, Sampler, Sampling
 from tiny_jepa.worlds import WORLDS, find_world
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
+from tiny_jepa.worlds.contract import Actions, WorldModel
 
-PLANNERS: dict[str, type[Agent]] = {
-    "cost-to-go": CostToGoAgent,
-    "cem": CEM,
-    "mppi": MPPI,
-    "straight": Straight,
-    "random": Random,
-}
+PLANNERS: dict[str, type[Agent]] = {"cost-to-go": CostToGoAgent, "cem": CEM, "mppi": MPPI}
+PLANNERS |= {"straight": Straight, "random": Random}
 
 
 @torch.no_grad()
@@ -40,25 +34,19 @@ def plan(
     Args:
         model: a trained `JEPA`, or anything else with the methods of `WorldModel`.
         frame, goal_frame: [C, H, W], or [E, C, H, W] for E episodes at once.
-        actions: those the world allows; by default those of the model's world, where it says; in two rooms,
-            up to 1.8 px in any direction.
+        actions: what the world allows; by default, what the model's world says.
         planner: one of `PLANNERS`.
         settings: of cem and mppi, the fields of `Sampling`.
 
     Raises:
-        UserError: an unknown planner.
+        UserError: an argument that cannot be; the sentence says what is wanted.
     """
     if planner not in PLANNERS:
         raise UserError(f"no planner '{planner}'; there are {', '.join(PLANNERS)}")
-    frame, goal_frame = np.asarray(frame), np.asarray(goal_frame)
-    if frame.ndim not in (3, 4) or frame.shape[:-2] != goal_frame.shape[:-2]:
-        raise UserError(
-            f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], not {frame.shape} and {goal_frame.shape}"
-        )
-    if actions is None:
-        name = getattr(getattr(model, "frame", None), "world", "")
-        task = find_world(name).task if name in WORLDS else None
-        if task is None:
-            raise UserError("say which actions the world allows, such as actions=Actions(1.0, box=True)")
-        actions = task.actions
+    if actions is None and (name := getattr(getattr(model, "frame", None), "world", "")) in WORLDS:
+        actions = getattr(find_world(name).task, "actions", None)
+    if not isinstance(actions, Actions):
+        raise UserError(f"say which actions the world allows, such as actions=Actions(1.0, box=True), not {actions}")
+    if settings and not issubclass(PLANNERS[planner], Sampler):
+        raise UserError(f"{planner} has no {', '.join(settings)}; cem and mppi have settings")
     return PLANNERS[planner](model, frame, goal_frame, actions, **settings)

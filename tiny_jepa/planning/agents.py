@@ -1,31 +1,56 @@
 """What every planner shares: frames in, codes inside, actions out; and the agents that planning is measured against."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
+from tiny_jepa.errors import UserError
+from tiny_jepa.worlds.contract import Actions, WorldModel
 
 
 class Agent:
-    """Takes one action a frame towards a goal frame, in one episode or in E at once. Subclasses `choose`."""
+    """Takes one action a frame towards a goal frame, in one episode or E at once. Subclasses `prepare` and `choose`."""
 
-    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
-        """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones."""
-        self.single, self.model, self.actions = frame.ndim == 3, model, actions
-        self.frames = self.batch(frame)
-        self.context, self.goal = model.encode_context(self.frames), model.encode_agent(self.batch(goal_frame))
+    def __init__(self, model: WorldModel, frame: Any, goal_frame: Any, actions: Actions) -> None:
+        """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones. A `UserError` where the
+        model is none, or the frames are none of its world."""
+        if not isinstance(model, WorldModel):
+            raise UserError(f"a {type(model).__name__} is no model to plan with; docs/planning.md says what one has")
+        if isinstance(model, torch.nn.Module) and any(p.dtype != torch.float32 for p in model.parameters()):
+            raise UserError("planning computes in float32, these weights have another type; give model.float()")
+        self.model, self.actions = model, actions
+        first, goal = as_frames(frame, "frame"), as_frames(goal_frame, "goal_frame")
+        channels = model.frame.channels if hasattr(model, "frame") else first.shape[-3]
+        if first.shape[:-2] != goal.shape[:-2] or channels != first.shape[-3]:
+            raise UserError(
+                f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], C = {channels}, "
+                f"not {list(first.shape)} and {list(goal.shape)}"
+            )
+        self.single, self.shape = first.ndim == 3, first.shape
+        self.frames = self.batch(first)
+        self.context, self.goal = model.encode_context(self.frames), model.encode_agent(self.batch(goal))
+        self.prepare()
 
     def batch(self, frame: np.ndarray) -> np.ndarray:
-        return np.asarray(frame)[None] if self.single else np.asarray(frame)
+        return frame[None] if self.single else frame
+
+    def prepare(self) -> None:
+        """Computes what the whole episode needs."""
+
+    def encode(self, frame: Any) -> Tensor:
+        """The present frame, of the first one's form -> codes [E, D]."""
+        frame = as_frames(frame, "frame")
+        if frame.shape != self.shape:
+            raise UserError(f"frame must be {list(self.shape)}, as the first one was, not {list(frame.shape)}")
+        return self.model.encode_agent(self.batch(frame))
 
     @torch.no_grad()
-    def act(self, frame: np.ndarray) -> np.ndarray:
+    def act(self, frame: Any) -> np.ndarray:
         """The present frame, as the first one was given -> the next action [2] or [E, 2]."""
-        action = self.choose(self.model.encode_agent(self.batch(frame))).cpu().numpy()
+        action = self.choose(self.encode(frame)).cpu().numpy()
         return action[0] if self.single else action
 
     def choose(self, code: Tensor) -> Tensor:
@@ -33,15 +58,35 @@ class Agent:
         raise NotImplementedError
 
     @torch.no_grad()
-    def imagine(self, frame: np.ndarray, steps: int) -> Tensor:
-        """What the agent expects of its next `steps` steps: codes [steps + 1, D], or [E, ...], the
-        frame's own first."""
+    def imagine(self, frame: Any, steps: int) -> Tensor:
+        """What the agent expects of its next `steps` steps: codes [steps + 1, D] or [E, steps + 1, D], the frame's own
+        first."""
         dreamer = copy.deepcopy(self, {id(self.model): self.model})  # so that nothing imagined is remembered
-        codes = [self.model.encode_agent(self.batch(frame))]
+        codes = [self.encode(frame)]
         for _ in range(steps):
             codes.append(self.model.step(codes[-1], dreamer.choose(codes[-1]), self.context))
         imagined = torch.stack(codes, dim=1)
         return imagined[0] if self.single else imagined
+
+
+def as_frames(given: Any, name: str) -> np.ndarray:
+    """Anything that numpy makes frames of -> [..., C, H, W] uint8 or float32, in this machine's order of bytes; a
+    `UserError` for anything else, or frames that show nothing."""
+    try:
+        frames = np.asarray(given)
+        if np.iscomplexobj(frames):
+            raise TypeError
+        with np.errstate(over="ignore"):
+            frames = np.require(frames, np.uint8 if frames.dtype == np.uint8 else np.float32, ["C", "W"])
+    except (TypeError, ValueError, RuntimeError):
+        raise UserError(f"{name} must be an array of real numbers, not {str(given)[:40]}") from None
+    if frames.ndim not in (3, 4) or not len(frames) or not frames.shape[-2] == frames.shape[-1] > 1:
+        raise UserError(f"{name} must be [C, H, W] or [E, C, H, W] with H = W, not {list(frames.shape)}")
+    if not np.isfinite(frames).all():
+        raise UserError(f"{name} must be finite, and holds NaN or infinite numbers")
+    if (np.ptp(frames, axis=(-3, -2, -1)) == 0).any():
+        raise UserError(f"{name} must show something, and is of one colour")
+    return frames
 
 
 def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, actions: Actions) -> Tensor:
@@ -61,9 +106,8 @@ def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, acti
 class Straight(Agent):
     """Goes straight at the goal's code, whatever lies between."""
 
-    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
-        super().__init__(model, frame, goal_frame, actions)
-        self.to_action = action_per_code(model, self.frames, self.context, actions)
+    def prepare(self) -> None:
+        self.to_action = action_per_code(self.model, self.frames, self.context, self.actions)
 
     def choose(self, code: Tensor) -> Tensor:
         return self.actions.clip((self.goal - code) @ self.to_action)
@@ -72,9 +116,8 @@ class Straight(Agent):
 class Random(Agent):
     """Any action, of any size."""
 
-    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
-        super().__init__(model, frame, goal_frame, actions)
-        self.any, self.generator = actions.spread(36, 4).to(self.goal), torch.Generator().manual_seed(0)
+    def prepare(self) -> None:
+        self.any, self.generator = self.actions.spread(36, 4).to(self.goal), torch.Generator().manual_seed(0)
 
     def choose(self, code: Tensor) -> Tensor:
         return self.any[torch.randint(len(self.any), (len(code),), generator=self.generator)]

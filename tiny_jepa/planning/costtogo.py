@@ -18,28 +18,21 @@ from torch.nn.functional import pad
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning.agents import Agent, action_per_code
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
+from tiny_jepa.worlds.contract import Actions, WorldModel
 
 OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (1, 2) or abs(x) + abs(y) == 1]
 """Where the moves lead, in nodes: to the eight neighbours, and as a knight moves in chess."""
 NEIGHBOURS = [offset for offset in OFFSETS if max(map(abs, offset)) == 1]
-PART = 200
-"""Nodes tried at once: what the model computes of them stays in cache."""
-RISK = 300.0
-"""More than any way round takes. What the model calls closed costs `RISK` times more still, and only at the goal."""
-NOWHERE = 1e6
-"""Steps: the cost where no way leads to the goal."""
-MOST_NODES = 1_000
-"""Along an axis: where an action moves a code by less, the model is untrained."""
-ARRIVED = 0.25
-"""Nodes: this near to where it should end, a move has ended there."""
-DIRECTIONS, SIZES = 24, 2
-"""Of the actions that each step compares."""
-MEMORY = 64
-"""Steps for which a move that did not happen is remembered."""
-EXACT = "donot_use_mm_for_euclid_dist"
-"""How distances are measured: small ones, far from the origin, would be lost in a matrix product."""
+BESIDE = [(1, 0), (-1, 0), (0, 1), (0, -1)]
+PART = 200  # nodes tried at once: what the model computes of them stays in cache
+RISK = (
+    300.0  # more than any way round takes; what the model calls closed costs as many times more, and only at the goal
+)
+NOWHERE = 1e6  # steps: the cost where no way leads to the goal
+MOST_NODES = 1_000  # along an axis: where an action moves a code by less, the model is untrained
+ARRIVED = 0.25  # nodes: this near to where it should end, a move has ended there
+DIRECTIONS, SIZES = 24, 2  # of the actions that each step compares
+MEMORY = 64  # steps for which a move that did not happen is remembered
 
 
 @dataclass(frozen=True)
@@ -57,11 +50,8 @@ class CostToGo:
     def solve(
         cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
     ) -> "CostToGo":
-        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2].
-
-        Raises:
-            UserError: codes of another width, or a model that hardly moves.
-        """
+        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]. A `UserError` for codes
+        of another width, or a model that hardly moves."""
         if goal.shape[-1] != 2:
             raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}; plan by cem, cost='sum'")
         low, high = model.code_range(frames)
@@ -80,13 +70,6 @@ class CostToGo:
             """Whether moves [..., 2] from codes [..., 2] end where they should -> [...] bool."""
             missed = model.step(codes, moves @ to_action, context) - codes - moves
             return missed.norm(dim=-1) < ARRIVED * spacing
-
-        def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
-            """[E, rows, columns]: of moves that take so many steps, where they are `made`."""
-            safe = sure & made
-            for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                safe = safe & seen_from(made, x, y)
-            return torch.where(made, torch.where(safe, 1.0, RISK) * steps, torch.inf)
 
         parts = nodes.flatten(0, 1)[:, None].split(PART)
         each = [torch.cat([arrives(part, spacing * neighbours, one) for part in parts]) for one in context]
@@ -122,6 +105,12 @@ class CostToGo:
         return torch.where(near, self.actions.size(straight @ self.to_action), between)
 
 
+def seen_from(values: Tensor, x: int, y: int, beyond: float = False) -> Tensor:
+    """values [E, rows, columns] -> those (x, y) nodes away; `beyond` the lattice."""
+    rows, columns = values.shape[1:]
+    return pad(values, (2, 2, 2, 2), value=beyond)[:, 2 + y : 2 + y + rows, 2 + x : 2 + x + columns]
+
+
 def by_both_ways(made: dict[tuple[int, int], Tensor], x: int, y: int) -> Tensor:
     """Whether both ways to a knight's place, each of two moves to neighbours, are made -> [E, rows, columns] bool."""
     diagonal = (x > 0) - (x < 0), (y > 0) - (y < 0)
@@ -130,23 +119,21 @@ def by_both_ways(made: dict[tuple[int, int], Tensor], x: int, y: int) -> Tensor:
     return torch.stack([made[one] & seen_from(made[other], *one) for one, other in ways]).all(0)
 
 
-def seen_from(made: Tensor, x: int, y: int) -> Tensor:
-    """made [E, rows, columns] bool -> the same (x, y) nodes away; False beyond the lattice."""
-    return pad(made, (2, 2, 2, 2))[:, 2 + y : 2 + y + made.shape[1], 2 + x : 2 + x + made.shape[2]]
+def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
+    """[E, rows, columns]: of moves that take so many steps, where they are `made`; `RISK` times as much for bets."""
+    safe = torch.stack([sure & made, *(seen_from(made, x, y) for x, y in BESIDE)]).all(0)
+    return torch.where(made, torch.where(safe, 1.0, RISK) * steps, torch.inf)
 
 
 def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
     """Value iteration, until nothing changes: costs of going straight to the goal, and of the edges along `OFFSETS`,
     all [E, rows, columns] -> costs of the best way."""
-    rows, columns = costs.shape[1:]
-    padded = pad(costs, (2, 2, 2, 2), value=NOWHERE)
-    inner = padded[:, 2:-2, 2:-2]
-    before = torch.zeros_like(inner)
-    while not torch.equal(before, inner):
-        before = inner.clone()
+    before = torch.zeros_like(costs)
+    while not torch.equal(before, costs):
+        before = costs
         for (x, y), edge in zip(OFFSETS, edges, strict=True):
-            torch.minimum(inner, edge + padded[:, 2 + y : 2 + y + rows, 2 + x : 2 + x + columns], out=inner)
-    return inner.contiguous()
+            costs = torch.minimum(costs, edge + seen_from(costs, x, y, NOWHERE))
+    return costs
 
 
 class CostToGoAgent(Agent):
@@ -157,13 +144,12 @@ class CostToGoAgent(Agent):
     the model knows no way, the agent goes straight at the goal.
     """
 
-    def __init__(self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions) -> None:
-        super().__init__(model, frame, goal_frame, actions)
-        self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
-        self.candidates = actions.spread(DIRECTIONS, SIZES).to(self.goal)
+    def prepare(self) -> None:
+        self.map = CostToGo.solve(self.model, self.frames, self.context, self.goal, self.actions)
+        self.candidates = self.actions.spread(DIRECTIONS, SIZES).to(self.goal)
         self.nodes = self.map.spacing * torch.tensor([1, 1, 0.5, 0.5]).to(self.goal)
         self.failed = torch.full((len(self.goal), MEMORY, 4), NOWHERE).to(self.goal)
-        self.expected: Tensor | None = None  # [E, 4]: the last codes, and those predicted to follow
+        self.expected = torch.full_like(self.failed[:, 0], torch.nan)  # [E, 4]: last codes, those predicted to follow
         self.steps = 0
 
     def choose(self, code: Tensor) -> Tensor:
@@ -172,7 +158,9 @@ class CostToGoAgent(Agent):
         tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
         moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
-        repeated = torch.cdist(moves / self.nodes, self.failed / self.nodes, compute_mode=EXACT).amin(-1) < 1
+        # no matrix product: small distances, far from the origin, would be lost in one
+        apart = torch.cdist(moves / self.nodes, self.failed / self.nodes, compute_mode="donot_use_mm_for_euclid_dist")
+        repeated = apart.amin(-1) < 1
         costs = self.map.at(ends)
         lost = costs.amin(dim=1) >= NOWHERE
         best = torch.where(lost, len(tried[0]) - 1, (costs + NOWHERE * repeated).argmin(dim=1))
@@ -182,9 +170,8 @@ class CostToGoAgent(Agent):
 
     def remember(self, code: Tensor) -> None:
         """Keeps the last move in mind if it ended more than half its length away from where it should."""
-        if self.expected is not None:
-            before, after = self.expected.chunk(2, dim=-1)
-            slack = ARRIVED * self.map.spacing  # so that noise is no failure
-            missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
-            self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
-            self.steps += 1
+        before, after = self.expected.chunk(2, dim=-1)
+        slack = ARRIVED * self.map.spacing  # so that noise is no failure
+        missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
+        self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
+        self.steps += 1

@@ -12,10 +12,8 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.planning.agents import Agent
 from tiny_jepa.worlds.contract import Task
 
-FIRST_SEED = 1_700_000_000
-"""Of the environment's: nothing else draws from seeds this large."""
-AT_ONCE = 25
-"""Episodes: what the model computes of their actions stays in cache."""
+FIRST_SEED = 1_700_000_000  # of the environment's: nothing else draws from seeds this large
+AT_ONCE = 25  # episodes: what the model computes of their actions stays in cache
 Z95 = 1.959964
 MakeAgent = Callable[[np.ndarray, np.ndarray], Agent]
 """(frames, goal frames) [E, C, H, W] -> the agent of E episodes."""
@@ -28,62 +26,42 @@ class Episodes:
     locations: np.ndarray  # [E, T + 1, 2] px
     goals: np.ndarray  # [E, 2] px
     shortest: np.ndarray  # [E] px
-    cpu: tuple[float, float]  # seconds: planning ahead, and all actions
+    cpu: np.ndarray  # [2] seconds: planning ahead, and all actions
 
 
 def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str, Any]) -> Episodes:
     """Runs `count` episodes of `steps` steps, none ending early. `agent(frames, goal_frames)` gives one agent for all
     episodes of a batch; `options` are the environment's."""
-    batches = [
-        run_batch(task, agent, FIRST_SEED + first, min(AT_ONCE, count - first), steps, options)
-        for first in range(0, count, AT_ONCE)
-    ]
-    locations, goals, shortest = (
-        np.concatenate([getattr(batch, name) for batch in batches]) for name in ("locations", "goals", "shortest")
-    )
-    return Episodes(locations, goals, shortest, tuple(np.sum([batch.cpu for batch in batches], axis=0)))
+    locations, goals, shortest, cpu = [], [], [], np.zeros(2)
+    for first in range(0, count, AT_ONCE):
+        env, frames, info = start(task, FIRST_SEED + first, min(AT_ONCE, count - first), steps, **options)
+        shortest.append(task.shortest(info["location"], info["goal"], info["walls"], frames.shape[-1]))
+        goals.append(info["goal"])
+        way = [info["location"]]
+        begun = time.process_time()
+        agents = agent(frames, info["goal_frame"])
+        cpu[0] += time.process_time() - begun
+        for _ in range(steps):
+            begun = time.process_time()
+            actions = agents.act(frames)
+            cpu[1] += time.process_time() - begun
+            frames, _, _, _, info = env.step(actions)
+            way.append(info["location"])
+        env.close()
+        locations.append(np.stack(way, axis=1))
+    return Episodes(np.concatenate(locations), np.concatenate(goals), np.concatenate(shortest), cpu)
 
 
-def run_batch(
-    task: Task,
-    agent: MakeAgent,
-    seed: int,
-    count: int,
-    steps: int,
-    options: dict[str, Any],
-) -> Episodes:
-    """Episodes of the seeds from `seed` on, all at once."""
-    env = make("make_vec", task, num_envs=count, max_episode_steps=steps, **options)
-    frames, info = env.reset(seed=seed, options={"radius": 0.0})
-    shortest = task.shortest(info["location"], info["goal"], info["walls"], frames.shape[-1])
-    goals, locations = info["goal"], [info["location"]]
-    start = time.process_time()
-    acting = agent(frames, info["goal_frame"])
-    cpu = [time.process_time() - start, 0.0]
-    for _ in range(steps):
-        start = time.process_time()
-        actions = acting.act(frames)
-        cpu[1] += time.process_time() - start
-        frames, _, _, _, info = env.step(actions)
-        locations.append(info["location"])
-    env.close()
-    return Episodes(np.stack(locations, axis=1), goals, shortest, (cpu[0], cpu[1]))
-
-
-def make(how: str, task: Task, **options: Any) -> Any:
-    """gymnasium's `make` or `make_vec` of the task's environment, its actions bounded as the task says.
-
-    Raises:
-        UserError: no gymnasium, or options that the environment refuses.
-    """
+def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tuple[Any, np.ndarray, dict[str, Any]]:
+    """Episodes of the seeds from `seed` on, side by side -> their environment, first frames [E, C, H, W], and info.
+    `options` are the environment's, which refuses bad ones."""
     try:
         import gymnasium
     except ImportError:
         raise UserError("episodes need gymnasium; install it with: pip install gymnasium") from None
-    try:
-        return getattr(gymnasium, how)(task.environment, max_norm=task.actions.limit, **options)
-    except ValueError as error:
-        raise UserError(f"the environment refuses its options: {error}") from None
+    options |= {"max_norm": task.actions.limit, "max_episode_steps": steps}
+    env = gymnasium.make_vec(task.environment, num_envs=count, **options)
+    return (env, *env.reset(seed=seed, options={"radius": 0.0}))
 
 
 def score(episodes: Episodes, radii: tuple[float, ...]) -> dict[str, Any]:
@@ -92,22 +70,28 @@ def score(episodes: Episodes, radii: tuple[float, ...]) -> dict[str, Any]:
     medians); CPU seconds an episode and a step."""
     distances = np.linalg.norm(episodes.locations - episodes.goals[:, None], axis=-1)  # [E, T + 1]
     count, steps = len(distances), distances.shape[1] - 1
-    found: dict[str, Any] = {"episodes": count, "steps": steps, "last": {}, "any": {}}
-    for radius in radii:
-        within = distances < radius
-        for rule, hits in (("last", within[:, -1]), ("any", within.any(1))):
-            share = float(hits.mean())
-            found[rule][f"{radius:g}"] = [share, *wilson(share, count)]
     there = distances < min(radii)
     reached, first = there.any(1), there.argmax(1)
     moved = np.linalg.norm(np.diff(episodes.locations, axis=1), axis=-1).cumsum(1)
     each = np.arange(count)
     way = np.where(first > 0, moved[each, first - 1], 0.0) + distances[each, first]
-    found["median_steps"] = float(np.median(first[reached])) if reached.any() else None
-    found["median_way"] = float(np.median((way / episodes.shortest)[reached])) if reached.any() else None
-    found["cpu_episode"] = sum(episodes.cpu) / count
-    found["cpu_plan"], found["cpu_step"] = episodes.cpu[0] / count, episodes.cpu[1] / count / steps
-    return found
+    return {
+        "episodes": count,
+        "steps": steps,
+        "last": {f"{radius:g}": share(distances[:, -1] < radius) for radius in radii},
+        "any": {f"{radius:g}": share(distances.min(1) < radius) for radius in radii},
+        "median_steps": float(np.median(first[reached])) if reached.any() else None,
+        "median_way": float(np.median((way / episodes.shortest)[reached])) if reached.any() else None,
+        "cpu_episode": float(episodes.cpu.sum()) / count,
+        "cpu_plan": float(episodes.cpu[0]) / count,
+        "cpu_step": float(episodes.cpu[1]) / count / steps,
+    }
+
+
+def share(hits: np.ndarray) -> list[float]:
+    """hits [E] bool -> their share, and its 95 % interval."""
+    mean = float(hits.mean())
+    return [mean, *wilson(mean, len(hits))]
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

@@ -5,7 +5,6 @@ all. For comparison, and for codes that are not two numbers.
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from einops import einsum, repeat
 from torch import Tensor
@@ -13,15 +12,10 @@ from torch import Tensor
 from tiny_jepa.options import Count, settings, within
 from tiny_jepa.planning.agents import Agent
 from tiny_jepa.planning.costtogo import CostToGo
-from tiny_jepa.worlds.actions import Actions
-from tiny_jepa.worlds.contract import WorldModel
 
-ELITE = 10
-"""One in so many is kept."""
-TEMPERATURE = 0.1
-"""Of MPPI's weights, in standard deviations of the cost."""
-NARROWEST = 0.05
-"""CEM's least standard deviation, as a share of the largest action."""
+ELITE = 10  # one in so many is kept
+TEMPERATURE = 0.1  # of MPPI's weights, in standard deviations of the cost
+NARROWEST = 0.05  # CEM's least standard deviation, as a share of the largest action
 
 
 @settings
@@ -38,16 +32,17 @@ class Sampling:
 class Sampler(Agent):
     """Draws sequences about a mean that it carries from step to step (a warm start). Subclasses `update` it."""
 
-    def __init__(
-        self, model: WorldModel, frame: np.ndarray, goal_frame: np.ndarray, actions: Actions, **settings: Any
-    ) -> None:
-        """settings: fields of `Sampling`."""
-        super().__init__(model, frame, goal_frame, actions)
-        self.sampling = sampling = Sampling(**settings)
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        """given: what any agent is given; settings: fields of `Sampling`."""
+        self.sampling = Sampling(**settings)
+        super().__init__(*given)
+
+    def prepare(self) -> None:
+        s = self.sampling
         self.steps, self.generator = 0, torch.Generator().manual_seed(0)
-        self.mean = torch.zeros(len(self.goal), -(-sampling.horizon // sampling.hold), 2).to(self.goal)
-        if sampling.cost == "cost-to-go":
-            self.map = CostToGo.solve(model, self.frames, self.context, self.goal, actions)
+        self.mean = torch.zeros(len(self.goal), -(-s.horizon // s.hold), 2).to(self.goal)  # [E, T / hold, 2]
+        if s.cost == "cost-to-go":
+            self.map = CostToGo.solve(self.model, self.frames, self.context, self.goal, self.actions)
 
     def choose(self, code: Tensor) -> Tensor:
         s = self.sampling
@@ -60,16 +55,11 @@ class Sampler(Agent):
             drawn = self.actions.clip(self.mean[:, None] + std[:, None] * noise)  # [E, S, T / hold, 2]
             drawn[:, 0] = self.mean
             held = repeat(drawn, "e s t a -> e s (t hold) a", hold=s.hold)[:, :, : s.horizon]
-            codes = self.unroll(code, held)
-            self.mean, std = self.update(drawn, self.cost(codes), std)
+            codes = [code[:, None]]
+            for action in held.unbind(2):
+                codes.append(self.model.step(codes[-1], action, self.context[:, None]))
+            self.mean, std = self.update(drawn, self.cost(torch.stack(codes[1:], dim=2)), std)
         return self.mean[:, 0]
-
-    def unroll(self, code: Tensor, actions: Tensor) -> Tensor:
-        """code [E, D], actions [E, S, T, 2] -> the codes predicted to follow [E, S, T, D]."""
-        codes = [code[:, None]]
-        for action in actions.unbind(2):
-            codes.append(self.model.step(codes[-1], action, self.context[:, None]))
-        return torch.stack(codes[1:], dim=2)
 
     def cost(self, codes: Tensor) -> Tensor:
         """codes [E, S, T, D] -> [E, S]."""

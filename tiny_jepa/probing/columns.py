@@ -50,14 +50,13 @@ class TiedTraining(nn.Module):
         super().__init__()
         self.hidden, self.out, self.groups = hidden, out, groups
         sizes = torch.bincount(groups).to(hidden.weight.dtype)
-        start = torch.zeros(hidden.out_features, len(sizes), device=groups.device, dtype=hidden.weight.dtype)
-        self.sizes, self.start = sizes, start.index_add(1, groups, hidden.weight.detach())
-        self.change = nn.Parameter(torch.zeros_like(start))
+        zeros = hidden.weight.new_zeros(hidden.out_features, len(sizes))
+        self.sizes, self.start = sizes, zeros.index_add(1, groups, hidden.weight.detach())
+        self.change = nn.Parameter(zeros)
         self.change.register_hook(lambda gradient: gradient / sizes)
 
     def trained(self) -> list[nn.Parameter]:
         """The parameters that an optimiser of the prober has to step."""
-        assert self.hidden.bias is not None
         return [self.change, self.hidden.bias, *self.out.parameters()]
 
     def forward(self, columns: Tensor) -> Tensor:

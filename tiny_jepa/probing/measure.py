@@ -1,4 +1,4 @@
-"""The four sets of the course and those of ours: which prober reads which, and the run over all of them."""
+"""The losses of a model: a prober for each group of sets, and the run over all of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,16 +9,11 @@ from torch import nn
 from tiny_jepa.data import Loader, Source, look_at
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing import Prober, ProbingConfig, ProbingEvaluator
-from tiny_jepa.worlds.contract import Group, World
+from tiny_jepa.worlds.contract import Group
 
 BATCH = 64
 STEPS = 3_120
 """Of the protocol, on the course's 10,000 trajectories."""
-
-
-COURSE_SETS = ("normal", "wall", "wall_other", "expert")
-SETS = (*COURSE_SETS, "long", "rooms", "doors", "maze")
-"""Names of the losses; from `long` on, the sets are ours."""
 
 
 def load_group(
@@ -31,17 +26,43 @@ def load_group(
     return None if train is None else Loader(train, BATCH, shuffle=True), loaders
 
 
+def evaluators(
+    model: nn.Module,
+    source: Source,
+    device: torch.device | str,
+    groups: Sequence[Group],
+    prober_source: Source | None = None,
+) -> list[ProbingEvaluator | None]:
+    """One for each group, or None where its sets are absent. All sets are looked at before anything is fitted.
+
+    Raises:
+        UserError: the source has sets of the first group to score but none to train its prober on.
+    """
+    found: list[ProbingEvaluator | None] = []
+    world, epochs = source.world, ProbingConfig().epochs
+    for group in groups:
+        train, loaders = load_group(group, source, prober_source)
+        if train is None and loaders and group is groups[0]:
+            raise UserError(
+                f"{(prober_source or source).root} has no set {group.train} to train the prober on; "
+                "take one from elsewhere, such as: --prober-data procedural:size=65,dtype=float32"
+            )
+        if train is None or not loaders:
+            found.append(None)
+            continue
+        for loader in (train, *loaders.values()):
+            look_at(loader.dataset)
+        enough = 1 if world.simulate else -(-STEPS // len(train))  # epochs; a collected set may have any size
+        config = ProbingConfig(mean=world.mean, std=world.std, epochs=max(epochs, enough))
+        found.append(ProbingEvaluator(device, model, train, loaders, config))
+    return found
+
+
 def train_prober(evaluator: ProbingEvaluator, seed: int) -> Prober:
     """A prober whose start, shuffling and sampled time steps all come from `seed`."""
     evaluator.ds = Loader(evaluator.ds.dataset, BATCH, shuffle=True, seed=seed)
     evaluator.config = replace(evaluator.config, seed=seed)
     return evaluator.train_pred_prober()
-
-
-def epochs_for(world: World, train: Loader) -> int:
-    """Those of the protocol; of a collected set, which may have any size, as many as make the protocol's steps."""
-    epochs = ProbingConfig().epochs
-    return epochs if world.simulate else max(epochs, -(-STEPS // len(train)))
 
 
 def measure(
@@ -57,27 +78,11 @@ def measure(
     """Losses in px² of each set of `groups`, one a seed, or None where the source has no such set.
 
     `report(name, losses)` is called as soon as a set is done.
-
-    Raises:
-        UserError: the source has probe_normal sets to score but none to train a prober on.
     """
     results: dict[str, list[float] | None] = {}
-    loaded = [(group, *load_group(group, source, prober_source)) for group in groups]
-    for _, train, loaders in loaded:  # before anything is fitted
-        for loader in [*loaders.values(), *([train] if train and loaders else [])]:
-            look_at(loader.dataset)
-    for group, train, loaders in loaded:
-        if train is None and loaders and group is groups[0]:
-            raise UserError(
-                f"{(prober_source or source).root} has no set {group.train} to train the prober on; "
-                "take one from elsewhere, such as: --prober-data procedural:size=65,dtype=float32"
-            )
-        per_seed: list[dict[str, float]] = []
-        if train is not None and loaders:
-            config = ProbingConfig(mean=source.world.mean, std=source.world.std, epochs=epochs_for(source.world, train))
-            evaluator = ProbingEvaluator(device, model, train, loaders, config)
-            per_seed = [evaluator.evaluate_all(train_prober(evaluator, seed)) for seed in seeds]
+    for group, one in zip(groups, evaluators(model, source, device, groups, prober_source), strict=True):
+        per_seed = [one.evaluate_all(train_prober(one, seed)) for seed in seeds] if one else []
         for name in group.scored:
-            results[name] = [losses[name] for losses in per_seed] if per_seed and name in loaders else None
+            results[name] = [losses[name] for losses in per_seed if name in losses] or None
             report(name, results[name])
     return results

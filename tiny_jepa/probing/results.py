@@ -1,28 +1,32 @@
 """Stored results: one JSON file an evaluation, which says what was measured, on what, and how to do it again."""
 
 import json
-import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from tiny_jepa.errors import UserError
+from pydantic import BeforeValidator
+
 from tiny_jepa.files import read_json, write_text
-from tiny_jepa.probing.measure import COURSE_SETS
+from tiny_jepa.options import read, settings, within
 
-FORMAT = 2
-"""1 was of the sets up to revision 61a1c84, which were easier."""
+Losses = Annotated[
+    list[Annotated[float, within(0, 1e12)]],
+    BeforeValidator(lambda stored: stored.get("seeds") if isinstance(stored, dict) else stored),
+]
+Kind = Literal["trained", "untrained", "dead-reckoning"]
+Minutes = Annotated[float, within(0, 1e9)] | None
+Machine = dict[str, str | int] | None
 
 
-@dataclass(frozen=True)
+@settings
 class Result:
     """One evaluation of one model."""
 
     model: str  # what a table calls it: a budget's name, "dead reckoning", "untrained"
-    kind: str  # trained, untrained or dead-reckoning
-    parameters: int  # trainable
+    kind: Kind
+    parameters: Annotated[int, within(0, 10**12)]  # trainable
     fingerprint: str | None  # of the weights file; None where there is none
     command: str  # that measured this
     trained_by: str | None  # the training command; None where nothing was trained
@@ -33,11 +37,12 @@ class Result:
     frames: str  # of the scored sets: "64 px uint8"
     lift: bool  # read out at the lifted representation (True) or at the bare code
     seeds: list[int]
-    losses: dict[str, list[float] | None]  # px², one a seed; None: set not available
-    minutes: float | None = None  # of training; None where nothing was trained
-    score_minutes: float | None = None  # of this measurement; None, as below, in older files
-    trained_at: dict[str, str | int] | None = None  # host, threads, versions
-    measured_at: dict[str, str | int] | None = None
+    losses: dict[str, Losses | None]  # px², one a seed; None: set not available
+    minutes: Minutes = None  # of training; None where nothing was trained
+    score_minutes: Minutes = None  # of this measurement; None, as below, in older files
+    trained_at: Machine = None  # host, threads, versions
+    measured_at: Machine = None
+    format: Literal[2] = 2  # 1 was of the sets up to revision 61a1c84, which were easier
 
     def mean(self, name: str) -> float | None:
         """Mean over the seeds in px²; None where the set was not available."""
@@ -51,43 +56,21 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; mean and std are written beside the losses of the seeds."""
-        content = {"format": FORMAT, **asdict(self)}
-        content["losses"] = {
-            name: {"seeds": losses, "mean": self.mean(name), "std": self.std(name)} if losses else None
-            for name, losses in self.losses.items()
+        losses = {
+            name: {"seeds": each, "mean": self.mean(name), "std": self.std(name)} if each else None
+            for name, each in self.losses.items()
         }
-        return content
+        return {"format": self.format, **asdict(self), "losses": losses}
 
 
 def write_result(path: Path, result: Result) -> None:
-    text = json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"
-    write_text(path, text)
+    write_text(path, json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n")
 
 
 def read_result(path: Path) -> Result:
-    """Reads one stored result.
-
-    Raises:
-        UserError: a file that is missing, no JSON, or of another form.
-    """
+    """Reads one stored result; a `UserError` for a file that is missing, or of another form."""
     again = f"write it again with: python main.py --store {path}"
-    if not path.exists():
-        raise UserError(f"no result file {path}; write one with: python main.py --store {path}")
-    content = read_json(path, again)
-    if content.pop("format", FORMAT) != FORMAT:
-        raise UserError(f"{path} has another format than this version's {FORMAT}; measure it again")
-    try:
-        content["losses"] = {name: stored and stored["seeds"] for name, stored in content["losses"].items()}
-        result = Result(**content)
-        for losses in result.losses.values():
-            if losses is not None and not all(type(loss) in (int, float) and math.isfinite(loss) for loss in losses):
-                raise ValueError("a loss is no finite number")
-        for name, kind in (("parameters", int), ("model", str), ("kind", str), ("data", str), ("seeds", list)):
-            if type(getattr(result, name)) is not kind:
-                raise ValueError(f"{name} is {getattr(result, name)!r}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a stored result ({error}); {again}") from None
-    return result
+    return read(Result, read_json(path, again), f"{path} is no result of this version ({again})")
 
 
 def read_results(folder: Path) -> list[Result]:
@@ -102,16 +85,3 @@ def read_results(folder: Path) -> list[Result]:
             result = replace(first, losses=losses, seeds=first.seeds + result.seeds)
         combined[key] = result
     return sorted(combined.values(), key=lambda r: (r.parameters, r.model, not r.lift, r.frames))
-
-
-def show_losses(losses: Sequence[float] | None) -> str:
-    """`0.0593`, or `0.0593 ± 0.0004 (5 seeds)`, or `not available`: px²."""
-    if not losses:
-        return "not available"
-    mean = f"{statistics.fmean(losses):.4f}"
-    return mean if len(losses) == 1 else f"{mean} ± {statistics.stdev(losses):.4f} ({len(losses)} seeds)"
-
-
-def line(name: str, losses: Sequence[float] | None) -> str:
-    """One loss as the course prints it: `normal loss: 0.0593`."""
-    return f"{name} loss: {show_losses(losses)}" + (" (ours)" if name not in COURSE_SETS else "")

@@ -1,6 +1,6 @@
 """What is probed: a trained model, the same untrained or without the lift, dead reckoning; and the result of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tiny_jepa.models import JEPA
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.probing.results import Result
+from tiny_jepa.probing.results import Kind, Result
 from tiny_jepa.weights import fingerprint
 from tiny_jepa.worlds.contract import Frame
 
@@ -49,10 +49,10 @@ def without_lift(model: JEPA) -> JEPA:
     return bare.eval()
 
 
-def untrained(model: JEPA, seed: int = 0) -> JEPA:
+def untrained(model: JEPA) -> JEPA:
     """The same architecture with the parameters that training starts from."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         return JEPA(model.architecture, model.frame).eval()
 
 
@@ -62,10 +62,10 @@ class Subject:
 
     model: nn.Module
     name: str  # what a table calls it
-    kind: str  # trained, untrained or dead-reckoning
+    kind: Kind
     lift: bool
-    weights: Path | None
-    metadata: dict[str, Any]
+    weights: Path | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -86,55 +86,47 @@ class Subject:
 
 def dead_reckoning(frame: Frame, lift: bool, model: JEPA | None = None) -> Subject:
     """What knows of no wall; `model` reads the start where the agent has no channel of its own."""
-    reckoned = DeadReckoning(512 if lift else 0, frame, model)
-    return Subject(reckoned, "dead reckoning", "dead-reckoning", lift, None, {})
+    return Subject(DeadReckoning(512 if lift else 0, frame, model), "dead reckoning", "dead-reckoning", lift)
 
 
-def compared(model: JEPA, path: Path, kind: str, lift: bool) -> Subject:
+def compared(model: JEPA, path: Path, kind: Kind, lift: bool) -> Subject:
     """A model of a weights file as it is, or what it is compared with: the same untrained, or dead reckoning."""
-    name = str(model.metadata.get("budget", path.stem))
     if kind == "dead-reckoning":
         return dead_reckoning(model.frame, lift, model)
+    name, shown = str(model.metadata.get("budget", path.stem)), untrained(model) if kind == "untrained" else model
+    shown = shown if lift else without_lift(shown)
     if kind == "untrained":
-        fresh = untrained(model)
-        return Subject(fresh if lift else without_lift(fresh), f"untrained {name}", kind, lift, None, {})
-    return Subject(model if lift else without_lift(model), name, kind, lift, path, model.metadata)
+        return Subject(shown, f"untrained {name}", kind, lift)
+    return Subject(shown, name, "trained", lift, path, model.metadata)
 
 
 def frames_of(source: Source) -> str:
     """What the frames of a source's scored sets are, such as "64 px uint8"."""
-    names = (name for group in source.world.groups for name in group.scored.values())
-    dataset = next((found for name in names if (found := source.find(name)) is not None), None)
-    if dataset is None:
-        raise UserError(f"{source.describe()}: no probing set to score")
-    dtype = str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
-    return f"{dataset.image_size} px {dtype}"
+    found = (source.find(name) for group in source.world.groups for name in group.scored.values())
+    for dataset in filter(None, found):
+        dtype = str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
+        return f"{dataset.image_size} px {dtype}"
+    raise UserError(f"{source.describe()}: no probing set to score")
 
 
-def result_of(
-    subject: Subject,
-    losses: dict[str, list[float] | None],
-    seeds: list[int],
-    source: Source,
-    prober: Source,
-    command: str,
-) -> Result:
-    """What is stored of a measurement."""
+def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source, command: str) -> Result:
+    """What is stored of a measurement, before its losses."""
+    known = subject.metadata
     return Result(
         model=subject.name,
         kind=subject.kind,
         parameters=subject.parameters,
         fingerprint=fingerprint(subject.model) if subject.weights else None,
         command=command,
-        trained_by=subject.metadata.get("command"),
-        trained_on=subject.metadata.get("data"),
+        trained_by=known.get("command"),
+        trained_on=known.get("data"),
         data=source.spec,
         prober_data=prober.spec,
         sets_version=source.sets_version,
         frames=frames_of(source),
         lift=subject.lift,
         seeds=seeds,
-        losses=losses,
-        minutes=subject.metadata.get("minutes"),
-        trained_at=subject.metadata.get("machine"),
+        losses={},
+        minutes=known.get("minutes"),
+        trained_at=known.get("machine"),
     )

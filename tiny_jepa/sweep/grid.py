@@ -4,23 +4,38 @@ import configparser
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, require_name
+from tiny_jepa.options import Seed, read, settings
 
-KEYS = {"page", "seeds", "common", "factor", "train", "score", "of"}
+
+def different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError("should be different whole numbers such as 0 1 2")
+    return seeds
 
 
-@dataclass(frozen=True)
+Name = Annotated[
+    str, Field(max_length=100), AfterValidator(lambda name: require_name(name, "a row's name names its files"))
+]
+SPLIT = BeforeValidator(lambda text: shlex.split(text) if isinstance(text, str) else text)
+
+
+@settings
 class Row:
-    """One row. `train` and `score` are options of train.py and main.py; `of` names the row whose weights it scores."""
+    """One row. `train` and `score` are options of train.py and main.py."""
 
-    name: str
-    factor: str  # what differs, for the table
-    train: tuple[str, ...] | None  # None: nothing is trained for it
-    score: tuple[str, ...]
-    of: str
-    seeds: tuple[int, ...]
+    name: Name
+    of: str  # the row whose weights it scores; its own name where it is trained
+    seeds: Annotated[tuple[Seed, ...], SPLIT, AfterValidator(different)]
+    train: Annotated[tuple[str, ...] | None, SPLIT] = None  # None: nothing is trained for it
+    score: Annotated[tuple[str, ...], SPLIT] = ()
+    factor: str = ""  # what differs, for the table
+    page: Path | None = None  # the page that has the table of all rows
 
     @property
     def slug(self) -> str:
@@ -29,67 +44,41 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """The rows, and where their results, their runs and their table go."""
+    """The rows, and the name of the folders in results/ and runs/."""
 
     name: str
     page: Path | None
     rows: tuple[Row, ...]
 
-    @property
-    def results(self) -> Path:
-        return Path("results") / self.name
-
-    @property
-    def runs(self) -> Path:
-        return Path("runs") / self.name
-
-    def source(self, row: Row) -> Row:
-        """The row whose weights `row` scores."""
-        return next(other for other in self.rows if other.name == row.of)
-
-    def weights(self, row: Row, seed: int) -> Path:
-        """Kept beside the results, so that another way to score them needs no training."""
-        return self.results / f"{self.source(row).slug}-seed{seed}.pth"
-
     def result(self, row: Row, seed: int) -> Path:
-        return self.results / f"{row.slug}-seed{seed}.json"
-
-    def stopped(self, row: Row, seed: int) -> Path:
-        """There where train.py stopped the run; holds the sentence it said."""
-        return self.weights(row, seed).with_suffix(".stopped")
+        return Path("results", self.name, f"{row.slug}-seed{seed}.json")
 
 
 def read_grid(path: Path, name: str | None = None, more: str = "") -> Grid:
     """The grid of a file. It is called `name` (the file's stem), and `more` options are added to each row's training.
-
-    Raises:
-        UserError: no such file, or a row of it means nothing.
-    """
-    parser = configparser.ConfigParser()
+    A `UserError` names the row that means nothing."""
+    parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read_text(path, "give an .ini file such as benchmarks/ablations.ini"))
-        rows = tuple(_read_row(parser[section], more) for section in parser.sections())
-    except (configparser.Error, ValueError) as error:
+    except configparser.Error as error:
         raise UserError(f"{path} is no grid ({' '.join(str(error).split())}); see docs/sweep.md") from None
-    known = {row.name: row for row in rows}
-    for row in rows:
+    rows: dict[str, Row] = {}
+    for section in parser.sections():
+        values: dict[str, Any] = {"name": section, "of": section, **parser[section]}
+        common = values.pop("common", "")
+        if "train" in values:
+            values["train"] = f"{common} {values['train']} {more}"
+        row = read(Row, values, f"{path}, row {section!r}")
+        if (other := rows.setdefault(row.slug.casefold(), row)) is not row:
+            raise UserError(f"{path}, row {section!r}: its files would have the names of row {other.name!r}")
+    if not rows:
+        raise UserError(f"{path} has no rows; see docs/sweep.md")
+    known = {row.name: row for row in rows.values()}
+    for row in known.values():
         source = known.get(row.of)
         if source is None or source.of != source.name or (row.train is not None and source != row):
-            raise UserError(f"{path}, row '{row.name}': it cannot score the weights of row '{row.of}'")
-        if source.train is not None and not set(row.seeds) <= set(source.seeds):
-            raise UserError(f"{path}, row '{row.name}': row '{row.of}' is not trained with all of its seeds")
-    if not rows or len({row.slug for row in rows}) < len(rows):
-        raise UserError(f"{path} has no rows, or two that differ only in commas, quotes or spaces")
-    page = None if name else parser["DEFAULT"].get("page")
-    return Grid(name or path.stem, Path(page) if page else None, rows)
-
-
-def _read_row(part: configparser.SectionProxy, more: str) -> Row:
-    require_name(part.name, "a row's name names its files")
-    if unknown := set(part) - KEYS:
-        raise ValueError(f"row '{part.name}': unknown key {', '.join(sorted(unknown))}")
-    if not (seeds := tuple(int(seed) for seed in part.get("seeds", "").split())):
-        raise ValueError(f"row '{part.name}': no seeds")
-    train = tuple(shlex.split(f"{part.get('common', '')} {part['train']} {more}")) if "train" in part else None
-    score = tuple(shlex.split(part.get("score", "")))
-    return Row(part.name, part.get("factor", ""), train, score, part.get("of", part.name), seeds)
+            raise UserError(f"{path}, row {row.name!r}: it cannot score the weights of row {row.of!r}")
+        if not set(row.seeds) <= set(source.seeds):
+            raise UserError(f"{path}, row {row.name!r}: row {row.of!r} has not all of its seeds")
+    page = None if name else next(iter(known.values())).page
+    return Grid(name or path.stem, page, tuple(known.values()))

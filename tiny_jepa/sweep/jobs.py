@@ -1,212 +1,105 @@
 """The jobs of a grid, and what files say of them: each is done, failed, claimed or open.
 
 No process knows more than these files, so any number of them, on any machines that see the folder, share the work and
-may end anywhere. Three things are relied on: that a file is created exclusively, or moved, at once for all who see the
-folder; that the machines' clocks agree within a minute; and that a claim's holder shows a sign of life every `BEAT`.
+may end anywhere. All that is relied on is that a file is created exclusively, or moved, at once for all who see it.
 """
 
-import json
-import os
-import platform
 import shutil
-import sys
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from tiny_jepa.console import printable
-from tiny_jepa.files import cannot_write, write_atomically, write_text
+from tiny_jepa.files import write_atomically, write_text
 from tiny_jepa.sweep.grid import Grid, Row
 
-BEAT = 10.0
-"""Seconds between a holder's signs of life."""
-STALE = 120.0
-"""Seconds of silence after which a holder counts as dead."""
 REFUSED, INTERRUPTED = 2, (130, -15)
 """Exit status of train.py where it stops a run itself, and of what is told to end."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Training or scoring of a row with a seed."""
+    """A row trained with a seed, and scored in every row that scores its weights."""
 
     grid: Grid
-    kind: Literal["train", "score"]
     row: Row
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.row.name}, seed {self.seed}"
-
-    @property
-    def state(self) -> Path:
-        """What the names of this job's claims and of its failure begin with."""
-        return self.grid.results / ".sweep" / f"{self.kind}-{self.row.slug}-seed{self.seed}"
-
-    @property
-    def failure(self) -> Path:
-        """There where the job failed; holds the last line of its error."""
-        return self.state.with_name(self.state.name + ".failed")
-
-    @property
-    def log(self) -> Path:
-        return self.grid.runs / f"{self.state.name}.log"
+        return f"{self.row.name}, seed {self.seed}"
 
     @property
     def run(self) -> Path:
         """The folder in which the row is trained."""
-        return self.grid.runs / self.grid.weights(self.row, self.seed).stem
+        return Path("runs", self.grid.name, f"{self.row.slug}-seed{self.seed}")
 
     @property
-    def training(self) -> "Job":
-        """The job that this one follows; of training, itself."""
-        return Job(self.grid, "train", self.grid.source(self.row), self.seed)
+    def log(self) -> Path:
+        return self.run.with_name(f"{self.run.name}.log")
+
+    @property
+    def weights(self) -> Path:
+        """Kept beside the results, so that another way to score them needs no training."""
+        return self.grid.result(self.row, self.seed).with_suffix(".pth")
+
+    @property
+    def stopped(self) -> Path:
+        """There where train.py stopped the run; holds the sentence it said."""
+        return self.weights.with_suffix(".stopped")
+
+    @property
+    def state(self) -> Path:
+        """What the names of its claims and of its failure begin with."""
+        return self.weights.parent / ".sweep" / self.run.name
+
+    @property
+    def failure(self) -> Path:
+        """There where the job failed; holds the last line of its error."""
+        return self.state.with_name(f"{self.state.name}.failed")
+
+    def results(self) -> list[tuple[Row, Path]]:
+        """The rows that score the weights, with their results."""
+        rows = [row for row in self.grid.rows if row.of == self.row.name and self.seed in row.seeds]
+        return [(row, self.grid.result(row, self.seed)) for row in rows]
 
     def done(self) -> bool:
-        """Whether there is what the job makes, or no need of it."""
-        grid, row, seed = self.grid, self.row, self.seed
-        if grid.stopped(row, seed).is_file():
-            return True
-        if self.kind == "score":
-            return grid.result(row, seed).is_file()
-        scored = [grid.result(other, seed) for other in grid.rows if other.of == row.name and seed in other.seeds]
-        return grid.weights(row, seed).is_file() or all(result.is_file() for result in scored)
+        return self.stopped.is_file() or all(result.is_file() for _, result in self.results())
 
     def failed(self) -> bool:
-        """Whether the job failed, or cannot be done since what it follows failed."""
-        return not self.done() and (self.failure.is_file() or (self.training != self and self.training.failed()))
-
-    def ready(self) -> bool:
-        """Whether the job can begin."""
-        untrained = self.grid.source(self.row).train is None
-        begun = self.kind == "train" or untrained or self.grid.weights(self.row, self.seed).is_file()
-        return begun and not self.done() and not self.failed()
+        return self.failure.is_file() and not self.done()
 
     def command(self) -> list[str] | None:
-        """The options of a script of the root; None where all that is left is to keep a run's weights."""
-        if self.kind == "score":
-            weights = self.grid.weights(self.row, self.seed)
-            which = [] if self.grid.source(self.row).train is None else ["--weights", str(weights)]
-            return ["main.py", *which, *self.row.score, "--store", str(self.grid.result(self.row, self.seed))]
-        if (self.run / "weights.pth").is_file():
+        """What is to be done next: the options of a script of the root; None where nothing is left."""
+        if self.done() or self.failed():
             return None
+        made = self.run / "weights.pth"
+        if made.is_file() and not self.weights.is_file():
+            write_atomically(self.weights, lambda path: shutil.copyfile(made, path))
+        if self.row.train is None or self.weights.is_file():
+            row, result = next((row, result) for row, result in self.results() if not result.is_file())
+            which = [] if self.row.train is None else ["--weights", str(self.weights)]
+            return ["main.py", *which, *row.score, "--store", str(result)]
         if (self.run / "checkpoint.pth").is_file():
             which = ["--resume", self.run.name]
         else:
             shutil.rmtree(self.run, ignore_errors=True)  # of a run that was killed before its first checkpoint
-            which = [*(self.row.train or []), "--seed", str(self.seed), "--name", self.run.name]
-        return ["train.py", *which, "--runs", str(self.grid.runs), "--no-install"]
+            which = [*self.row.train, "--seed", str(self.seed), "--name", self.run.name]
+        return ["train.py", *which, "--runs", str(self.run.parent), "--no-install"]
 
-    def end(self, status: int) -> str:
-        """Keeps what the job made, or what it said last -> how it ended.
-
-        Raises:
-            KeyboardInterrupt: the job was told to end before it was done.
-        """
-        said = last_line(self.log)
-        if status == 0 and self.kind == "train":
-            write_atomically(
-                self.grid.weights(self.row, self.seed), lambda path: shutil.copyfile(self.run / "weights.pth", path)
-            )
-        elif status in INTERRUPTED:
+    def fail(self, status: int) -> str:
+        """Keeps what the job's last command said before it ended with this status -> how it ended. Where it was told to
+        end, that is a Ctrl-C of this process, too."""
+        if status in INTERRUPTED:
             raise KeyboardInterrupt
-        elif status == REFUSED and self.kind == "train" and "collapsed" in said:
-            write_text(self.grid.stopped(self.row, self.seed), said + "\n")
-            return f"stopped: {said}"
-        elif status:
-            said = f"ended by signal {-status}" if status < 0 else said
-            write_text(self.failure, f"{said}\n")
-            return f"failed: {said} ({self.log})"
-        return "done"
+        said = f"ended by signal {-status}" if status < 0 else last_line(self.log)
+        stopped = status == REFUSED and "collapsed" in said and not self.weights.is_file()
+        write_text(self.stopped if stopped else self.failure, said + "\n")
+        return f"stopped: {said}" if stopped else f"failed: {said} ({self.log})"
 
 
 def jobs_of(grid: Grid) -> list[Job]:
-    """All jobs, training first."""
-    trained = [row for row in grid.rows if row.train is not None]
-    kinds: list[tuple[Literal["train", "score"], Iterable[Row]]] = [("train", trained), ("score", grid.rows)]
-    return [Job(grid, kind, row, seed) for kind, rows in kinds for row in rows for seed in row.seeds]
+    return [Job(grid, row, seed) for row in grid.rows if row.of == row.name for seed in row.seeds]
 
 
 def last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     return next((printable(line.strip()) for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-def latest_claim(job: Job) -> Path | None:
-    """Claims of a job are numbered: who takes one over creates the next, which one only can do."""
-    claims = job.state.parent.glob(f"{job.state.name}.claim*")
-    return max(claims, key=_number, default=None)
-
-
-def _number(claim: Path) -> int:
-    return int(claim.name.rpartition(".claim")[2])
-
-
-def read_claim(claim: Path | None) -> dict[str, Any] | None:
-    """Who holds a claim; None where nobody does who is alive."""
-    try:
-        silent = time.time() - claim.stat().st_mtime if claim else STALE
-        text = claim.read_text(encoding="utf-8") if claim else ""
-    except FileNotFoundError:
-        return None
-    holder: dict[str, Any] = {**_myself(), "host": "?", "slurm": None} | (
-        json.loads(text) if text.endswith("}") else {}
-    )
-    return None if silent >= STALE or _is_gone(holder) else holder
-
-
-def _myself() -> dict[str, Any]:
-    slurm, restart = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_RESTART_COUNT", 0))
-    return {"host": platform.node(), "pid": os.getpid(), "slurm": slurm, "restart": restart, "since": time.time()}
-
-
-def _is_gone(holder: dict[str, Any]) -> bool:
-    """Whether a holder is known not to be there any more, however short its silence."""
-    me = _myself()
-    if holder["slurm"] is not None and holder["slurm"] == me["slurm"] and holder["restart"] < me["restart"]:
-        return True  # this is the same SLURM job, requeued
-    if holder["host"] != me["host"] or sys.platform == "win32":
-        return False
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        pass
-    return False
-
-
-def take(job: Job) -> Path | None:
-    """Claims a job; None where another process holds it, or was faster."""
-    before = latest_claim(job)
-    if read_claim(before) is not None:
-        return None
-    claim = job.state.with_name(f"{job.state.name}.claim{_number(before) + 1 if before else 1}")
-    try:
-        claim.parent.mkdir(parents=True, exist_ok=True)
-        with claim.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(_myself()))
-    except FileExistsError:
-        return None
-    except OSError as error:
-        raise cannot_write(claim, error) from None
-    if not job.ready():  # somebody was done with it meanwhile
-        release(job, claim)
-        return None
-    return claim
-
-
-def tidy(jobs: Iterable[Job]) -> None:
-    """Removes the claims of jobs that are done whose holders were killed before they could."""
-    for job in jobs:
-        claim = latest_claim(job)
-        if claim and job.done() and read_claim(claim) is None:
-            release(job, claim)
-
-
-def release(job: Job, claim: Path) -> None:
-    """Gives a claim back, with those that it took over."""
-    for number in range(1, _number(claim) + 1):
-        job.state.with_name(f"{job.state.name}.claim{number}").unlink(missing_ok=True)

@@ -7,20 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.processes import end_with_parent
-from tiny_jepa.sweep.grid import Grid
-from tiny_jepa.sweep.jobs import BEAT, STALE, Job, latest_claim, release, take, tidy
+from tiny_jepa.sweep import claims
+from tiny_jepa.sweep.jobs import Job
 
-POLL = 0.5
-"""Seconds between two looks at processes and files."""
+POLL = 0.5  # seconds between two looks at processes and files
 
 
-def _of_its_sweep() -> None:
+def of_its_sweep() -> None:
     """Makes a process end with its sweep, and leave it to the sweep what Ctrl-C and a time-out mean."""
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -28,34 +26,43 @@ def _of_its_sweep() -> None:
 
 
 class Attempt:
-    """A claimed job and the process that does it."""
+    """A claimed job and the process that does its next command."""
 
     def __init__(self, job: Job, claim: Path) -> None:
         self.job, self.claim, self.beaten = job, claim, time.monotonic()
+        self.command: list[str] | None = None
         self.process: subprocess.Popen | None = None
-        if (command := job.command()) is not None:
-            job.log.parent.mkdir(parents=True, exist_ok=True)
-            with job.log.open("ab") as log:
-                environment = {"OMP_NUM_THREADS": "1"} | os.environ
-                before = None if sys.platform == "win32" else _of_its_sweep
-                self.process = subprocess.Popen(
-                    [sys.executable, *command], stdout=log, stderr=log, env=environment, preexec_fn=before
-                )
+        self.start()
+
+    def start(self) -> bool:
+        """Starts the job's next command; False where nothing is left, or the last one left nothing."""
+        command = self.job.command()
+        if command is None or command == self.command:
+            return False
+        self.job.log.parent.mkdir(parents=True, exist_ok=True)
+        before = None if sys.platform == "win32" else of_its_sweep
+        environment = {"OMP_NUM_THREADS": "1"} | os.environ
+        with self.job.log.open("ab") as log:
+            words = [sys.executable, *command]
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment, preexec_fn=before)
+        self.command = command
+        return True
 
     def ended(self) -> bool:
-        """Looks after the process; what it made or said is kept when it has ended."""
-        if self.process is not None and self.process.poll() is None:
-            if time.monotonic() - self.beaten < BEAT:
+        """Looks after the process, and starts the next one when it has ended -> whether the job has."""
+        status = self.process.poll() if self.process else 0
+        if self.process and status is None:
+            if time.monotonic() - self.beaten < claims.BEAT:
                 return False
             self.beaten = time.monotonic()
-            if latest_claim(self.job) == self.claim:
-                os.utime(self.claim)
+            if claims.beat(self.claim):
                 return False
             self.process.kill()  # this sweep was silent for so long that another took the job over
-            self.process.wait()
-            return True
-        print(f"{self.job}: {self.job.end(self.process.returncode if self.process else 0)}", flush=True)
-        release(self.job, self.claim)
+        elif status == 0 and self.start():
+            return False
+        else:
+            print(f"{self.job}: {'done' if self.job.done() else self.job.fail(status or 0)}", flush=True)
+        self.stop()
         return True
 
     def stop(self) -> None:
@@ -63,84 +70,75 @@ class Attempt:
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
-        release(self.job, self.claim)
+        claims.release(self.claim)
 
 
 def work(jobs: Sequence[Job], at_once: int, patience: float = math.inf) -> None:
     """Does all jobs that no other process does, `at_once` at a time, and waits for the others; where it can do nothing
     for `patience` seconds, it leaves the rest to them."""
     attempts: list[Attempt] = []
-    busy = time.monotonic()
+    busy, told = time.monotonic(), False
     try:
-        while attempts or not all(job.done() or job.failed() for job in jobs):
-            attempts = [attempt for attempt in attempts if not attempt.ended()]
-            for job in jobs:
-                if len(attempts) < at_once and job.ready() and (claim := take(job)):
+        while left := [job for job in jobs if not (job.done() or job.failed())]:
+            for job in left:
+                if len(attempts) < at_once and (claim := claims.take(job.state)):
                     attempts.append(Attempt(job, claim))
+            attempts = [attempt for attempt in attempts if not attempt.ended()]
             if attempts:
                 busy = time.monotonic()
             elif time.monotonic() - busy > patience:
                 return
+            elif time.monotonic() - busy > claims.BEAT and not told:
+                told = True
+                print(f"waiting for others; the claims of killed ones are free after {claims.STALE:.0f} s", flush=True)
             time.sleep(POLL)
-        tidy(jobs)
     finally:
         for attempt in attempts:
             attempt.stop()
 
 
 class Element:
-    """What one job of the array does: trains a row with a seed, and scores all that its weights are scored for."""
+    """What one job of SLURM's array does."""
 
-    def __call__(self, jobs: Sequence[Job]) -> None:
+    def __call__(self, job: Job) -> None:
         try:
-            work(jobs, 1, STALE + BEAT)
+            work([job], 1, claims.STALE + claims.BEAT)
         except KeyboardInterrupt:
             print("interrupted; its checkpoint is saved")
 
-    def checkpoint(self, jobs: Sequence[Job]) -> Any:
+    def checkpoint(self, job: Job) -> Any:
         """What submitit puts back into the queue when the time is up; the signal to end comes after that, and makes the
         run save its checkpoint."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self, jobs)
+        return DelayedSubmission(self, job)
 
 
-def submit(
-    grid: Grid, jobs: Sequence[Job], at_once: int, minutes: int, partition: str | None, cpus: int, gpus: int
-) -> None:
-    """Submits one job array, `at_once` of it at a time, and waits until it has left the queue.
-
-    Raises:
-        UserError: no submitit, no SLURM, or one that refuses the array.
-    """
+def submit(jobs: Sequence[Job], at_once: int, minutes: int, partition: str | None, cpus: int, gpus: int) -> None:
+    """Submits one job array, `at_once` of it at a time, and waits until it has left the queue; a `UserError` where
+    there is no submitit, no SLURM, or one that refuses the array."""
     try:
         from submitit import SlurmExecutor
     except ModuleNotFoundError:
         raise UserError("--launcher slurm needs submitit; pip install 'tiny_jepa[slurm]'") from None
-    left = sorted((job for job in jobs if not (job.done() or job.failed())), key=lambda job: str(job.run))
-    elements = [list(each) for _, each in groupby(left, key=lambda job: job.run)]
-    if not elements:
+    left = [job for job in jobs if not (job.done() or job.failed())]
+    if not left:
         return
-    logs = (grid.runs / "slurm").resolve()
+    name = left[0].grid.name
+    logs = Path("runs", name, "slurm").resolve()
     try:
         executor = SlurmExecutor(folder=logs, max_num_timeout=10_000)
-        executor.update_parameters(
-            job_name=f"sweep-{grid.name}",
-            time=minutes,
-            partition=partition,
-            cpus_per_task=cpus,
-            gpus_per_node=gpus or None,
-            array_parallelism=at_once,
-            additional_parameters={"requeue": True},
-        )
-        array = executor.map_array(Element(), elements)[0].job_id.partition("_")[0]
+        asked = {"time": minutes, "partition": partition, "cpus_per_task": cpus, "gpus_per_node": gpus or None}
+        requeued = {"array_parallelism": at_once, "additional_parameters": {"requeue": True}}
+        executor.update_parameters(job_name=f"sweep-{name}", **asked, **requeued)
+        array = executor.map_array(Element(), left)[0].job_id.partition("_")[0]
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         raise UserError(f"SLURM takes no jobs here: {' '.join(str(error).split())}") from None
-    print(f"submitted job array {array} of {len(elements)}; logs in {logs}; stopping this command leaves it alone")
-    while _queued(array):
+    print(f"submitted job array {array} of {len(left)}; logs in {logs}; stopping this command leaves it alone")
+    while queued(array):
         time.sleep(10 * POLL)
 
 
-def _queued(array: str) -> bool:
+def queued(array: str) -> bool:
     asked = subprocess.run(["squeue", "--noheader", "--jobs", array], capture_output=True, text=True, check=False)
     return bool(asked.stdout.strip()) or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)

@@ -1,32 +1,58 @@
-"""The table of a sweep: a row each of the grid, mean ± standard deviation over the training seeds."""
+"""What a sweep's files say: how far its jobs are, and the table of results."""
 
 import statistics
 from collections.abc import Sequence
 
-from tiny_jepa.probing.measure import SETS
-from tiny_jepa.probing.results import Result, read_result
-from tiny_jepa.sweep.grid import Grid, Row
+from tiny_jepa.course import SETS
+from tiny_jepa.probing.results import read_result
+from tiny_jepa.sweep.claims import holder
+from tiny_jepa.sweep.grid import Grid
+from tiny_jepa.sweep.jobs import Job, jobs_of, last_line
 from tiny_jepa.tables import markdown, number, size
 
 
+def status(jobs: Sequence[Job]) -> str:
+    """A line of counts and the minutes left, then one for each job that runs or failed."""
+    left, elapsed, lines = [job for job in jobs if not (job.done() or job.failed())], {}, []
+    for job in left:
+        if held := holder(job.state):
+            elapsed[job], who = held
+            lines.append(f"running  {job}: {elapsed[job]:.1f} minutes on {who}")
+    failed = [f"failed   {job}: {last_line(job.failure)} ({job.log})" for job in jobs if job.failed()]
+    counts = f"{len(jobs) - len(left) - len(failed)} of {len(jobs)} jobs done, {len(elapsed)} running"
+    took = {job: minutes for job in jobs if (minutes := minutes_of(job)) is not None}
+    times = "minutes left are unknown until a job is done"
+    if took:
+        like = {job: [m for other, m in took.items() if other.row == job.row] or [*took.values()] for job in left}
+        open_minutes = sum(max(0.0, statistics.fmean(like[job]) - elapsed.get(job, 0.0)) for job in left)
+        at_once = max(1, len(elapsed))
+        times = f"about {open_minutes / at_once:.0f} minutes left, {at_once} at a time"
+    return "\n".join([f"{counts}, {len(failed)} failed; {times}", *lines, *failed])
+
+
+def minutes_of(job: Job) -> float | None:
+    """That a job took, training and all scoring; None where that is not known."""
+    results = [read_result(result) for _, result in job.results() if result.is_file()]
+    known = job.done() and results and all(result.score_minutes is not None for result in results)
+    return sum((result.score_minutes or 0.0 for result in results), results[0].minutes or 0.0) if known else None
+
+
 def table(grid: Grid) -> str:
-    """The Markdown table of what is stored: px², by one prober each; a run that train.py stopped is counted so."""
+    """Markdown, a row each of the grid: mean ± standard deviation over the training seeds, px², by one prober each; a
+    run that train.py stopped is counted so."""
+    stopped = {(job.row.name, job.seed) for job in jobs_of(grid) if job.stopped.is_file()}
     lines = []
     for row in grid.rows:
-        stored = [path for seed in row.seeds if (path := grid.result(row, seed)).is_file()]
-        stopped = sum(grid.stopped(row, seed).is_file() for seed in row.seeds)
-        if stored or stopped:
-            lines.append(cells(row, [read_result(path) for path in stored], stopped))
+        results = [read_result(path) for seed in row.seeds if (path := grid.result(row, seed)).is_file()]
+        ended = sum((row.of, seed) in stopped for seed in row.seeds)
+        if results or ended:
+            count = f"{len(results)}" + (f" ({ended} stopped)" if ended else "")
+            minutes = [result.minutes for result in results if result.minutes is not None]
+            losses = [[mean for result in results if (mean := result.mean(name)) is not None] for name in SETS]
+            shown = [number(statistics.fmean(each), spread(each)) if each else "–" for each in losses]
+            parameters = size(results[0].parameters if results else None)
+            lines.append([row.name, row.factor, parameters, count, number(max(minutes, default=None)), *shown])
     return markdown(["row", "what differs", "parameters", "seeds", "minutes", *SETS], lines)
-
-
-def cells(row: Row, results: Sequence[Result], stopped: int) -> list[str]:
-    count = f"{len(results)}" + (f" ({stopped} stopped)" if stopped else "")
-    minutes = [result.minutes for result in results if result.minutes is not None]
-    losses = [[mean for result in results if (mean := result.mean(name)) is not None] for name in SETS]
-    shown = [number(statistics.fmean(each), spread(each)) if each else "–" for each in losses]
-    longest = number(max(minutes)) if minutes else "–"
-    return [row.name, row.factor, size(results[0].parameters) if results else "–", count, longest, *shown]
 
 
 def spread(values: Sequence[float]) -> float | None:

@@ -1,6 +1,7 @@
 """What the gate is trained on: all that it sees of the moves of many trajectories, and what became of them.
 
-In a world of whole pixels, millions of moves look like a few thousand different ones. Each look is kept once.
+The frozen encoder encodes the trajectories once. In a world of whole pixels, millions of moves look like a few thousand
+different ones; each look is kept once.
 """
 
 from typing import NamedTuple
@@ -10,18 +11,73 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from tiny_jepa.data import TrajectorySet, work_ahead
+from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.objectives import share_made
-from tiny_jepa.training.codes import Codes
-from tiny_jepa.worlds.codes import was_made
+from tiny_jepa.models.predictor import GatedCell, was_made
+from tiny_jepa.objectives import decision_loss, share_made
+from tiny_jepa.progress import bar
+from tiny_jepa.settings import TrainingConfig
 
-CHUNK = 8_192
-"""Moves looked at at once: activations that stay in the cache."""
+TRAJECTORIES, MOVES = 64, 8_192
+"""Encoded, or looked at, at once: activations that stay in the cache."""
 SURE = 6.0
 """Standard deviations."""
 NEARER = {1: 0.5, 2: 0.9}
 """By the number of gates: the share of the median move from which on one counts as made."""
+
+
+class Codes(NamedTuple):
+    """Of N trajectories: agent [N, T, 2], actions [N, T-1, 2] px, maps for [N], each map that there is once."""
+
+    agent: Tensor
+    actions: Tensor
+    maps: Maps
+
+
+@torch.no_grad()
+def encode_trajectories(
+    model: JEPA, dataset: TrajectorySet, indices: np.ndarray, device: torch.device, workers: int = 0
+) -> Codes:
+    """Encodes the trajectories `indices` of a set. Of `workers` processes each reads a chunk, and encodes it too where
+    the model is on the CPU; the codes are the same bits whatever their number."""
+    count, steps = len(indices), dataset.length
+    # filled in place: small tensors kept between large ones that come and go would split the heap
+    agent, actions = torch.empty(count, steps, 2, device=device), torch.empty(count, steps - 1, 2, device=device)
+    pixels, index = dict[bytes, tuple[int, Tensor]](), []
+
+    def encode(states: Tensor, moves: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        states = states.to(device)
+        return model.encode_agent(states), moves.to(device), model.encode_context(states[:, 0]).cpu()
+
+    def load(start: int) -> tuple[Tensor, ...]:
+        chunk = np.sort(indices[start : start + TRAJECTORIES])  # the kindest order for a memory-mapped file
+        batch = dataset.frames(chunk), dataset.actions(chunk)
+        return encode(*batch) if device.type == "cpu" else batch
+
+    starts = range(0, count, TRAJECTORIES)
+    with bar(total=count, desc="encoding trajectories", unit="traj", leave=False, mininterval=0.5) as shown:
+        for start, done in zip(starts, work_ahead(load, starts, workers), strict=True):
+            codes, moves, drawn = done if device.type == "cpu" else encode(*done)
+            agent[start : start + TRAJECTORIES], actions[start : start + TRAJECTORIES] = codes, moves
+            index += [pixels.setdefault(each.numpy().tobytes(), (len(pixels), each))[0] for each in drawn]
+            shown.update(len(codes))
+    unique = torch.stack([each for _, each in pixels.values()]).to(device)
+    return Codes(agent, actions, Maps(unique, torch.tensor(index, device=device)))
+
+
+@torch.no_grad()
+def fit_action(cell: GatedCell, codes: Codes) -> None:
+    """Sets the action's scale to what the moves that were made say: first the median of all ratios, since most moves
+    are made, then least squares over those nearer to it than to none; where moves may be made in part, over those near
+    it. While phase 1 knows no walls, blocked moves make its scale too small, and a line can be sharp only where the
+    gate opens fully."""
+    actions, moved, nearer = codes.actions, codes.agent.diff(dim=1), NEARER[cell.frame.gates]
+    along, squared = (moved * actions).sum(-1), actions.square().sum(-1)
+    ratio = along / squared.clamp_min(1e-12)
+    made = (ratio > nearer * ratio[squared > 0].median()) & (squared > 0)
+    if made.any():  # in double precision, on the CPU: sums over millions of rows
+        cell.action.fill_(float(along[made].cpu().double().sum() / squared[made].cpu().double().sum()))
 
 
 class Examples(NamedTuple):
@@ -40,23 +96,17 @@ class Examples(NamedTuple):
             rearrange(each, "n t d -> (n t) d") for each in (codes.agent[:, :-1], codes.agent[:, 1:], codes.actions)
         )
         index = codes.maps.whose.repeat_interleave(codes.actions.shape[1])
-        moves, moved, parts = cell.action * actions, after - before, []
+        moves, moved, in_part = cell.action * actions, after - before, cell.frame.gates > 1
         sure = clear(cell, before, moves, moved)
         before, moves, moved, index = before[sure], moves[sure], moved[sure], index[sure]
-        if cell.frame.gates > 1:
-            moved = expressible(moves, moved)
-        share, squared = share_made(moves, moved, cell.frame.gates)
-        for code, move, whose, made, weight in zip(
-            *(each.split(CHUNK) for each in (before, moves, index, share, squared / len(moves))), strict=True
-        ):
-            parts.append(merged(cls(cell.view(code, move, Maps(codes.maps.pixels, whose)), made, weight)))
+        share, squared = share_made(moves, expressible(moves, moved) if in_part else moved, cell.frame.gates)
+        chunks = zip(*(each.split(MOVES) for each in (before, moves, index, share, squared / len(moves))), strict=True)
+        parts = [
+            merged(cls(cell.view(code, move, Maps(codes.maps.pixels, whose)), made, weight))
+            for code, move, whose, made, weight in chunks
+        ]
         looks = merged(cls(*(torch.cat(each) for each in zip(*parts, strict=True))))
-        if cell.frame.gates > 1:
-            return looks
-        return looks._replace(share=looks.share.round())  # made or not made: what noise is left is outvoted
-
-    def select(self, indices: Tensor) -> "Examples":
-        return Examples(*(part[indices] for part in self))
+        return looks if in_part else looks._replace(share=looks.share.round())  # what noise is left is outvoted
 
 
 def merged(examples: Examples) -> Examples:
@@ -104,18 +154,24 @@ class Draws:
         drawn = np.searchsorted(self.up_to, self.up_to[-1] * rng.random(self.size), side="right")
         indices = torch.from_numpy(drawn.clip(max=len(self.up_to) - 1)).to(self.weights.device)
         chosen = self.weights[indices]
-        return self.examples.select(indices), chosen / chosen.sum(1, keepdim=True) / self.size
+        return Examples(*(part[indices] for part in self.examples)), chosen / chosen.sum(1, keepdim=True) / self.size
+
+
+def one_step_terms(cell: GatedCell, examples: Examples, weights: Tensor, config: TrainingConfig) -> dict[str, Tensor]:
+    """Losses of one-step predictions from true codes (teacher forcing), without those of weight 0; `weights` [N, gates]
+    are those of the examples in the mean. The prediction's error is that of the gate times the move, and the moves'
+    lengths are in the weights."""
+    logit, terms = cell.gate_logit(examples.seen), {}
+    if config.teacher_weight:
+        error = torch.sigmoid(logit) - examples.share
+        terms["teacher"] = config.teacher_weight * (weights * error.square()).sum()
+    if config.decision_weight:
+        terms["decision"] = config.decision_weight * decision_loss(logit, examples.share, weights)
+    return terms
 
 
 @torch.no_grad()
-def fit_action(cell: GatedCell, codes: Codes) -> None:
-    """Sets the action's scale to what the moves that were made say: first the median of all ratios, since most moves
-    are made, then least squares over those nearer to it than to none; where moves may be made in part, over those near
-    it. While phase 1 knows no walls, blocked moves make its scale too small, and a line can be sharp only where the
-    gate opens fully."""
-    actions, moved, nearer = codes.actions, codes.agent.diff(dim=1), NEARER[cell.frame.gates]
-    along, squared = (moved * actions).sum(-1), actions.square().sum(-1)
-    ratio = along / squared.clamp_min(1e-12)
-    made = (ratio > nearer * ratio[squared > 0].median()) & (squared > 0)
-    if made.any():  # in double precision, on the CPU: sums over millions of rows
-        cell.action.fill_(float(along[made].cpu().double().sum() / squared[made].cpu().double().sum()))
+def one_step_error(cell: GatedCell, examples: Examples) -> float:
+    """The mean squared error of such predictions over x and y, px²."""
+    error = torch.sigmoid(cell.gate_logit(examples.seen)) - examples.share
+    return cell.frame.unit**2 * float((examples.weight * error.square()).sum()) / 2

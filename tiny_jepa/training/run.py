@@ -1,49 +1,71 @@
-"""A run's folder: configuration, log, checkpoints, weights."""
+"""A run's folder: configuration, log and its picture, checkpoints, weights."""
 
 import csv
-import json
-import math
 import os
-import shlex
 import subprocess
-import sys
 import time
-from contextlib import ExitStack
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from tiny_jepa.budgets import Budget
-from tiny_jepa.device import machine
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import cannot_write, locked, read_json, write_atomically, write_text
-from tiny_jepa.training.trainer import Trainer
+from tiny_jepa.files import cannot_write, locked, read_json, write_atomically
+from tiny_jepa.models import Architecture
+from tiny_jepa.options import Count, read, settings
+from tiny_jepa.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
+from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import read_archive, require_finite
 
-FORMAT = 3  # of checkpoints
+FORMAT = 4  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
+
+
+@settings
+class RunConfig:
+    """config.json: what a run trains, on what data, by which command; and the machine that began it. The metadata of
+    its weights begin with the same."""
+
+    budget: str
+    budget_limit: Count
+    parameters: Count
+    world: str
+    architecture: Architecture
+    training: TrainingConfig
+    command: str  # that trains the same weights
+    data: str
+    data_kind: Literal["folder", "procedural"]
+    sets_version: int | None
+    image_size: int  # px
+    dtype: str  # of frames
+    machine: dict[str, str | int]
+    git: str | None  # revision of the checkout
+
+
+def read_config(folder: Path) -> RunConfig:
+    """config.json of a run; a `UserError` where there is none, or another file of that name."""
+    path = folder / "config.json"
+    if not path.exists():
+        runs = sorted(path.parent.name for path in folder.parent.glob("*/config.json")) or ["none"]
+        raise UserError(f"no run in {folder}: {path} is missing; the runs here are: {', '.join(runs)}")
+    return read(RunConfig, read_json(path, "start the run anew"), f"{path} is of no run that can go on")
 
 
 class Run:
     """`runs/NAME/`: config.json, log.csv (and tensorboard/), checkpoint.pth and, at the end, weights.pth.
 
-    A context: until it ends, no other process can train in the folder.
+    A context: until it ends, no other process can train in the folder; a `UserError` where another one does.
     """
 
     def __init__(self, folder: Path) -> None:
-        """
-        Raises:
-            UserError: another process trains there.
-        """
-        self.folder = folder
-        self.checkpoint = folder / "checkpoint.pth"
-        self.weights = folder / "weights.pth"
-        self.seconds = 0.0  # of training, over all its processes
+        self.folder, self.checkpoint, self.weights = folder, folder / "checkpoint.pth", folder / "weights.pth"
         self.saved_step = 0
-        self._since = self._saved = time.monotonic()
+        self._before, self._began = 0, time.monotonic()  # seconds of earlier processes; when this one began
+        self._saved = self._began
         self._board: Any = None
         self._open = ExitStack()
         self._open.enter_context(locked(folder / ".lock", f"another process trains in {folder}; wait until it ends"))
@@ -51,13 +73,12 @@ class Run:
     @classmethod
     def new(cls, root: Path, name: str) -> "Run":
         """A run in a folder of its own: `name`, or `name-2`, `name-3`... where that is taken."""
-        for folder in (root / candidate for candidate in (name, *(f"{name}-{i}" for i in range(2, 10_000)))):
+        for folder in (root / free for free in (name, *(f"{name}-{i}" for i in range(2, 10_000)))):
             try:
                 folder.mkdir(parents=True)
                 return cls(folder)
             except FileExistsError:
-                if not folder.exists():  # what exists is a file above it
-                    break
+                continue
             except OSError as error:
                 raise cannot_write(folder, error) from None
         raise UserError(f"cannot write {root / name}: no free name is left there; give another --name or --runs")
@@ -66,58 +87,21 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close_board()
+        if self._board is not None:
+            with self._board_may_fail():
+                self._board.close()
         self._open.close()
 
-    def describe(self, budget: Budget, command: str, data: str, parameters: int, device: torch.device) -> None:
-        """Writes config.json: the resolved configuration and all that names this run."""
-        content = {
-            "budget": budget.name,
-            "budget_limit": budget.limit,
-            "parameters": parameters,
-            "world": budget.world.frame.world,
-            "architecture": asdict(budget.architecture),
-            "training": asdict(budget.training),
-            "command": command,
-            "data": data,
-            **machine(device),
-            "git": git_revision(),
-        }
-        write_text(self.folder / "config.json", json.dumps(content, indent=1) + "\n")
-
-    def open_board(self, step: int) -> None:
-        """Logs to TensorBoard too, where it is installed; what an earlier process wrote after `step` is dropped."""
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
-        except Exception as error:  # a broken extra raises whatever it likes
-            if not (isinstance(error, ModuleNotFoundError) and error.name == "tensorboard"):
-                self._lose_board(error)
-
-    def _lose_board(self, error: Exception) -> None:
-        print(f"warning: TensorBoard does not work ({type(error).__name__}: {error}); log.csv goes on without it")
-        self._board = None
-
-    def _close_board(self) -> None:
-        board, self._board = self._board, None
-        try:
-            if board is not None:
-                board.close()
-        except Exception as error:
-            self._lose_board(error)
+    @property
+    def seconds(self) -> float:
+        """Of training, over all its processes."""
+        return self._before + time.monotonic() - self._began
 
     def save(self, trainer: Trainer) -> None:
-        """Writes the checkpoint.
-
-        Raises:
-            UserError: a weight is not finite, the folder is gone, or there is no room; the last checkpoint stays.
-        """
-        self._tick()
-        require_finite(trainer.model.state_dict(), f"the run stopped at step {trainer.step}")
-        if not self.folder.is_dir():
+        """Writes the checkpoint that `restore` goes back to."""
+        if not self.folder.is_dir():  # writing would make it anew, without its configuration
             raise UserError(f"the run's folder {self.folder} is gone; start the run anew")
-        state = trainer.state() | {"seconds": self.seconds, "format": FORMAT}
+        state = trainer.state() | {"seconds": round(self.seconds), "format": FORMAT}
         write_atomically(self.checkpoint, lambda path: torch.save(state, path))
         self._saved, self.saved_step = time.monotonic(), trainer.step
 
@@ -131,121 +115,105 @@ class Run:
         Raises:
             UserError: there is nothing to resume, or no checkpoint of this run.
         """
-        path = self.checkpoint
+        path, log = self.checkpoint, self.folder / "log.csv"
+        if not path.is_file() and self.weights.is_file():
+            raise UserError(f"{self.folder} is finished: its weights are {self.weights}; nothing is left to resume")
         if not path.is_file():
-            if self.weights.is_file():
-                raise UserError(f"{self.folder} is finished: its weights are {self.weights}; nothing is left to resume")
             raise UserError(f"nothing to resume: {path} is missing; start the run without --resume")
         state = read_archive(path, "checkpoint", trainer.device)
-        if state.get("format") != FORMAT:
-            raise UserError(f"{path} was written by another version of tiny_jepa; start the run anew")
         try:
+            if state["format"] != FORMAT:
+                raise ValueError("it was written by another version of tiny_jepa")
             trainer.load_state(state)
-            self.seconds, self.saved_step = float(state["seconds"]), trainer.step
-            if not math.isfinite(self.seconds):
-                raise ValueError(f"{self.seconds} seconds")
+            self._before, self.saved_step = int(state["seconds"]), trainer.step
         except Exception as error:  # load_state takes all that it is given apart
             reason = " ".join(str(error).split())[:100]
             raise UserError(f"{path} is no checkpoint of this run ({reason}); start the run anew") from None
         require_finite(trainer.model.state_dict(), f"{path} is not used")
-        log = self.folder / "log.csv"
         if log.is_file():
-            head, *rows = log.read_bytes().splitlines(keepends=True) or [b""]
-            write_atomically(
-                log, lambda path: path.write_bytes(head + b"".join(_rows_until(trainer.step, rows, head.count(b","))))
-            )
+            kept = rows_until(trainer.step, log.read_bytes())
+            write_atomically(log, lambda path: path.write_bytes(kept))
 
-    def log(self, row: dict[str, Any]) -> None:
-        """Appends a row to log.csv; every row has the columns of the first."""
+    def log(self, step: int, phase: str, **figures: float) -> None:
+        """Appends a row to log.csv."""
+        row = {"step": step, "phase": phase, "seconds": round(self.seconds, 2), **figures}
         path = self.folder / "log.csv"
-        first = ["step", "phase", "seconds", "lr", "loss"]
-        columns = [*first, *(name for name in row if name not in first)]
-        self._tick()
-        row = {**row, "seconds": round(self.seconds, 2)}
         try:
             with path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
+                writer = csv.DictWriter(file, row)
                 if file.tell() == 0:
-                    writer.writerow(columns)
-                writer.writerow([row[name] for name in columns])
+                    writer.writeheader()
+                writer.writerow(row)
         except OSError as error:
             raise cannot_write(path, error) from None
         if self._board is not None:
-            try:
-                for name in columns:
-                    if name not in ("step", "phase"):
-                        self._board.add_scalar(name, row[name], row["step"])
-            except Exception as error:
-                self._lose_board(error)
+            with self._board_may_fail():
+                for name in ("seconds", *figures):
+                    self._board.add_scalar(name, row[name], step)
 
-    def _tick(self) -> None:
-        now = time.monotonic()
-        self.seconds += now - self._since
-        self._since = now
+    def open_board(self, step: int) -> None:
+        """Logs to TensorBoard too, where it is installed; what an earlier process wrote after `step` is dropped."""
+        with self._board_may_fail():
+            from torch.utils.tensorboard import SummaryWriter
 
+            self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
 
-CONFIG: dict[str, type] = {"budget": str, "budget_limit": int, "architecture": dict, "training": dict}
-CONFIG |= {"command": str, "data": str}
-"""What a later process reads of config.json."""
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a run; a `UserError` where there is none, or another file of that name."""
-    path = folder / "config.json"
-    if not folder.is_dir() or not path.exists():
-        raise UserError(
-            f"no run in {folder}: {path} is missing; the runs here are: {', '.join(list_runs(folder.parent))}"
-        )
-    config = read_json(path, "start the run anew")
-    for key, kind in CONFIG.items():
-        if type(config.get(key)) is not kind:
-            raise UserError(f"{path} has no {key} of a run; start the run anew")
-    split_command(config["command"])
-    return config
+    @contextmanager
+    def _board_may_fail(self) -> Iterator[None]:
+        """An extra that is broken raises whatever it likes; one that is not installed is not missed."""
+        try:
+            yield
+        except Exception as error:
+            self._board = None
+            if not (isinstance(error, ModuleNotFoundError) and error.name == "tensorboard"):
+                reason = f"{type(error).__name__}: {error}"
+                print(f"warning: TensorBoard does not work ({reason}); log.csv goes on without it")
 
 
-def _rows_until(step: int, rows: list[bytes], commas: int) -> list[bytes]:
-    """The whole rows of a log up to a step: a full disk leaves half of one."""
-    whole = [row for row in rows if row.count(b",") == commas and row.endswith(b"\n")]
-    numbers = [row.partition(b",")[0] for row in whole]
-    return [row for row, at in zip(whole, numbers, strict=True) if at.isdigit() and len(at) < 19 and int(at) <= step]
+def rows_until(step: int, log: bytes) -> bytes:
+    """A log's head and its whole rows up to a step: a full disk leaves half of one."""
+    head, *rows = log[: log.rfind(b"\n") + 1].splitlines(keepends=True) or [b""]
+    numbers = [row.partition(b",")[0] if row.count(b",") == head.count(b",") else b"" for row in rows]
+    kept = [row for row, at in zip(rows, numbers, strict=True) if at.isdigit() and len(at) < 19 and int(at) <= step]
+    return head + b"".join(kept)
 
 
-def list_runs(root: Path) -> list[str]:
-    return sorted(path.parent.name for path in root.glob("*/config.json")) or ["none"]
+CURVES = {
+    "one-step error in code space, px²": {
+        "still": ("no motion", MISSED),
+        "reckoned": ("dead reckoning (walls ignored)", TRUE),
+        "one_step": ("the model", OURS),
+    },
+    "loss and learning rate": {"loss": ("loss", OURS), "lr": ("learning rate", THEIRS)},
+    "standard deviation of the codes, code units": {"std_x": ("along x", OURS), "std_y": ("along y", TRUE)},
+}
+
+
+def draw_run(folder: Path) -> Path:
+    """log.csv -> run.png beside it; a `UserError` where matplotlib is not installed."""
+    with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows]
+    starts = [int(row["step"]) for earlier, row in pairwise(rows) if row["phase"] != earlier["phase"]]
+    figure, axes = pyplot().subplots(1, len(CURVES), figsize=(13, 3.8), layout="constrained")
+    for axis, (title, curves) in zip(axes, CURVES.items(), strict=True):
+        for name, (label, colour) in curves.items():
+            axis.plot(steps, [float(row[name]) for row in rows], color=colour, label=label, lw=1)
+        for start in starts:
+            axis.axvline(start, color="black", lw=0.8, ls=":")
+        axis.set(title=title, xlabel="step", yscale="log")
+        axis.legend(fontsize=8)
+    axes[-1].set(yscale="linear", ylim=(0, None))
+    minutes = float(rows[-1]["seconds"]) / 60
+    figure.suptitle(f"{folder.name}: {steps[-1]:,} steps in {minutes:.1f} minutes; dotted: phases begin")
+    return save(figure, folder / "run.png")
 
 
 def git_revision() -> str | None:
     """Short hash of the checkout's commit, with `+` where files differ from it; None outside git."""
+    command = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
     try:
-        ask = partial(
-            subprocess.check_output, cwd=Path(__file__).parent, encoding="utf-8", stderr=subprocess.DEVNULL, timeout=9
-        )
-        revision, changes = ask(["git", "rev-parse", "--short", "HEAD"]), ask(["git", "status", "--porcelain", "-uno"])
-    except Exception:  # no git, no checkout: nothing to say
+        said = subprocess.check_output(command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, timeout=9)
+    except (OSError, subprocess.SubprocessError):  # no git, no checkout
         return None
-    return revision.strip() + ("+" if changes.strip() else "")
-
-
-def command_line() -> str:
-    """The command as it was typed."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def essential(command: str) -> str:
-    """A training command without the options that say only where files go: it trains the same weights."""
-    words, kept = iter(split_command(command)), []
-    for word in words:
-        if word in ("--name", "--runs", "--workers"):
-            next(words, None)
-        elif word != "--no-install" and not word.startswith(("--name=", "--runs=", "--workers=")):
-            kept.append(word)
-    return shlex.join(kept)
-
-
-def split_command(command: str) -> list[str]:
-    """The words of a stored command; a `UserError` where it cannot have been one."""
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise UserError(f"the stored training command {command!r} is none ({error}); train it again") from None
+    return said.decode().strip()

@@ -35,25 +35,27 @@ def effective_rank(codes: Tensor) -> float:
     return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
 
 
+@torch.no_grad()
+def look(model: JEPA, seen: Seen) -> dict[str, float]:
+    """Figures of a step, in code units (std, rank) and px² (one-step errors of the model and of the trivial
+    predictors)."""
+    before, after = seen.codes[:, :-1], seen.codes[:, 1:]
+    guesses = {
+        "one_step": model.step(before, seen.actions, seen.contexts[:, None]),
+        "still": before,
+        "reckoned": before + model.predictor.action * seen.actions,
+    }
+    errors = {name: float((guess - after).square().mean()) * model.frame.unit**2 for name, guess in guesses.items()}
+    agent = seen.codes.flatten(0, 1)
+    std_x, std_y = agent.std(dim=0).tolist()
+    return {"std_x": std_x, "std_y": std_y, "rank": effective_rank(agent), **errors}
+
+
 class Watch:
-    """Looks at a step's codes; `figures` go to the log and the progress bar."""
+    """Stops a run that learns nothing."""
 
     def __init__(self) -> None:
         self.found_collapsed = 0
-
-    @torch.no_grad()
-    def look(self, model: JEPA, seen: Seen) -> dict[str, float]:
-        """Figures in code units (std, rank) and px² (one-step errors of the model and of the trivial predictors)."""
-        agent = seen.codes.flatten(0, 1)
-        before, after = seen.codes[:, :-1], seen.codes[:, 1:]
-        guesses = {
-            "one_step": model.step(before, seen.actions, seen.contexts[:, None]),
-            "still": before,
-            "reckoned": before + model.predictor.action * seen.actions,
-        }
-        errors = {name: float((guess - after).square().mean()) * model.frame.unit**2 for name, guess in guesses.items()}
-        std_x, std_y = agent.std(dim=0).tolist()
-        return {"std_x": std_x, "std_y": std_y, "rank": effective_rank(agent), **errors}
 
     def check(self, figures: dict[str, float], step: int) -> None:
         """Raises a `UserError` at once where a figure is no number, and where a collapse stays."""
@@ -63,14 +65,12 @@ class Watch:
                     f"the run stopped: {name} is {value} at step {step}, and nothing is learned from that; "
                     "try smaller rates and weights, or look for faults in --data"
                 )
-        spreads = {name: value for name, value in figures.items() if name.startswith("std")}
-        name = min(spreads, key=lambda name: spreads[name])
-        lowest = spreads[name]
-        collapsed = step > GRACE_STEPS and lowest <= COLLAPSED_STD
+        name = min("std_x", "std_y", key=figures.__getitem__)
+        collapsed = step > GRACE_STEPS and figures[name] <= COLLAPSED_STD
         self.found_collapsed = self.found_collapsed + 1 if collapsed else 0
         if self.found_collapsed >= PATIENCE:
             raise UserError(
-                f"collapsed: {name} is {lowest:.3f} at step {step} and stays there, so that code says nothing; "
+                f"collapsed: {name} is {figures[name]:.3f} at step {step} and stays there, so that code says nothing; "
                 "try a larger --variance-weight, another --objective or another --seed"
             )
 

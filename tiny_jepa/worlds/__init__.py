@@ -6,16 +6,11 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.options import imported
 from tiny_jepa.worlds.contract import World
 
-WORLDS = {"two_rooms": "tiny_jepa.worlds.two_rooms:TWO_ROOMS", "tworoom": "tiny_jepa.worlds.tworoom:TWOROOM"}
+WORLDS = {"two_rooms": "tiny_jepa.worlds.two_rooms:TWO_ROOMS", "tworoom": "tiny_jepa.worlds.pixels:TWOROOM"}
 
 
 def find_world(name: str) -> World:
-    """The world of this name, or `package.module:NAME`; its frame keeps the name. Commands look worlds up; all below
-    them is told.
-
-    Raises:
-        UserError: no such world.
-    """
+    """The world of this name, or `package.module:NAME`; its frame keeps the name. Commands alone look worlds up."""
     if name not in WORLDS and ":" not in name:
         raise UserError(f"no world '{name}'; there are {', '.join(WORLDS)}, or write package.module:NAME")
     world = imported(WORLDS.get(name, name), "no world")
@@ -26,11 +21,7 @@ def find_world(name: str) -> World:
 
 def world_of(named: str, asked: str | None, where: str) -> World:
     """The world that a file `where` names. A file may name worlds that ship with the kit; one that has to be imported
-    is for the command line to name, as `asked`: whoever wrote the file may have written that module, too.
-
-    Raises:
-        UserError: it is another than `asked`, or not to be trusted.
-    """
+    is for the command line to name, as `asked`: whoever wrote the file may have written that module, too."""
     if asked is not None and named != asked:
         raise UserError(f"{where} is of the world {named!r}, not of {asked}; leave --world out")
     if named not in WORLDS and named != asked:

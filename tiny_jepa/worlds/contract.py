@@ -3,46 +3,35 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple, Protocol
+from math import pi
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tiny_jepa.options import settings, within
-from tiny_jepa.worlds.actions import Actions
 
 
 class Batch(NamedTuple):
-    """states [B, T, C, H, W] uint8 or float32, locations [B, T, 2] px (empty where a set has none),
-    actions [B, T-1, 2] px."""
+    """Trajectories in memory."""
 
-    states: Tensor
-    locations: Tensor
-    actions: Tensor
+    states: Tensor  # [B, T, C, H, W] uint8 or float32
+    locations: Tensor  # [B, T, 2] px
+    actions: Tensor  # [B, T-1, 2] px
 
 
 class TrajectorySet(Protocol):
-    """N trajectories of T frames: rendered on demand, or read from files."""
+    """N trajectories of T frames: rendered on demand, or read from files. `indices` [B] say which are asked for."""
 
     name: str
-    image_size: int
-    length: int
-    """Frames of a trajectory, T."""
+    image_size: int  # px, H and W
+    length: int  # T
 
     def __len__(self) -> int: ...
-
-    def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
-        """States [B, stop - start, C, H, W] of the trajectories `indices` [B]."""
-        ...
-
-    def actions(self, indices: np.ndarray) -> Tensor:
-        """Actions [B, T-1, 2] float32 px."""
-        ...
-
-    def locations(self, indices: np.ndarray) -> Tensor:
-        """Locations [B, T, 2] float32 px; only probing may ask for them."""
-        ...
+    def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor: ...  # [B, T, C, H, W]
+    def actions(self, indices: np.ndarray) -> Tensor: ...  # [B, T-1, 2] float32 px
+    def locations(self, indices: np.ndarray) -> Tensor: ...  # [B, T, 2] float32 px; only probing may ask for them
 
 
 def read_batch(dataset: TrajectorySet, indices: np.ndarray) -> Batch:
@@ -88,55 +77,59 @@ class Group:
 class Inspection(Protocol):
     """What a world finds in the trajectories of a set that claims to be one of its own."""
 
-    read: int
-    """Trajectories looked at."""
-    faults: Counter[str]
-    """How many of them have a fault, by kind."""
-    harmless: tuple[str, ...]
-    """How the kinds begin that a model does not mind."""
+    read: int  # trajectories looked at
+    faults: Counter[str]  # how many of them have a fault, by its name
+    harmless: tuple[str, ...]  # how the names begin of faults that a model does not mind
 
     def add(self, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None) -> None:
-        """Looks at some more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them."""
-        ...
+        """Looks at more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them."""
 
-    def figures(self) -> dict[str, str]:
-        """What a table says of the set."""
-        ...
-
-    def lines(self) -> list[str]:
-        """What is wrong, a sentence each."""
-        ...
-
-    def notes(self) -> list[str]:
-        """What is no fault, but unusual."""
-        ...
+    def figures(self) -> dict[str, str]: ...  # what a table says of the set
+    def lines(self) -> list[str]: ...  # what is wrong, a sentence each
+    def notes(self) -> list[str]: ...  # what is no fault, but unusual
 
 
+@settings
+class Actions:
+    """The actions that a planner may choose from: two numbers, up to a size of `limit`."""
+
+    limit: Annotated[float, within(1e-6, 1e6)]
+    box: bool = False  # the size of an action is its larger number, not its norm
+
+    def size(self, actions: Tensor) -> Tensor:
+        """actions [..., 2] -> sizes [...] as shares of the limit: above 1 an action is not allowed."""
+        return actions.norm(p=torch.inf if self.box else 2, dim=-1) / self.limit
+
+    def clip(self, actions: Tensor) -> Tensor:
+        """actions [..., 2] -> the same, or the longest allowed in their direction."""
+        return actions / self.size(actions).clamp_min(1.0)[..., None]
+
+    def spread(self, directions: int, sizes: int) -> Tensor:
+        """Actions [1 + directions * sizes, 2]: none, then evenly spread directions and sizes, the largest last."""
+        angle = torch.arange(directions) * (2 * pi / directions)
+        circle = self.limit * torch.stack([angle.cos(), angle.sin()], dim=-1)
+        shares = torch.arange(1, sizes + 1) / sizes
+        rim = circle / self.size(circle)[:, None]
+        return torch.cat([torch.zeros(1, 2), (shares[:, None, None] * rim).flatten(0, 1)])
+
+
+@runtime_checkable
 class WorldModel(Protocol):
     """What planning asks of a model, and what a world's own dynamics can be given as. `JEPA` has it all."""
 
-    def encode_agent(self, frames: np.ndarray) -> Tensor:
-        """frames [E, C, H, W] -> codes [E, D]."""
-        ...
-
-    def encode_context(self, frames: np.ndarray) -> Tensor:
-        """frames [E, C, H, W] -> what predictions depend on, and no action changes: maps [E, S, S] uint8."""
-        ...
-
-    def code_range(self, frames: np.ndarray) -> tuple[float, float]:
-        """The least and the largest coordinate that codes of such frames can have."""
-        ...
-
+    def encode_agent(self, frames: np.ndarray) -> Tensor: ...  # [E, C, H, W] -> codes [E, D]
+    def encode_context(self, frames: np.ndarray) -> Tensor: ...  # [E, C, H, W] -> what does not move [E, S, S] uint8
+    def code_range(self, frames: np.ndarray) -> tuple[float, float]: ...  # least and largest coordinate of a code
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., D], action [..., 2], context [..., S, S]; what comes before these broadcasts -> next code
-        [..., D]."""
+        """code [..., D], action [..., 2], context [..., S, S] -> next code [..., D]. What comes before these
+        broadcasts."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
     """What planning is measured by. The environment's `info` holds `goal_frame`; of what planners do not see, it holds
-    `location` and `goal` [2] px, and `layout`."""
+    `location` and `goal` [2] px, and `walls`."""
 
     environment: str  # gymnasium's name for it, with the module that registers it
     actions: Actions
@@ -148,8 +141,7 @@ class Task:
 
 @dataclass(frozen=True)
 class World:
-    """A world. `simulate(name, seed, image_size, dtype)` opens one of its sets; `task` says how planning is measured,
-    `inspect(set's name, image size)` what to look for in a folder that claims to hold such a set."""
+    """A world: what its frames hold, which sets it has, and what is optional."""
 
     frame: Frame
     action_dim: int  # numbers of an action, px
@@ -160,7 +152,7 @@ class World:
     sizes: range  # image sides, px
     size: int  # px: the side where none is asked for
     groups: tuple[Group, ...]
-    simulate: Callable[[str, int, int, str], TrajectorySet] | None  # None: its data come from a folder alone
-    task: Task | None = None
-    inspect: Callable[[str, int], Inspection] | None = None
+    simulate: Callable[[str, int, int, str], TrajectorySet] | None  # (set, seed, size, dtype); None: data from folders
+    task: Task | None = None  # what planning is measured by
+    inspect: Callable[[str, int], Inspection] | None = None  # (set, size): what to look for in a folder's set
     presets: str | None = None  # the folder in budgets/ that holds its presets

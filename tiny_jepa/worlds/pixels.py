@@ -1,6 +1,8 @@
 """Worlds seen in pixels: an environment of anyone's, its frames in any colours, its data in a folder that
 `data collect` wrote."""
 
+from dataclasses import replace
+
 from tiny_jepa.worlds.contract import Frame, Group, World
 
 SETS = ("train", "probe_normal/train", "probe_normal/val")
@@ -18,3 +20,7 @@ def pixel_world(size: int, *, gates: int = 2, channels: int = 3) -> World:
     middle, spread = (size / 2, size / 2), (size / 4, size / 4)
     groups = (Group("probe_normal/train", {"normal": "probe_normal/val"}),)
     return World(frame, 2, middle, spread, SETS, 1, range(size, size + 1), size, groups, None)
+
+
+TWOROOM = replace(pixel_world(56), presets="tworoom")
+"""stable-worldmodel's TwoRoom (`swm/TwoRoom-v1`): a dot, walls and doors in 224 px of RGB, a quarter of that to us."""

@@ -3,126 +3,145 @@
     import gymnasium, tiny_jepa.worlds.two_rooms.env
     env = gymnasium.make("TwoRooms-v0", image_size=65, layouts="unseen", render_mode="rgb_array")
 
-Start and goal lie in different rooms, or at opposite ends of another floor plan. Reward 1 and the episode's end within
-`GOAL_RADIUS` px of the goal, else 0. Thousands of agents at once need no environment: that is
-`tiny_jepa.worlds.two_rooms.step`.
+Thousands of agents at once need no environment: that is `tiny_jepa.worlds.two_rooms.step`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import AfterValidator
 
 try:
     import gymnasium
 except ImportError:
     raise ImportError("the environment needs gymnasium; install it with: pip install gymnasium") from None
 
-from tiny_jepa.worlds.two_rooms.dynamics import step
-from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry, sample_layouts
+from tiny_jepa.errors import UserError
+from tiny_jepa.options import read, settings, within
+from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS, far_ends
-from tiny_jepa.worlds.two_rooms.render import render_states
-from tiny_jepa.worlds.two_rooms.requests import read_layout, read_length, read_options, read_pair, read_place, read_side
-from tiny_jepa.worlds.two_rooms.scene import COLOURS, paint
-from tiny_jepa.worlds.two_rooms.walls import boxes_of, layouts_of
+from tiny_jepa.worlds.two_rooms.render import COLOURS, paint, render_states
+from tiny_jepa.worlds.two_rooms.sets import SIZES
+from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
 
 GOAL_RADIUS = 4.5  # px: this near is there
 MAX_STEPS = 200
-STARTS = ("room", "door")
-LAYOUTS: dict[str, dict[str, Any]] = {"all": {}, "seen": {"exclude": UNSEEN_WALLS}, "unseen": {"only": UNSEEN_WALLS}}
+LONGEST = 1.8  # px along each axis, of an action
+
+
+def pair(value: Any) -> np.ndarray:
+    """Two finite numbers (x, y), in any form -> [1, 2]."""
+    try:
+        found = np.asarray(value, np.float64).reshape(1, 2)
+    except (TypeError, ValueError):
+        found = np.full((1, 2), np.nan)
+    if not np.isfinite(found).all():
+        raise UserError(f"a place, a layout and an action must be two finite numbers (x, y), not {str(value)[:80]}")
+    return found
+
+
+Pair = Annotated[Any, AfterValidator(pair)]
+Length = Annotated[float, within(0, 10**6)]
+Side = Annotated[int, within(SIZES[0], SIZES[-1])]
+
+
+@settings
+class Options:
+    """Of the environment."""
+
+    image_size: Side = 64  # px
+    layouts: Literal["seen", "unseen", "all", "rooms", "doors", "maze"] = "seen"  # in training, or another floor plan
+    render_mode: Literal["rgb_array"] | None = None
+    max_norm: Length | None = None  # px: longer actions are cut to this norm, instead of `LONGEST` along each axis
+    noise: Length = 0.0  # px: the standard deviation of what disturbs each move along each axis
+    goal_size: Side | None = None  # px: the side of `goal_frame`, if it is not that of the frames
+    start: Literal["room", "door"] = "room"  # where episodes begin; in the door: between the wall's faces
+
+
+@settings
+class Scene:
+    """Options of `reset`, to set the scene by hand."""
+
+    layout: Pair | None = None  # wall column, door row
+    location: Pair | None = None  # px
+    goal: Pair | None = None  # px
+    radius: Length = GOAL_RADIUS  # px: how near to the goal an episode ends; 0: never
 
 
 class TwoRooms(gymnasium.Env):
-    """Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px, up to 1.8 an axis.
+    """Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px. Start and goal lie in different
+    rooms, or at opposite ends of another floor plan. Reward 1 and the episode's end near the goal, else 0.
 
     `info` has the goal as a frame, `goal_frame`; location and goal (x, y) in px; `walls`, boxes [K, 4] of drawn pixels
     (x_low, x_high, y_low, y_high); for two rooms `layout` (wall column, door row); and whether the last move was
-    `blocked`. `reset` takes the options `layout`, `location` and `goal` to set the scene by hand, and `radius`, px: how
-    near to the goal an episode ends (0: never).
+    `blocked`. What cannot be is a `UserError`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - gymnasium's own form
 
-    def __init__(
-        self,
-        image_size: int = 64,
-        layouts: str = "seen",
-        render_mode: str | None = None,
-        max_norm: float | None = None,
-        noise: float = 0.0,
-        goal_size: int | None = None,
-        start: str = "room",
-    ) -> None:
-        """
-        Args:
-            layouts: "seen" in training, "unseen" or "all"; or another floor plan: "rooms" (three or four in a row),
-                "doors" (two or three in the wall), "maze".
-            max_norm: px; longer actions are cut to this norm, instead of 1.8 an axis.
-            noise: px; the standard deviation of what disturbs each move along each axis.
-            goal_size: px; the side of `goal_frame`, if it is not that of the frames.
-            start: where episodes begin: in a "room", or in the "door" between the wall's faces.
-
-        Raises:
-            ValueError: an unknown layout set, start or render mode, or an image in which a wall has no place.
-        """
-        if layouts not in (*LAYOUTS, *PLANS):
-            raise ValueError(f"layouts must be one of {', '.join((*LAYOUTS, *PLANS))}, not '{layouts}'")
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', not '{render_mode}'")
-        if start not in STARTS:
-            raise ValueError(f"start must be one of {', '.join(STARTS)}, not '{start}'")
-        if layouts == "maze" and start == "door":
-            raise ValueError("a maze has no door to start in")
-        self.world, self.layouts, self.render_mode = Geometry(read_side("image_size", image_size)), layouts, render_mode
-        self.max_norm = None if max_norm is None else read_length("max_norm", max_norm)
-        self.noise, self.start = read_length("noise", noise), start
-        self.goal_world = Geometry(image_size if goal_size is None else read_side("goal_size", goal_size))
-        self.observation_space = gymnasium.spaces.Box(0, 255, (2, image_size, image_size), np.uint8)
-        self.action_space = gymnasium.spaces.Box(-1.8, 1.8, (2,), np.float32)
+    def __init__(self, **options: Any) -> None:
+        """The fields of `Options`."""
+        self.options = Options(**options)
+        self.render_mode, self.plan = self.options.render_mode, PLANS.get(self.options.layouts)
+        if self.options.layouts == "maze" and self.options.start == "door":
+            raise UserError("a maze has no door to start in")
+        side = self.options.image_size
+        self.world, self.goal_world = Geometry(size=side), Geometry(size=self.options.goal_size or side)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (2, side, side), np.uint8)
+        self.action_space = gymnasium.spaces.Box(-LONGEST, LONGEST, (2,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """
-        Raises:
-            ValueError: an unknown option, or a scene that cannot be.
-        """
+        """`options`: the fields of `Scene`."""
         super().reset(seed=seed)
-        options = read_options(options)
-        rng = self.np_random
-        if self.layouts in PLANS and "layout" in options:
-            raise ValueError(f"the option layout is for two rooms, not for layouts='{self.layouts}'")
-        if self.layouts in PLANS:
-            self.walls = PLANS[self.layouts](self.world, 1, rng)  # [1, K, 4]
-        elif "layout" in options:
-            self.walls = boxes_of(self.world, read_layout(self.world, options["layout"]))
-        else:
-            self.walls = boxes_of(self.world, sample_layouts(self.world, 1, rng, **LAYOUTS[self.layouts]))
-        here, there = rng.permutation(far_ends(self.world, self.walls[0], self.layouts == "maze", rng))
-        self.location = rng.uniform(here[0], here[1], (1, 2))
-        if self.start == "door":
+        scene, rng = read(Scene, dict(options or {}), "options of reset"), self.np_random
+        self.walls, self.radius = self._walls(scene.layout), scene.radius
+        here, there = rng.permutation(far_ends(self.world, self.walls[0], self.options.layouts == "maze", rng))
+        location = rng.uniform(here[0], here[1], (1, 2))
+        if self.options.start == "door":
             half = np.array([self.world.wall_half, self.world.door_half])
-            self.location = layouts_of(self.walls) + rng.uniform(-half, half, (1, 2))
-        if "location" in options:
-            self.location = read_place(self.world, self.walls, "location", options["location"])
-            if (there[0] <= self.location).all() and (self.location <= there[1]).all():
-                there = here
-        self.goal = rng.uniform(there[0], there[1], (1, 2))
-        if "goal" in options:
-            self.goal = read_place(self.world, self.walls, "goal", options["goal"])
-        self.radius = read_length("radius", options.get("radius", GOAL_RADIUS))
+            location = layouts_of(self.walls) + rng.uniform(-half, half, (1, 2))
+        self.location = self._place(scene.location, location)
+        if ((there[0] <= self.location) & (self.location <= there[1])).all():
+            there = here
+        self.goal = self._place(scene.goal, rng.uniform(there[0], there[1], (1, 2)))
         self.goal_frame = render_states(self.goal_world, self.goal[None], self.walls)[0, 0]
         return self._observe(), self._info(blocked=False)
 
+    def _walls(self, layout: np.ndarray | None) -> np.ndarray:
+        """Boxes [1, K, 4]: of the layout, or drawn."""
+        columns, rows = self.world.wall_columns, self.world.door_rows
+        if layout is None and self.plan:
+            return self.plan(self.world, 1, self.np_random)
+        if layout is None:
+            layout = sample_layouts(self.world, 1, self.np_random, self.world.columns(self.options.layouts))
+        elif self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows:
+            raise UserError(
+                f"the option layout is for two rooms, a wall column from {columns[0]} to {columns[-1]} and a door row "
+                f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
+            )
+        return boxes_of(self.world, layout.astype(np.int64))
+
+    def _place(self, asked: np.ndarray | None, drawn: np.ndarray) -> np.ndarray:
+        """A place [1, 2] px: the one asked for, where an agent can be there."""
+        if asked is None:
+            return drawn
+        low, high = self.world.border, self.world.far_border
+        if (asked <= low).any() or (asked >= high).any() or inside(self.walls, asked)[0]:
+            where = f"inside a wall, or not between the borders, {low} and {high} px"
+            raise UserError(f"the place {tuple(asked[0].tolist())} is {where}")
+        return asked
+
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        self._require_reset()
-        move = read_pair("an action", action)
-        if self.max_norm is None:
-            move = np.clip(move, -1.8, 1.8)
+        move, longest = pair(action), self.options.max_norm
+        if longest is None:
+            move = np.clip(move, -LONGEST, LONGEST)
         else:
-            move = move * min(1.0, self.max_norm / max(float(np.linalg.norm(move)), 1e-9))
-        if self.noise:
-            move = move + self.np_random.normal(0.0, self.noise, (1, 2))
+            move = move * min(1.0, longest / max(float(np.linalg.norm(move)), 1e-9))
+        if self.options.noise:
+            move = move + self.np_random.normal(0.0, self.options.noise, (1, 2))
         self.location, blocked = step(self.world, self.location, move, self.walls)
         there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
         return self._observe(), float(there), there, False, self._info(blocked=bool(blocked[0]))
@@ -131,23 +150,18 @@ class TwoRooms(gymnasium.Env):
         """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
         if self.render_mode is None:
             return None
-        self._require_reset()
         picture = paint(self._observe()[1]).astype(np.float64)
         for name, where in (("goal", self.goal), ("agent", self.location)):
             weight = render_states(self.world, where[None], self.walls)[0, 0, 0][..., None] / 255
             picture += weight * (np.asarray(COLOURS[name]) - picture)
         return np.rint(picture).astype(np.uint8)
 
-    def _require_reset(self) -> None:
-        if not hasattr(self, "goal"):
-            raise gymnasium.error.ResetNeeded("call reset() before step() and render()")
-
     def _observe(self) -> np.ndarray:
         return render_states(self.world, self.location[None], self.walls)[0, 0]
 
     def _info(self, blocked: bool) -> dict[str, Any]:
         scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame[None]}
-        if self.layouts in LAYOUTS:
+        if not self.plan:
             scene["layout"] = layouts_of(self.walls)
         return {"blocked": blocked} | {name: array[0].copy() for name, array in scene.items()}
 

@@ -1,7 +1,5 @@
 """Floor plans that nothing is trained on: rooms in a row, several doors in a wall, mazes. Boxes of N scenes each."""
 
-from typing import Any
-
 import numpy as np
 
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
@@ -23,12 +21,24 @@ def doors(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
     return upright(world, columns, two_or_three(world, count, DOORS_APART, rng)[:, None])
 
 
+def two_or_three(world: Geometry, count: int, apart: int, rng: np.random.Generator) -> np.ndarray:
+    """Centres [count, 3], sorted, uniform over the door rows at least `apart` px apart; the third of every other scene
+    is outside the frame."""
+    centres = np.full((count, 3), FAR - 2 * world.size)
+    turn = rng.integers(2)
+    for number, scenes in ((2, range(turn, count, 2)), (3, range(1 - turn, count, 2))):
+        spare = len(world.door_rows) - (number - 1) * (apart - 1)
+        chosen = rng.random((len(scenes), spare)).argsort(axis=1)[:, :number]
+        centres[scenes, :number] = world.door_rows[0] + np.sort(chosen, axis=1) + (apart - 1) * np.arange(number)
+    return centres
+
+
 def maze(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
     """`CELLS` x `CELLS` cells with one way between any two."""
     line = cell_lines(world)
     low, high = line[:-1] - world.wall_half, line[1:] + world.wall_half  # of a wall along each cell
     low[0], high[-1] = -FAR, FAR
-    walls: dict[frozenset, tuple[Any, ...]] = {}  # by the two cells that each parts
+    walls: dict[frozenset, tuple[np.ndarray, ...]] = {}  # by the two cells that each parts
     for at, along in np.ndindex(CELLS - 1, CELLS):
         thick, long = (high[at] - 2 * world.wall_half, high[at]), (low[along], high[along])
         walls[frozenset([(at, along), (at + 1, along)])] = (*thick, *long)
@@ -41,8 +51,7 @@ def maze(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
 def spanning_tree(turns: list[list[list[int]]]) -> set[frozenset]:
     """Pairs of cells (x, y) that a depth-first search steps through. `turns` [x][y]: the order in which it looks right,
     left, down and up from there."""
-    opened: set[frozenset] = set()
-    seen = set()
+    opened, seen = set(), set()
 
     def visit(x: int, y: int) -> None:
         seen.add((x, y))
@@ -54,18 +63,6 @@ def spanning_tree(turns: list[list[list[int]]]) -> set[frozenset]:
 
     visit(0, 0)
     return opened
-
-
-def two_or_three(world: Geometry, count: int, apart: int, rng: np.random.Generator) -> np.ndarray:
-    """Centres [count, 3], sorted, uniform over the door rows at least `apart` px apart; the third of every other scene
-    is outside the frame."""
-    centres = np.full((count, 3), FAR - 2 * world.size)
-    turn = rng.integers(2)
-    for number, scenes in ((2, range(turn, count, 2)), (3, range(1 - turn, count, 2))):
-        spare = len(world.door_rows) - (number - 1) * (apart - 1)
-        chosen = rng.random((len(scenes), spare)).argsort(axis=1)[:, :number]
-        centres[scenes, :number] = world.door_rows[0] + np.sort(chosen, axis=1) + (apart - 1) * np.arange(number)
-    return centres
 
 
 def cell_lines(world: Geometry) -> np.ndarray:

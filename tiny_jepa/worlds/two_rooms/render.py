@@ -1,4 +1,4 @@
-"""Rendering: a 2-channel frame, the agent's Gaussian in channel 0 and the layout in channel 1.
+"""Rendering: a 2-channel frame, the agent's Gaussian in channel 0 and the layout in channel 1; and what a frame shows.
 
 uint8 frames hold floor(255 exp(-r²/(2 std²))) and a layout of 255; float32 frames, as in the course's files, an
 agent that sums to 1 and a layout at the dot's peak value 1/(2 pi std²).
@@ -7,32 +7,28 @@ agent that sums to 1 and a layout at the dot's peak value 1/(2 pi std²).
 import math
 
 import numpy as np
-from einops import rearrange
+from einops import rearrange, reduce
 
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
-
-def layout_value(world: Geometry, dtype: np.dtype | type) -> float:
-    """The value of a drawn layout pixel: 255 for uint8, the dot's peak for float."""
-    return 255 if np.dtype(dtype) == np.uint8 else 1.0 / (2 * math.pi * world.dot_std**2)
+COLOURS = {"floor": (247, 247, 244), "wall": (59, 66, 82), "goal": (46, 139, 87), "agent": (208, 72, 40)}
+DType = np.dtype | type
 
 
-def render_layouts(world: Geometry, walls: np.ndarray, dtype: np.dtype | type = np.uint8) -> np.ndarray:
+def render_layouts(world: Geometry, walls: np.ndarray, dtype: DType = np.uint8) -> np.ndarray:
     """Layout channels [N, H, W] of walls [N, K, 4]: boxes, and borders drawn edge to edge."""
     index = np.arange(world.size)
-    columns, rows = (
-        ((low <= index) & (index <= high)).astype(np.float32)  # [N, K, size]
-        for low, high in rearrange(walls, "n k (xy ends) -> xy ends n k 1", ends=2)
-    )
+    low, high = rearrange(walls, "n k (xy ends) -> ends xy n k 1", ends=2)
+    columns, rows = ((low <= index) & (index <= high)).astype(np.float32)  # [N, K, size]
     drawn = rows.swapaxes(1, 2) @ columns > 0
     for line in (world.border, world.far_border):
         drawn[:, line, :] = True
         drawn[:, :, line] = True
-    return drawn * np.asarray(layout_value(world, dtype), dtype=dtype)
+    return drawn * np.asarray(255 if dtype == np.uint8 else 1 / (2 * math.pi * world.dot_std**2), dtype)
 
 
 def render_agents(
-    world: Geometry, locations: np.ndarray, dtype: np.dtype | type = np.uint8, out: np.ndarray | None = None
+    world: Geometry, locations: np.ndarray, dtype: DType = np.uint8, out: np.ndarray | None = None
 ) -> np.ndarray:
     """Agent channels [N, H, W] for locations [N, 2] in px; `out` (of zeros) is drawn into where given."""
     if out is None:
@@ -53,7 +49,7 @@ def _draw_densities(world: Geometry, locations: np.ndarray, out: np.ndarray) -> 
 def _draw_patches(world: Geometry, locations: np.ndarray, out: np.ndarray) -> None:
     """uint8 dots: floor() leaves nothing of them beyond a small radius, so a patch is all there is to draw."""
     radius = math.ceil(world.dot_std * math.sqrt(2 * math.log(255.0)))
-    side = min(2 * radius + 1, world.size)
+    side = 2 * radius + 1
     corner = np.clip(np.rint(locations).astype(np.int64) - radius, 0, world.size - side)  # [N, 2]
     offset = (corner - locations)[:, :, None] + np.arange(side)  # [N, 2, side] px from the dot's centre
     falloff = np.exp(-(offset**2) / (2 * world.dot_std**2)).astype(np.float32)
@@ -64,13 +60,22 @@ def _draw_patches(world: Geometry, locations: np.ndarray, out: np.ndarray) -> No
     windows[np.arange(len(locations)), corner[:, 1], corner[:, 0]] = patch
 
 
-def render_states(
-    world: Geometry, locations: np.ndarray, walls: np.ndarray, dtype: np.dtype | type = np.uint8
-) -> np.ndarray:
+def render_states(world: Geometry, locations: np.ndarray, walls: np.ndarray, dtype: DType = np.uint8) -> np.ndarray:
     """States [N, T, 2, H, W] of trajectories: locations [N, T, 2] px, and the walls of each [N, K, 4]."""
-    count, steps = locations.shape[:2]
-    states = np.zeros((count, steps, 2, world.size, world.size), dtype)
-    flat = states.reshape(count * steps, 2, world.size, world.size)
-    render_agents(world, locations.reshape(-1, 2), dtype, out=flat[:, 0])
+    states = np.zeros((*locations.shape[:2], 2, world.size, world.size), dtype)
+    render_agents(world, locations.reshape(-1, 2), out=states.reshape(-1, 2, world.size, world.size)[:, 0])
     states[:, :, 1] = render_layouts(world, walls, dtype)[:, None]
     return states
+
+
+def read_agents(agent: np.ndarray) -> np.ndarray:
+    """The mean coordinates [N, T, 2] of agent channels [N, T, H, W]; NaN where they are empty."""
+    index = np.arange(agent.shape[-1], dtype=np.float32)
+    columns, rows = (reduce(agent, f"n t h w -> n t {axis}", "sum") for axis in "wh")
+    with np.errstate(invalid="ignore"):
+        return np.stack([columns @ index, rows @ index], axis=-1) / agent.sum((2, 3), dtype=np.float32)[..., None]
+
+
+def paint(layout: np.ndarray) -> np.ndarray:
+    """A layout channel [H, W] as a picture [H, W, 3] uint8."""
+    return np.where(layout[..., None] > 0, COLOURS["wall"], COLOURS["floor"]).astype(np.uint8)

@@ -12,15 +12,14 @@ import numpy as np
 from torch import Tensor
 
 from tiny_jepa.worlds.contract import Group, as_tensor
-from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry, sample_layouts
+from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.render import render_states
 from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, run_into_wall, wander
 
 SETS_VERSION = 3
-"""Of the sets below. Version 2 had these distributions and the same train sets, but val sets of 4,000 trajectories, of
-1,000 experts and 500 long ones; a `probe_long/train`; and no other floor plans. Version 1, up to revision 61a1c84, had
-easier wall runs, and no trajectory started inside the wall."""
+"""Of the sets below. Version 2 had smaller ones to score and no other floor plans; version 1, up to revision 61a1c84,
+had easier wall runs, and no trajectory started inside the wall."""
 BLOCK = 2000  # trajectories
 COURSE = Geometry()
 
@@ -37,12 +36,10 @@ class SetRecipe:
     exclude_walls: tuple[int, ...] = ()  # wall columns left out as well
     exclude_doors: tuple[int, ...] = ()  # door rows left out
 
-    def allowed_walls(self, world: Geometry) -> tuple[int, ...]:
-        """The wall columns that this set may have."""
-        columns = set(UNSEEN_WALLS) if self.walls == "unseen" else set(world.wall_columns)
-        if self.walls == "seen":
-            columns -= set(UNSEEN_WALLS)
-        return tuple(sorted(columns - set(self.exclude_walls)))
+    def allowed(self, world: Geometry) -> tuple[list[int], list[int]]:
+        """The wall columns and the door rows that this set may have."""
+        columns = [c for c in world.columns(self.walls) if c not in self.exclude_walls]
+        return columns, [row for row in world.door_rows if row not in self.exclude_doors]
 
 
 RECIPES = {
@@ -74,7 +71,7 @@ def generate_block(world: Geometry, recipe: SetRecipe, name: str, seed: int, blo
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), block])
     if recipe.kind in PLANS:
         return wander(world, PLANS[recipe.kind](world, count, rng), recipe.steps, rng)
-    layouts = sample_layouts(world, count, rng, only=recipe.allowed_walls(world), exclude_doors=recipe.exclude_doors)
+    layouts = sample_layouts(world, count, rng, *recipe.allowed(world))
     if recipe.kind == "explore":
         return explore(world, layouts, recipe.steps, rng, recipe.door_rate)
     return {"wall": run_into_wall, "expert": expert}[recipe.kind](world, layouts, recipe.steps, rng)
@@ -94,8 +91,7 @@ class ProceduralSet:
         self, name: str, recipe: SetRecipe, world: Geometry = COURSE, seed: int = 0, dtype: str = "uint8"
     ) -> None:
         self.name, self.recipe, self.world, self.seed, self.dtype = name, recipe, world, seed, np.dtype(dtype)
-        self.image_size = world.size
-        self.length = recipe.steps + 1
+        self.image_size, self.length = world.size, recipe.steps + 1
 
     @property
     def trajectories(self) -> Trajectories:

@@ -1,17 +1,15 @@
 """Trajectory generators: exploration, wall runs, the expert's way through the door, and wandering anywhere.
 
 But for the last, their distributions are those of the public generator (`vladisai/PLDM`, revision cbaf674, folder
-`pldm_envs/wall`); tests hold them to it. Each takes a seeded `numpy.random.Generator` and returns `Trajectories`;
-nothing here draws a pixel.
+`pldm_envs/wall`); tests hold them to it. Each takes a seeded `numpy.random.Generator` and returns `Trajectories`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
-from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of
+from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
 
 NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX = 1.0, 0.4, 0.2, 1.8  # of an exploring action, px
 TURN_CONCENTRATION = 5.0  # von Mises
@@ -20,7 +18,7 @@ EXPERT_GAP = 1.8  # px before and behind the wall's centre: where the expert's s
 DOOR_STD = 1.4  # px: where in the door a trajectory built to pass it does so, truncated to the door
 DOOR_CONE = np.pi / 4  # radians: its heading there, about the wall's normal
 DOOR_AIM = 2.0  # px from the door's centre: where experts pass, and a quarter of the wall runs aim
-INSIDE = 0.01  # px inside the borders: how far a start is moved that would lie beyond
+EDGE, INSIDE = 1e-3, 0.01  # px inside the borders: where starts are drawn; where the others lie, or are moved to
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,15 @@ def rollout(world: Geometry, start: np.ndarray, actions: np.ndarray, walls: np.n
     return Trajectories(locations.astype(np.float32), actions, walls)
 
 
+def anywhere(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Points [count, 2] px, uniform between the borders."""
+    return rng.uniform(world.border + EDGE, world.far_border - EDGE, (count, 2))
+
+
 def ordinary_starts(world: Geometry, layouts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Start locations [N, 2] px, uniform between the borders. One that lies in the wall is drawn again in either room
     at the same height; one in the door stays."""
-    start = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (len(layouts), 2))
+    start = anywhere(world, len(layouts), rng)
     in_wall = inside(boxes_of(world, layouts), start)
     side = rng.choice([-1.0, 1.0], len(layouts))
     start[in_wall, 0] = room_points(world, layouts, side, rng)[in_wall, 0]
@@ -68,13 +71,11 @@ def room_points(world: Geometry, layouts: np.ndarray, side: np.ndarray, rng: np.
     return np.stack([x, rng.uniform(low, high, len(layouts))], axis=1)
 
 
-def truncated_normal(
-    mean: float, std: float, low: float, high: float, shape: tuple[int, ...], rng: np.random.Generator
-) -> np.ndarray:
-    """Normal draws of `shape`, those outside low..high drawn again."""
+def truncated_normal(mean: float, std: float, reach: float, shape: int | tuple, rng: np.random.Generator) -> np.ndarray:
+    """Normal draws of `shape`, those farther than `reach` from the mean drawn again."""
     drawn = rng.normal(mean, std, shape)
-    while (outside := (drawn < low) | (drawn > high)).any():
-        drawn[outside] = rng.normal(mean, std, int(outside.sum()))
+    while (beyond := np.abs(drawn - mean) > reach).any():
+        drawn[beyond] = rng.normal(mean, std, int(beyond.sum()))
     return drawn
 
 
@@ -83,11 +84,11 @@ def exploring_actions(
 ) -> np.ndarray:
     """Actions [count, steps, 2] px: truncated-normal norms, a uniform first heading, then turns from a von Mises
     distribution. `heading` [count] in radians, where given, is that of the action number `at` [count]."""
-    norm = truncated_normal(NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX, (count, steps), rng)
+    norm = truncated_normal(NORM_MEAN, NORM_STD, NORM_MAX - NORM_MEAN, (count, steps), rng)
     turn = rng.vonmises(0.0, TURN_CONCENTRATION, (count, steps))
     turn[:, 0] = rng.uniform(-np.pi, np.pi, count)
     angle = np.cumsum(turn, axis=1)
-    if heading is not None and at is not None:
+    if heading is not None:
         angle += (heading - angle[np.arange(count), at])[:, None]
     return np.stack([norm * np.cos(angle), norm * np.sin(angle)], axis=-1)
 
@@ -105,7 +106,7 @@ def explore(
     built = np.flatnonzero(rng.random(len(layouts)) < door_rate)
     count = len(built)
     x = rng.uniform(-1, 1, count) * world.wall_half
-    y = truncated_normal(0.0, DOOR_STD, -world.door_half, world.door_half, (count,), rng)
+    y = truncated_normal(0.0, DOOR_STD, world.door_half, count, rng)
     at = rng.integers(0, steps, count)
     heading = rng.uniform(-DOOR_CONE, DOOR_CONE, count) + np.pi * rng.integers(0, 2, count)
     actions[built] = exploring_actions(count, steps, rng, heading, at)
@@ -116,11 +117,10 @@ def explore(
 
 
 def wander(world: Geometry, walls: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
-    """Exploration of `steps` actions among any walls [N, K, 4], from anywhere outside them, none built to pass a
-    door."""
-    start = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (len(walls), 2))
+    """Exploration of `steps` actions among any walls [N, K, 4], from anywhere outside them."""
+    start = anywhere(world, len(walls), rng)
     while (within := inside(walls, start)).any():
-        start[within] = rng.uniform(world.border + 1e-3, world.far_border - 1e-3, (int(within.sum()), 2))
+        start[within] = anywhere(world, int(within.sum()), rng)
     return rollout(world, start, exploring_actions(len(walls), steps, rng), walls)
 
 
@@ -129,7 +129,7 @@ def run_into_wall(world: Geometry, layouts: np.ndarray, steps: int, rng: np.rand
     wall's *centre*, or at the border where that is nearer. A quarter aims within `DOOR_AIM` of the door's centre, the
     others, half and half, anywhere above or below that: some come in through the door close to a jamb."""
     count, door = len(layouts), layouts[:, 1]
-    low, high = world.border + 1e-3, world.far_border - 1e-3
+    low, high = world.border + EDGE, world.far_border - EDGE
     side = rng.choice([-1.0, 1.0], count)  # of the start, seen from the wall
     room = np.abs(np.where(side > 0, high, low) - layouts[:, 0])
     x = layouts[:, 0] + side * rng.uniform(2.0, np.clip(steps - 1, 2.0, room))
@@ -148,30 +148,27 @@ def expert(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Gene
     Each leg's last action is what is left of the way, or dropped where that is below `NORM_MIN`. A start or a goal that
     lies in the door's box (between the two points, within `DOOR_AIM` of the door's centre) skips the leg to its point.
     """
-    count = len(layouts)
-    side = rng.choice([-1.0, 1.0], count)
+    side = rng.choice([-1.0, 1.0], len(layouts))
     start, goal = room_points(world, layouts, side, rng), room_points(world, layouts, -side, rng)
-    height = layouts[:, 1] + rng.uniform(-DOOR_AIM, DOOR_AIM, count)
-    gap = side * EXPERT_GAP
-    before, behind = (np.stack([layouts[:, 0] + offset, height], axis=1) for offset in (gap, -gap))
+    height = layouts[:, 1] + rng.uniform(-DOOR_AIM, DOOR_AIM, len(layouts))
+    before, behind = (
+        np.stack([layouts[:, 0] + gap, height], axis=1) for gap in (side * EXPERT_GAP, -side * EXPERT_GAP)
+    )
     starts_there, ends_there = (
         (np.abs(point - layouts) <= (EXPERT_GAP, DOOR_AIM)).all(axis=1)[:, None] for point in (start, goal)
     )
     before = np.where(starts_there, start, before)
     behind[:, 1] = before[:, 1]
     behind = np.where(ends_there, before, behind)
-    points = np.stack([start, before, behind, goal], axis=1)  # [N, 4, 2]
-    legs = np.diff(points, axis=1)
-    length = np.linalg.norm(legs, axis=-1)  # [N, 3]
+    legs = np.diff(np.stack([start, before, behind, goal], axis=1), axis=1)  # [N, 3, 2]
+    length = np.linalg.norm(legs, axis=-1)
     whole = np.floor(length / EXPERT_SPEED)
     rest = length - whole * EXPERT_SPEED
     moves = whole + (rest >= NORM_MIN)
     ends = np.cumsum(moves, axis=1)
-    actions = np.zeros((count, steps, 2))
-    rows = np.arange(count)
-    for t in range(steps):
-        leg = np.minimum((t >= ends).sum(1), 2)
-        done = t - (ends - moves)[rows, leg]  # actions of this leg before
-        norm = np.where(done < whole[rows, leg], EXPERT_SPEED, rest[rows, leg]) * (t < ends[:, 2])
-        actions[:, t] = legs[rows, leg] / np.maximum(length[rows, leg], 1e-9)[:, None] * norm[:, None]
+    t, rows = np.arange(steps), np.arange(len(layouts))[:, None]
+    leg = np.minimum((t[:, None] >= ends[:, None]).sum(-1), 2)  # [N, steps]
+    done = t - (ends - moves)[rows, leg]  # actions of this leg before
+    norm = np.where(done < whole[rows, leg], EXPERT_SPEED, rest[rows, leg]) * (t < ends[:, 2:])
+    actions = legs[rows, leg] / np.maximum(length[rows, leg], 1e-9)[..., None] * norm[..., None]
     return rollout(world, start, actions, boxes_of(world, layouts))

@@ -1,4 +1,6 @@
-"""Walls as boxes of drawn pixels [..., K, 4]: x_low, x_high, y_low, y_high, whole px, both ends drawn.
+"""Walls, and what stops at them: the one implementation under generators and environment.
+
+Walls are boxes of drawn pixels [..., K, 4]: x_low, x_high, y_low, y_high, whole px, both ends drawn.
 
 A box stops agents at its outer columns' centres, x_low and x_high, and one px outside its rows, at y_low - 1 and
 y_high + 1: so the public generator has it. A scene that has fewer walls than others has the rest far outside.
@@ -18,8 +20,8 @@ REACH = np.array([0, 0, -1, 1], np.int16)
 
 
 def upright(world: Geometry, columns: np.ndarray, doors: np.ndarray) -> np.ndarray:
-    """Boxes [N, W * (D + 1), 4] int16 of W upright walls, whose centres are `columns` [N, W], with D doors each, whose
-    centres are `doors` [N, W, D], sorted."""
+    """Boxes [N, W * (D + 1), 4] int16 of W upright walls with centres `columns` [N, W], each with D doors with centres
+    `doors` [N, W, D], sorted."""
     ends = np.full((*columns.shape, 1), FAR)
     low = np.concatenate([-ends, doors + world.door_half + 1], axis=-1)
     high = np.concatenate([doors - world.door_half - 1, ends], axis=-1)
@@ -61,7 +63,7 @@ def walls_of(drawn: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=2048)
 def _read(drawing: bytes, size: int) -> np.ndarray:
     """The boxes [K, 4] of one drawing."""
-    border = Geometry(size=size).border
+    border = Geometry.border
     drawn = np.frombuffer(drawing, bool).reshape(size, size)[border + 1 : -border - 1, border + 1 : -border - 1]
     edges = np.diff(np.pad(drawn.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)  # [columns, rows + 1]
     boxes = []
@@ -72,3 +74,44 @@ def _read(drawing: bytes, size: int) -> np.ndarray:
         last = [FAR if at == len(drawn) else at + border for at in (right, high)]
         boxes.append((first[0], last[0], first[1], last[1]))
     return np.unique(np.array(boxes, np.int16).reshape(-1, 4), axis=0)
+
+
+def step(
+    world: Geometry, locations: np.ndarray, actions: np.ndarray, walls: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moves agents by one action each: locations, actions [..., 2] px and walls [..., K, 4], which broadcast -> the new
+    locations [..., 2] and which moves were blocked [...] bool.
+
+    A move ends at location + action, unless its segment touches a border, touches a wall's upright face between its
+    level ones or crosses a level face inwards; then the agent stays exactly where it was: no sliding, no noise.
+    """
+    target = locations + actions
+    blocked = ((target <= world.border) | (target >= world.far_border)).any(-1)
+    low, high = (bound(locations, target)[..., None, :] for bound in (np.minimum, np.maximum))
+    # only a move that comes near a box can meet it
+    near = ((walls[..., ::2] <= high + 1) & (walls[..., 1::2] >= low - 1)).all(-1) & ~blocked[..., None]
+    each = np.nonzero(near)
+    start, end = (np.broadcast_to(points[..., None, :], (*near.shape, 2))[each] for points in (locations, target))
+    near[each] = _meets(start, end, np.broadcast_to(walls, (*near.shape, 4))[each])
+    blocked = blocked | near.any(-1)
+    return np.where(blocked[..., None], locations, target), blocked
+
+
+def _meets(start: np.ndarray, end: np.ndarray, walls: np.ndarray) -> np.ndarray:
+    """Whether the segments start -> end [N, 2] are stopped by the boxes [N, 4], one each -> [N] bool."""
+    (x0, y0), (x1, y1), (dx, dy) = start.T, end.T, (end - start).T
+    left, right, top, bottom = (walls + REACH).T
+
+    def between(x0, dx, face, y0, dy, low, high):
+        """Whether the segment's line is strictly between low and high where it crosses the face."""
+        # products, not quotients: exact wherever the coordinates are
+        shift = (face - x0) * dy
+        return np.sign((y0 - low) * dx + shift) * np.sign((y0 - high) * dx + shift) < 0
+
+    blocked = np.zeros(len(start), bool)
+    for face in (left, right):
+        touches = (np.minimum(x0, x1) <= face) & (face <= np.maximum(x0, x1))
+        blocked |= touches & between(x0, dx, face, y0, dy, top, bottom)
+    for face, inwards in ((top, (y0 <= top) & (top < y1)), (bottom, (y1 < bottom) & (bottom <= y0))):
+        blocked |= inwards & between(y0, dy, face, x0, dx, left, right)
+    return blocked

@@ -4,30 +4,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tiny_jepa.worlds.two_rooms.dynamics import step
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, Geometry
-from tiny_jepa.worlds.two_rooms.scene import read_agents
-from tiny_jepa.worlds.two_rooms.walls import REACH, walls_of
+from tiny_jepa.worlds.two_rooms.render import read_agents
+from tiny_jepa.worlds.two_rooms.walls import REACH, step, walls_of
 
 
 class TrueDynamics:
-    """The world itself, with the methods that planning asks of a model: codes are locations in units of `UNIT` px."""
+    """The world itself with the methods of a `WorldModel`: codes are locations in units of `UNIT` px."""
 
     def encode_agent(self, frames: np.ndarray) -> Tensor:
-        """frames [E, 2, H, W] -> codes [E, 2]: mean coordinates of the agent's pixels."""
-        agent = frames[:, :1].astype(np.float32)
-        return torch.from_numpy(read_agents(agent, agent.sum((-2, -1)))[:, 0] / UNIT).float()
+        return torch.from_numpy(read_agents(frames[:, :1].astype(np.float32))[:, 0] / UNIT).float()
 
     def encode_context(self, frames: np.ndarray) -> Tensor:
-        """frames [E, 2, H, W] -> maps [E, H, W] uint8: 0, or 255 where something is drawn."""
         return torch.from_numpy(np.where(frames[:, 1] > 0, 255, 0).astype(np.uint8))
 
     def code_range(self, frames: np.ndarray) -> tuple[float, float]:
         return 0.0, (frames.shape[-1] - 1) / UNIT
 
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., 2], action [..., 2] px, context [..., S, S]; what comes before these broadcasts -> next code
-        [..., 2]."""
         world, walls = Geometry(size=context.shape[-1]), walls_of(context.numpy() > 0)
         moved, _ = step(world, code.double().numpy() * UNIT, action.double().numpy(), walls)
         return torch.from_numpy(moved / UNIT).float()

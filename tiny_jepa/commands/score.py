@@ -1,20 +1,19 @@
 """`python -m tiny_jepa score`: stored results ranked beside the published teams."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_jepa.course.ranking import FULL_MARKS, Entry, our_entries, points, ranks, read_peers
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.course.ranking import COURSE_FRAMES, Entry, is_ranked, our_entries, points, ranks, read_peers
 from tiny_jepa.errors import UserError
-from tiny_jepa.options import parse
-from tiny_jepa.probing.measure import COURSE_SETS
+from tiny_jepa.options import parse, settings
 from tiny_jepa.probing.results import read_results
 from tiny_jepa.tables import markdown, number, size
 
 RECORDS = Path("results/records")
-HOW_SCORED = f"""\
+HOW_SCORED = """\
 Errors are MSEs in px². In each criterion an entry of rank r among n gets (n - r) / (n - 1) points, none where it has
-no figure; the four errors have weight 1, the parameter count 0.25, so {FULL_MARKS:g} is full marks. Each of our rows is
+no figure; the four errors have weight 1, the parameter count 0.25, so 4.25 is full marks. Each of our rows is
 ranked alone against the published rows marked `fair`; ties go to fewer parameters. `unchecked` (nobody ran it),
 `one-step` (sees every true frame) and `reference` rows are no entries; our own `reference` rows have points."""
 OTHER_DATA = """\
@@ -27,23 +26,20 @@ expert set is the easier one."""
 def score_table(ours: Sequence[Entry], peers: Sequence[Entry]) -> str:
     """All rows, most points first, then those that are not ranked."""
     fair = [peer for peer in peers if peer.mark == "fair"]
-    scored = sorted(((points(entry, fair), entry) for entry in [*ours, *fair]), key=lambda pair: -pair[0])
+    others = [peer for peer in peers if peer.mark != "fair"]
     rows = []
-    for total, entry in scored:
-        placed = ranks(entry, fair)
-        cells = [f"{number(entry.losses[name])} ({placed[name] or '–'})" for name in COURSE_SETS]
-        where = entry.source if entry.mark in ("ours", "reference") else "course"
-        rows.append([entry.name, f"{size(entry.parameters)} ({placed['parameters'] or '–'})", *cells])
-        rows[-1] += [f"{total:.2f}", entry.mark, where]
-    for entry in peers:
-        if entry.mark != "fair":
-            cells = [number(entry.losses[name]) for name in COURSE_SETS]
-            rows.append([entry.name, size(entry.parameters), *cells, "–", entry.mark, "course"])
+    for entry in [*sorted([*ours, *fair], key=lambda entry: -points(entry, fair)), *others]:
+        shown = {"parameters": size(entry.parameters)} | {name: number(entry.losses[name]) for name in COURSE_SETS}
+        total, where = "–", entry.source if entry.mark in ("ours", "reference") and entry in ours else "course"
+        if entry not in others:
+            total = f"{points(entry, fair):.2f}"
+            shown = {name: f"{shown[name]} ({rank or '–'})" for name, rank in ranks(entry, fair).items()}
+        rows.append([entry.name, shown["parameters"], *(shown[name] for name in COURSE_SETS), total, entry.mark, where])
     header = ["model", "parameters (rank)", *(f"{name} (rank)" for name in COURSE_SETS), "points", "mark", "data"]
     return markdown(header, rows)
 
 
-@dataclass(frozen=True)
+@settings
 class ScoreOptions:
     """What is ranked."""
 
@@ -54,8 +50,11 @@ def main(argv: list[str]) -> None:
     args = parse(ScoreOptions, argv, "python -m tiny_jepa score", "Ranks stored results beside the published ones.")
     if not args.results.is_dir():
         raise UserError(f"no results folder {args.results}; write one with: python main.py --store FILE")
-    ours, peers = our_entries(read_results(args.results)), read_peers()
-    print(score_table(ours, peers))
+    results, peers = read_results(args.results), read_peers()
+    print(score_table(our_entries(results), peers))
+    others = [f"{each.model} ({each.frames}{'' if each.lift else ', bare'})" for each in results if not is_ranked(each)]
+    if others:
+        print(f"\nNot ranked, as other frames than {COURSE_FRAMES} or bare codes are no entries: {', '.join(others)}")
     print(f"\n{HOW_SCORED}\n\n{OTHER_DATA}\n\nSources of the published rows:")
     for peer in peers:
         print(f"  {peer.name}: {peer.source}")

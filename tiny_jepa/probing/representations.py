@@ -1,0 +1,101 @@
+"""What a frozen model makes of anybody's loaders: computed once, where a loader names the samples of its batches."""
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from tiny_jepa.data import Batch, Loader
+from tiny_jepa.errors import UserError
+from tiny_jepa.probing.columns import DistinctColumns
+from tiny_jepa.progress import bar
+
+AT_ONCE = 500
+"""Trajectories represented at once: few calls of the model, and activations of some MB."""
+CALLED = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
+
+
+class Represented(NamedTuple):
+    """A set after the model."""
+
+    columns: Tensor  # [N, T, U]: the distinct ones
+    groups: Tensor  # [D]: which of them each column is
+    locations: Tensor  # [N, T, 2] px: the truth
+
+
+class FrozenModel:
+    """`model`, called as `CALLED -> [B, T, D]`, its `repr_dim` being D. What is of another form is a `UserError`."""
+
+    def __init__(self, model: nn.Module, device: torch.device | str) -> None:
+        width = getattr(model, "repr_dim", None)
+        if not isinstance(model, nn.Module) or not isinstance(width, Integral):
+            raise UserError(f"a {type(model).__name__} is no torch.nn.Module whose repr_dim is the width of its output")
+        self.model, self.device, self.width = model.to(device).eval(), torch.device(device), int(width)
+        self._done: dict[int, tuple[Any, Represented]] = {}
+
+    def represent(self, loader: Any) -> Represented:
+        """Every trajectory of the loader's data set, through the model once however often it is asked for."""
+        key = id(loader.dataset)
+        if key not in self._done:
+            distinct, locations = DistinctColumns(self.width), []
+            for batch in bar(in_order(loader), desc="representations", unit="batch", mininterval=1, leave=False):
+                representations, where = self._forward(batch)
+                distinct.add(representations)
+                locations.append(where)
+            done = Represented(distinct.stored(), distinct.groups, torch.cat(locations))
+            self._done[key] = (loader.dataset, done)  # the data set stays alive: its id stays its own
+        return self._done[key][1]
+
+    def groups(self, loader: Any) -> Tensor:
+        """Which of the columns that `batches` yields each of the D is."""
+        return self.represent(loader).groups if is_indexed(loader) else torch.arange(self.width, device=self.device)
+
+    def batches(self, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch: (representations or their distinct columns [B, T, .], locations [B, T, 2] px)."""
+        if is_indexed(loader):
+            columns, _, locations = self.represent(loader)
+            for indices in loader.batch_sampler:
+                chosen = torch.as_tensor(np.asarray(indices), device=self.device)
+                yield columns[chosen], locations[chosen]
+        else:
+            yield from map(self._forward, loader)
+
+    @torch.no_grad()
+    def _forward(self, batch: Any) -> tuple[Tensor, Tensor]:
+        states, actions = batch.states[:, :1].to(self.device), batch.actions.to(self.device)
+        try:
+            found = self.model(states=states, actions=actions)
+        except TypeError as error:
+            raise UserError(f"{CALLED} fails: {error}") from error
+        expected, locations = (len(actions), actions.shape[1] + 1, self.width), batch.locations.to(self.device).float()
+        if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
+            what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            raise UserError(f"{CALLED} returns {what}, not floats [B, T, D] = {expected}, D its repr_dim")
+        if not found.isfinite().all():
+            raise UserError(f"{CALLED} returns numbers that are not finite")
+        if locations.shape != (*expected[:2], 2):
+            raise UserError(f"a batch has locations of shape {tuple(locations.shape)}, not {(*expected[:2], 2)}")
+        return found.float(), locations
+
+
+def is_indexed(loader: Any) -> bool:
+    """Whether a loader says which samples it puts into which batch."""
+    if isinstance(loader, DataLoader):
+        return loader.batch_sampler is not None and not isinstance(loader.dataset, IterableDataset)
+    return isinstance(loader, Loader)
+
+
+def in_order(loader: Any) -> Iterator[Any]:
+    """All samples of a loader's data set in the order of their index; only first frames, where the set can tell."""
+    dataset = loader.dataset
+    if isinstance(loader, DataLoader):
+        size = loader.batch_size or 64
+        yield from DataLoader(dataset, size, num_workers=loader.num_workers, collate_fn=loader.collate_fn)
+    else:
+        for start in range(0, len(dataset), AT_ONCE):
+            part = np.arange(start, min(start + AT_ONCE, len(dataset)))
+            yield Batch(dataset.frames(part, 0, 1), dataset.locations(part), dataset.actions(part))
