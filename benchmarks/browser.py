@@ -37,7 +37,7 @@ class Browser:
 
     def __enter__(self) -> Browser:
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        (theirs_in, self.to), (self.back, theirs_out) = os.pipe(), os.pipe()
+        (theirs_in, to), (back, theirs_out) = os.pipe(), os.pipe()
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--hide-scrollbars"]
         command = [str(find_chromium()), *flags, f"--user-data-dir={self.folder.name}", "about:blank"]
         # the shell puts the pipe's ends where the browser looks for them
@@ -45,7 +45,7 @@ class Browser:
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(shell, pass_fds=(theirs_in, theirs_out), stdout=quiet, stderr=quiet)
         os.close(theirs_in), os.close(theirs_out)
-        self.stream, self.session = os.fdopen(self.back, "rb"), ""
+        self.to, self.stream, self.session = os.fdopen(to, "wb"), os.fdopen(back, "rb"), ""
         targets = self.call("Target.getTargets")["targetInfos"]
         target = next(each["targetId"] for each in targets if each["type"] == "page")
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -62,17 +62,15 @@ class Browser:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(10)
-        self.stream.close(), os.close(self.to)
+        self.stream.close(), self.to.close()
         self.folder.cleanup()
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Sends a command and waits for its answer."""
         message: dict[str, Any] = {"id": next(self.count), "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        sent = json.dumps(message).encode() + b"\0"
-        while sent:
-            sent = sent[os.write(self.to, sent) :]
+        message |= {"sessionId": self.session} if self.session else {}
+        self.to.write(json.dumps(message).encode() + b"\0")
+        self.to.flush()
         while (answer := self.read()).get("id") != message["id"]:
             self.note(answer.get("method"), answer.get("params", {}))
         if "error" in answer:
@@ -89,9 +87,7 @@ class Browser:
 
     def read(self) -> dict[str, Any]:
         """The next message."""
-        parts = iter(lambda: self.stream.read(1), b"\0")
-        text = b"".join(parts)
-        return json.loads(text)
+        return json.loads(b"".join(iter(lambda: self.stream.read(1), b"\0")))
 
     def open(self, path: Path) -> None:
         """Opens a file from disk and waits until its scripts have run."""
@@ -127,19 +123,19 @@ class Browser:
     def drag(self, points: list[tuple[float, float]], hold: float = 0.0) -> None:
         """Presses at the first point (CSS px), moves along the others, holds for some seconds, lets go. A single point
         is a click; with touch, a finger does all this."""
-        for i, (x, y) in enumerate(points):
-            if self.touch:
-                kind = "touchMove" if i else "touchStart"
-                self.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
-            else:
-                kind = "mouseMoved" if i else "mousePressed"
-                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        for i, point in enumerate(points):
+            self.point_at(("touchMove", "mouseMoved") if i else ("touchStart", "mousePressed"), *point)
         time.sleep(hold)
+        self.point_at(("touchEnd", "mouseReleased"), *points[-1])
+
+    def point_at(self, kinds: tuple[str, str], x: float, y: float) -> None:
+        """What a finger does, or a mouse."""
+        touch, mouse = kinds
         if self.touch:
-            self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+            points = [] if touch == "touchEnd" else [{"x": x, "y": y}]
+            self.call("Input.dispatchTouchEvent", type=touch, touchPoints=points)
         else:
-            x, y = points[-1]
-            self.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left", clickCount=1)
+            self.call("Input.dispatchMouseEvent", type=mouse, x=x, y=y, button="left", clickCount=1)
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
         """Writes a PNG of what is seen, or of the whole page."""

@@ -1,12 +1,6 @@
-"""The protocol's own floor: what a perfect model scores, by the form of its representation.
-
-    python -m benchmarks.lift_floor
-
-The representation is the true location in units of 16 px, lifted in several ways; probed on the procedural sets by
-the protocol. Prints a table in px².
-"""
-
-from __future__ import annotations
+"""`python -m benchmarks.lift_floor`: the protocol's own floor, what a perfect model scores by the form of its
+representation. That is the true location in units of 16 px, lifted in several ways, and probed on the procedural sets;
+px²."""
 
 from collections.abc import Callable
 
@@ -14,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tiny_jepa.data import Loader, open_source
+from benchmarks.shared import course_losses, run
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.data import TrajectorySet
+from tiny_jepa.data.source import Source
 from tiny_jepa.models.lift import CENTRE, lift
-from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS
-from tiny_jepa.worlds.two_rooms.sets import ProceduralSet
+from tiny_jepa.tables import markdown
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT
 
 FORMS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {
     "2 numbers, centred": (2, lambda code: code - CENTRE),
@@ -31,23 +27,28 @@ FORMS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {
 
 
 class TrueLocations:
-    """A set whose frames are its locations and whose actions are the true displacements."""
+    """A set whose frames [B, T, 2, 1, 1] are its locations and whose actions are the true displacements."""
 
-    def __init__(self, trajectories: ProceduralSet) -> None:
-        self.inner, self.name = trajectories, trajectories.name
-        self.image_size, self.length = trajectories.image_size, trajectories.length
+    def __init__(self, inner: TrajectorySet) -> None:
+        self.inner, self.locations = inner, inner.locations
+        self.name, self.image_size, self.length = inner.name, inner.image_size, inner.length
 
     def __len__(self) -> int:
         return len(self.inner)
 
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
-        return self.inner.locations(indices)[:, start:stop, :, None, None]
+        return self.locations(indices)[:, start:stop, :, None, None]
 
     def actions(self, indices: np.ndarray) -> Tensor:
-        return self.inner.locations(indices).diff(dim=1)
+        return self.locations(indices).diff(dim=1)
 
-    def locations(self, indices: np.ndarray) -> Tensor:
-        return self.inner.locations(indices)
+
+class TrueSource(Source):
+    """The simulator, for a model that is told the truth."""
+
+    def find(self, name: str) -> TrajectorySet | None:
+        found = super().find(name)
+        return found and TrueLocations(found)
 
 
 class Perfect(nn.Module):
@@ -57,30 +58,16 @@ class Perfect(nn.Module):
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         start = states[:, :1, :, 0, 0]
-        return self.form(torch.cat([start, start + actions.cumsum(dim=1)], dim=1) / 16)
+        return self.form(torch.cat([start, start + actions.cumsum(dim=1)], dim=1) / UNIT)
 
 
 def main() -> None:
-    source = open_source("procedural", TWO_ROOMS)
-
-    def loader(name: str, shuffle: bool = False) -> Loader:
-        found = source.require(name)
-        assert isinstance(found, ProceduralSet)
-        return Loader(TrueLocations(found), shuffle=shuffle)
-
-    print(f"{'representation of a perfect model':<40} {'normal':>9} {'wall':>9} {'wall_other':>10} {'expert':>9}")
+    rows = []
     for name, (width, form) in FORMS.items():
-        losses: dict[str, float] = {}
-        for train, sets in (("probe_normal", ("normal", "wall", "wall_other")), ("probe_expert", ("expert",))):
-            torch.manual_seed(0)
-            scored = {key: loader(f"probe_{key}/val") for key in sets}
-            evaluator = ProbingEvaluator("cpu", Perfect(width, form), loader(f"{train}/train", shuffle=True), scored)
-            losses |= evaluator.evaluate_all(evaluator.train_pred_prober())
-        print(
-            f"{name:<40} " + " ".join(f"{losses[k]:>9.5f}" for k in ("normal", "wall", "wall_other", "expert")),
-            flush=True,
-        )
+        losses = course_losses(Perfect(width, form), TrueSource(TWO_ROOMS))
+        rows.append([name, *(f"{losses[column]:.5f}" for column in COURSE_SETS)])
+    print(markdown(["representation of a perfect model", *COURSE_SETS], rows))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,21 +1,16 @@
 """The same rollouts by torch, by the page's JavaScript and by onnxruntime, each preset of the page's menu.
 
-    python -m benchmarks.parity [--count 1000] [--budgets 250 2k]
-
 Random starts, layouts and 16 actions. JavaScript draws and reads its own frames and calculates in doubles: its largest
 difference from torch in double precision; onnxruntime's median difference from torch. In px. In single precision, a
 move that passes a corner within rounding can go either way. `apart` counts rollouts that come out more than 1e-4 px
-from torch's in single precision, torch's own in double precision first. Needs node and onnxruntime.
+from torch's in single precision, torch's own in double precision first. Needs node and onnxruntime. Writes the table of
+results/parity.md.
 """
 
-from __future__ import annotations
-
-import argparse
 import copy
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +18,8 @@ import numpy as np
 import torch
 from einops import rearrange, reduce
 
+from benchmarks.shared import run, write_table
 from tiny_jepa import load_model
-from tiny_jepa.errors import run_cli
 from tiny_jepa.export.onnx import write_onnx
 from tiny_jepa.export.page import PARTS, page_data
 from tiny_jepa.tables import markdown
@@ -45,7 +40,6 @@ ROLLOUTS = """(given) => {
   });
 }"""
 """All given rollouts by the page's JavaScript: codes [N, 17, 2]."""
-Call = Callable[[str, dict[str, Any]], Any]
 
 
 def node(function: str, given: dict[str, Any]) -> Any:
@@ -97,35 +91,26 @@ def farthest(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one - other).max((1, 2))
 
 
-def main() -> None:
+def main(budgets: tuple[str, ...] = MENU, count: int = 1_000, page: Path = Path("results/parity.md")) -> None:
     import onnxruntime
 
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description="Torch, JavaScript, onnxruntime.")
-    parser.add_argument("--budgets", nargs="+", default=list(MENU), help="presets (the page's menu)")
-    parser.add_argument("--count", type=int, default=1_000, help="rollouts (1000)")
-    args = parser.parse_args()
     rows = []
-    for budget in args.budgets:
+    for budget in budgets:
         with tempfile.TemporaryDirectory() as folder:
             *_, unroll = write_onnx(load_model(budget), Path(folder) / "model.onnx")
             session = onnxruntime.InferenceSession(unroll)
         for frames in FRAMES:
-            given, first, actions = draw(frames, args.count)
+            given, first, actions = draw(frames, count)
             double, single = by_torch(budget, first, actions)
             script = np.array(node(ROLLOUTS, {"budget": budget, **given})) * UNIT
             fed = {"frames": first.float().numpy(), "actions": actions.float().numpy()}
             runtime = session.run(None, fed)[0] * UNIT
-            apart = (farthest(one, single) for one in (double, script, runtime))
-            counts = [f"{(each > APART).sum()}" for each in apart]
+            apart = [f"{(farthest(one, single) > APART).sum()}" for one in (double, script, runtime)]
             middle = f"{np.median(farthest(runtime, single)):.0e}"
-            rows.append([budget, frames, f"{farthest(script, double).max():.0e}", middle, *counts])
-    names = [
-        "JavaScript, largest",
-        "onnxruntime, median",
-        *(f"apart: {who}" for who in ("torch", "JavaScript", "onnxruntime")),
-    ]
-    print(markdown(["preset", "frames", *names], rows))
+            rows.append([budget, frames, f"{farthest(script, double).max():.0e}", middle, *apart])
+    names = ["JavaScript, largest", "onnxruntime, median", "apart: torch", "apart: JavaScript", "apart: onnxruntime"]
+    write_table(page, markdown(["preset", "frames", *names], rows))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

@@ -1,30 +1,26 @@
-"""How every preset plans, what it is compared with, and what disturbs it.
+"""How every preset plans, what it is compared with, and what disturbs it: measures what is missing, then writes the
+tables of results/planning.md and the short one of docs/planning.md.
 
-    python -m benchmarks.planning            # measures what is missing, then writes the tables
-    python -m benchmarks.planning --table    # only the tables, from the stored results
-
-Results are in results/planning/, each with its command; what is stored is not measured again: delete it first.
+Results are in results/planning/, each with its command; what is stored is not measured again: delete it first. --table
+measures nothing. Presets have --episodes in a cell; the other tables have 20 and 200.
 """
 
-from __future__ import annotations
-
-import json
-import sys
+import math
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import list_budgets, parse_count
-from tiny_jepa.commands import plan as command
-from tiny_jepa.errors import run_cli
-from tiny_jepa.files import write_text
-from tiny_jepa.options import Count, parse, settings
-from tiny_jepa.tables import markdown, replaced, size
+from tiny_jepa.commands import plan
+from tiny_jepa.files import read_json
+from tiny_jepa.tables import markdown, number, size
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
-RESULTS, PAGE = Path("results/planning"), Path("docs/planning.md")
+RESULTS, PAGE, SHORT = Path("results/planning"), Path("results/planning.md"), Path("docs/planning.md")
 LAYOUTS, SIDES = ("seen", "unseen", "doors", "rooms", "maze"), (64, 65)
-CHEAP = 2_000
-"""Parameters: beyond, a row has a tenth of the episodes, and 64 px alone."""
+RADIUS = "1.5"  # px, of the short table
+CHEAP = 2_000  # parameters: beyond, a row has a tenth of the episodes, and 64 px alone
 STRAIGHT = "--planner cem --horizon 90 --samples 64 --iterations 2"
 COMPARED = {
     "cost-to-go": "",
@@ -40,55 +36,46 @@ DISTURBED = {
 END = ("way / shortest", "CPU s", "episodes")
 
 
-@settings
-class Options:
-    """What is done."""
-
-    table: bool = False  # measure nothing
-    episodes: Count = 1_000  # of a preset's rows; the other tables have 20 and 200
-
-
 def measured(name: str, options: str, wanted: bool) -> dict[str, Any] | None:
-    """The scores stored under this name; measured with these options first, where they are missing and `wanted`."""
+    """The result stored under this name; measured with these options first, where it is missing and `wanted`."""
     path = RESULTS / f"{'-'.join(name.replace(',', '').split())}.json"
     if wanted and not path.is_file():
-        command.main([*options.split(), "--store", str(path)])
-    if not path.is_file():
-        return None
-    result = json.loads(path.read_text(encoding="utf-8"))
-    return {"parameters": result["parameters"], **result["scores"]}
+        plan.main([*options.split(), "--store", str(path)])
+    return read_json(path, "delete it, and it is measured again") if path.is_file() else None
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0")
 
 
 def shares(score: dict[str, Any], rule: str = "last") -> str:
     """Of episodes within the radii, largest first, in per cent."""
-    return " / ".join(f"{100 * share:.1f}".removesuffix(".0") for share, _, _ in score[rule].values())
+    return " / ".join(percent(share) for share, _, _ in score[rule].values())
 
 
-def ends(score: dict[str, Any]) -> list[str]:
-    way = score["median_way"]
-    return ["–" if way is None else f"{way:.3f}", f"{score['cpu_episode']:.2f}", f"{score['episodes']:,}"]
+def ends(*scores: dict[str, Any]) -> list[str]:
+    """The worst of these scores: way, CPU seconds, episodes."""
+    way, cpu = (max(score[name] or math.inf for score in scores) for name in ("median_way", "cpu_episode"))
+    return ["–" if way == math.inf else f"{way:.3f}", number(cpu), f"{min(score['episodes'] for score in scores):,}"]
 
 
-def preset_rows(args: Options) -> list[list[str]]:
-    rows = []
-    for budget in list_budgets(TWO_ROOMS):
+def preset_rows(episodes: int, wanted: bool) -> tuple[list[list[str]], list[list[str]]]:
+    """Rows of the presets' table, and of the short one: presets that are measured in all layouts."""
+    rows, short = [], []
+    for budget, side in product(list_budgets(TWO_ROOMS), SIDES):
         cheap = parse_count(budget) <= CHEAP
-        for side in SIDES if cheap else SIDES[:1]:
-            options = f"--budget {budget} --alone --episodes {args.episodes if cheap else -(-args.episodes // 10)}"
-            found = [
-                measured(
-                    f"{budget}-{layouts}-{side}", f"{options} --layouts {layouts} --image-size {side}", not args.table
-                )
-                for layouts in LAYOUTS
-            ]
-            scores = [each and each["cost-to-go"] for each in found]
-            if known := [score for score in scores if score]:
-                parameters = next(each["parameters"] for each in found if each)
-                cells = ["–" if score is None else shares(score) for score in scores]
-                longest = max(known, key=lambda score: score["median_way"] or 0)
-                cpu = max(score["cpu_episode"] for score in known)
-                rows.append([budget, size(parameters), f"{side}", *cells, *ends({**longest, "cpu_episode": cpu})])
-    return rows
+        if not cheap and side != SIDES[0]:
+            continue
+        count = episodes if cheap else -(-episodes // 10)
+        options = f"--budget {budget} --alone --episodes {count} --image-size {side}"
+        found = [measured(f"{budget}-{each}-{side}", f"{options} --layouts {each}", wanted) for each in LAYOUTS]
+        if known := [result for result in found if result]:
+            scores = [result["scores"]["cost-to-go"] for result in known]
+            cells = [shares(result["scores"]["cost-to-go"]) if result else "–" for result in found]
+            rows.append([budget, size(known[0]["parameters"]), f"{side}", *cells, *ends(*scores)])
+            least = min(score["last"][RADIUS][0] for score in scores)
+            short.append([f"`{budget}`", f"{side}", percent(least), *ends(*scores)])
+    return rows, short
 
 
 def compared_rows(wanted: bool) -> list[list[str]]:
@@ -96,31 +83,30 @@ def compared_rows(wanted: bool) -> list[list[str]]:
     rows, plain = [], {}
     for name, options in COMPARED.items():
         if found := measured(f"compared {name}", f"--budget 2k --episodes 20 {options}", wanted):
-            _, ours, true, straight, random = found.values()
+            ours, true, straight, random = found["scores"].values()
             rows.append([name, shares(ours), shares(ours, "any"), shares(true), *ends(ours)])
             plain = {"straight at the goal": straight, "random policy": random}
     return rows + [[name, shares(score), shares(score, "any"), "–", *ends(score)] for name, score in plain.items()]
 
 
 def disturbed_rows(wanted: bool) -> list[list[str]]:
-    rows = []
-    for name, options in DISTURBED.items():
-        if found := measured(f"disturbed {name}", f"--budget 2k --alone {options}", wanted):
-            score = found["cost-to-go"]
-            rows.append([name, shares(score), shares(score, "any"), *ends(score)])
-    return rows
+    found = {
+        name: measured(f"disturbed {name}", f"--budget 2k --alone {DISTURBED[name]}", wanted) for name in DISTURBED
+    }
+    scores = {name: result["scores"]["cost-to-go"] for name, result in found.items() if result}
+    return [[name, shares(score), shares(score, "any"), *ends(score)] for name, score in scores.items()]
 
 
-def main() -> None:
-    args = parse(Options, sys.argv[1:], "python -m benchmarks.planning", __doc__ or "")
+def main(table: bool = False, episodes: int = 1_000) -> None:
+    rows, short = preset_rows(episodes, not table)
     tables = [
-        markdown(["budget", "parameters", "px", *LAYOUTS, *END], preset_rows(args)),
-        markdown(["planner", "last step", "any step", "true dynamics", *END], compared_rows(not args.table)),
-        markdown(["2k, when", "last step", "any step", *END], disturbed_rows(not args.table)),
+        markdown(["budget", "parameters", "px", *LAYOUTS, *END], rows),
+        markdown(["planner", "last step", "any step", "true dynamics", *END], compared_rows(not table)),
+        markdown(["2k, when", "last step", "any step", *END], disturbed_rows(not table)),
     ]
-    write_text(PAGE, replaced(PAGE.read_text(encoding="utf-8"), "\n\n".join(tables) + "\n", PAGE))
-    print(f"wrote the tables of {PAGE}")
+    write_table(PAGE, "\n\n".join(tables))
+    write_table(SHORT, markdown(["budget", "px", f"least success within {RADIUS} px, %", *END], short))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

@@ -1,46 +1,46 @@
-"""The README's table of results and its picture, docs/images/pareto.png, from results/records/.
+"""README's table of results and its picture, docs/images/pareto.png, and the table of docs/records.md, from
+results/records/ in the folder --root."""
 
-python -m benchmarks.readme
-"""
-
-import argparse
 import hashlib
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from benchmarks.shared import run, write_table
 from tiny_jepa.commands.score import RECORDS
 from tiny_jepa.course import COURSE_SETS, SETS
 from tiny_jepa.course.ranking import PEERS, Entry, our_entries, read_peers
-from tiny_jepa.errors import UserError, run_cli
-from tiny_jepa.files import read_text, write_text
+from tiny_jepa.errors import UserError
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
 from tiny_jepa.probing.results import Result, read_results
-from tiny_jepa.tables import markdown, number, replaced, size
+from tiny_jepa.tables import markdown, number, size
 
-PICTURE = Path("docs/images/pareto.png")
+PICTURE, RECORDS_PAGE = Path("docs/images/pareto.png"), Path("docs/records.md")
 SHOWN = ("50", "100", "2k", "dead reckoning")
-"""Models in the table; docs/records.md has them all."""
+"""Models in README's table."""
 TITLES = {
     "normal": "normal: ordinary trajectories",
     "wall": "wall: runs into the wall",
     "wall_other": "wall_other: unseen wall columns",
     "expert": "expert: long horizon (procedural: an easier set)",
 }
-LABEL: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": OURS, "fontsize": 9}
-FLOOR = 1e-5
-"""px²: what is below is drawn here."""
+FLOOR = 1e-5  # px²: what is below is drawn here
+NOTE = f"""
+Errors in px², 64 px uint8 / 65 px float32 frames, same weights: means over training seeds ([all
+records](docs/records.md)). Published figures are of the course's own data. Written from `{RECORDS}/`
+by `python -m benchmarks.readme`."""
 
 
 def draw(ours: Sequence[Entry], peers: Sequence[Entry], path: Path, note: str = "") -> Path:
-    """Four log-log panels -> PNG. Entries without a parameter are levels, not points."""
+    """Four log-log panels -> PNG. Our entries without a parameter are levels, not points."""
     plt = pyplot()
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), sharex=True, layout="constrained")
     for axis, name in zip(axes.flat, COURSE_SETS, strict=True):
         axis.set(xscale="log", yscale="log", title=TITLES[name])
-        _published(axis, peers, name)
-        _ours(axis, ours, name)
+        axis.margins(x=0.07, y=0.18)
+        draw_published(axis, peers, name)
+        draw_ours(axis, ours, name)
     for axis in axes[1]:
         axis.set_xlabel("trainable parameters")
     for axis in axes[:, 0]:
@@ -57,53 +57,42 @@ def draw(ours: Sequence[Entry], peers: Sequence[Entry], path: Path, note: str = 
     return save(figure, path, note)
 
 
-def _published(axis: Any, peers: Sequence[Entry], name: str) -> None:
+def draw_published(axis: Any, peers: Sequence[Entry], name: str) -> None:
     shown = [p for p in peers if p.parameters and p.losses[name] is not None and p.mark in ("fair", "unchecked")]
     for peer in shown:
         fill = THEIRS if peer.mark == "fair" else "none"
         axis.plot(peer.parameters, peer.losses[name], "o", ms=6, color=THEIRS, mfc=fill, alpha=0.8)
     fair = [peer for peer in shown if peer.mark == "fair"]
-    best = min(fair, key=lambda peer: peer.losses[name] or 0)
-    smallest = min(fair, key=lambda peer: peer.parameters or 0)
-    _label(axis, best, name, "best published", (0, -8), THEIRS, va="top")
-    _label(axis, smallest, name, "smallest published", (-7, 5), THEIRS, ha="right")
+    best, smallest = (min(fair, key=key) for key in (lambda p: p.losses[name] or 0, lambda p: p.parameters or 0))
+    for peer, what, where in ((best, "best", {"va": "top"}), (smallest, "smallest", {"ha": "right"})):
+        label(axis, peer.parameters, peer.losses[name], f"{what} published\n{peer.losses[name]:.2g}", THEIRS, **where)
 
 
-def _ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
-    known = sorted((e for e in ours if e.losses[name] is not None), key=lambda e: e.parameters or 0)
+def draw_ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
+    known = [entry for entry in ours if entry.losses[name] is not None]
     trained = [entry for entry in known if entry.mark == "ours"]
-    axis.plot([e.parameters for e in trained], [_height(e, name) for e in trained], "o-", ms=8, color=OURS)
-    heights = [_height(entry, name) for entry in trained]
+    sizes, heights = [entry.parameters for entry in trained], [height(entry, name) for entry in trained]
+    axis.plot(sizes, heights, "o-", ms=8, color=OURS)
     for i, entry in enumerate(trained):  # a label stands where the line does not go
-        left, right = heights[max(i - 1, 0)] - heights[i], heights[min(i + 1, len(heights) - 1)] - heights[i]
-        under = left >= 0 and right >= 0
-        ha = "center" if under or left * right >= 0 else "left" if left > 0 else "right"
-        style = {**LABEL, "ha": ha, "va": "top" if under else "bottom"}
-        axis.annotate(
-            entry.name.split()[-1], (entry.parameters or 0, heights[i]), xytext=(0, -8 if under else 8), **style
-        )
+        before, after = heights[max(i - 1, 0)] - heights[i], heights[min(i + 1, len(heights) - 1)] - heights[i]
+        va, ha = "top" if min(before, after) >= 0 else "bottom", "left" if before > 0 > after else "center"
+        label(axis, sizes[i], heights[i], entry.name.split()[-1], OURS, va, "right" if before < 0 < after else ha)
     for entry in known:
-        if entry.mark == "reference" and entry.parameters:
-            axis.plot(entry.parameters, _height(entry, name), "x", ms=8, color=OURS)
-            _label(axis, entry, name, entry.name, (0, 7), OURS)
-        elif entry.mark == "reference":
-            axis.axhline(_height(entry, name), ls="--", color=MISSED, zorder=0)
-            below = "" if (entry.losses[name] or 0) >= FLOOR else f", below {FLOOR:g}"
-            text = f"{entry.name}: {entry.losses[name]:.2g}{below}"
-            across, ha = (0.01, "left") if _height(entry, name) > 1 else (0.99, "right")  # where nothing else is
-            place = (across, _height(entry, name))
-            axis.annotate(text, place, xycoords=("axes fraction", "data"), va="bottom", ha=ha, color=THEIRS, fontsize=9)
-    axis.margins(x=0.07, y=0.18)
+        if entry.mark == "reference" and not entry.parameters:
+            level, below = height(entry, name), "" if (entry.losses[name] or 0) >= FLOOR else f", below {FLOOR:g}"
+            axis.axhline(level, ls="--", color=MISSED, zorder=0)
+            text, where = f"{entry.name}: {entry.losses[name]:.2g}{below}", ("axes fraction", "data")
+            across, ha = (0.01, "left") if level > 1 else (0.99, "right")  # where nothing else is
+            axis.annotate(text, (across, level), xycoords=where, va="bottom", ha=ha, color=THEIRS, fontsize=9)
 
 
-def _height(entry: Entry, name: str) -> float:
+def height(entry: Entry, name: str) -> float:
     return max(entry.losses[name] or 0, FLOOR)
 
 
-def _label(axis: Any, entry: Entry, name: str, text: str, offset: tuple[int, int], color: str, **where: str) -> None:
-    place, text = (entry.parameters, _height(entry, name)), f"{text}\n{entry.losses[name]:.2g}"
-    style = {**LABEL, "color": color, "va": "bottom", **where}
-    axis.annotate(text, place, xytext=offset, **style)
+def label(axis: Any, x: Any, y: Any, text: str, color: str, va: str = "bottom", ha: str = "center") -> None:
+    offset = (-7 if ha == "right" else 0, -8 if va == "top" else 8)
+    axis.annotate(text, (x, y), xytext=offset, textcoords="offset points", va=va, ha=ha, color=color, fontsize=9)
 
 
 def best_published(peers: Sequence[Entry]) -> dict[str, float]:
@@ -112,32 +101,31 @@ def best_published(peers: Sequence[Entry]) -> dict[str, float]:
     return {name: min(value for peer in fair if (value := peer.losses[name]) is not None) for name in COURSE_SETS}
 
 
-def results_table(results: Sequence[Result], peers: Sequence[Entry]) -> str:
-    """The README's table: some of our rows, each cell its mean on every kind of frames, and the best published."""
-    rows = []
-    shown = [r for r in results if r.model in SHOWN and r.lift]
-    for (kind, model), group in groupby(sorted(shown, key=row_order), key=lambda r: (r.kind, r.model)):
-        each = sorted(group, key=lambda r: r.frames)
+def rows(results: Sequence[Result]) -> list[list[str]]:
+    """A row a model, trained ones first, each cell its means on every kind of frames."""
+    shown = [result for result in results if result.lift and result.kind != "untrained"]
+    found = []
+    for (kind, model), group in groupby(sorted(shown, key=row_order), key=lambda result: (result.kind, result.model)):
+        each = sorted(group, key=lambda result: result.frames)
         cells = [" / ".join(number(result.mean(name)) for result in each) for name in SETS]
-        rows.append([f"**{model}**" if kind == "trained" else model, size(each[0].parameters), *cells])
-    best, blank = best_published(peers), ["–"] * (len(SETS) - len(COURSE_SETS))
-    rows.append(["best published, each column", "–", *(number(best[name]) for name in COURSE_SETS), *blank])
-    return markdown(["model", "parameters", *SETS], rows)
+        found.append([f"**{model}**" if kind == "trained" else model, size(each[0].parameters), *cells])
+    return found
 
 
-def row_order(result: Result) -> tuple:
+def row_order(result: Result) -> tuple[bool, int, str]:
     return (result.kind != "trained", result.parameters, result.model)
 
 
-def section(records: Path) -> str:
-    """What stands between the marks."""
-    return (
-        f"{results_table(read_results(records), read_peers())}\n\n"
-        "Errors in px², 64 px uint8 / 65 px float32 frames, same weights: means over training seeds ([all\n"
-        "records](docs/records.md)). Published figures are of the course's own data. Written from "
-        f"`{records.parent.name}/{records.name}/`\n"
-        "by `python -m benchmarks.readme`.\n"
-    )
+def tables(records: Path) -> dict[Path, str]:
+    """What stands between the marks of each page."""
+    every, best = rows(read_results(records)), best_published(read_peers())
+    published = [*(number(best[name]) for name in COURSE_SETS), *["–"] * (len(SETS) - len(COURSE_SETS))]
+    some = [row for row in every if row[0].strip("*") in SHOWN]
+    header = ["model", "parameters", *SETS]
+    return {
+        Path("README.md"): markdown(header, [*some, ["best published, each column", "–", *published]]) + f"\n{NOTE}",
+        RECORDS_PAGE: markdown(["budget", *header[1:]], every),
+    }
 
 
 def digest(records: Path) -> str:
@@ -146,19 +134,14 @@ def digest(records: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:16]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.readme", description="Writes the README's results.")
-    parser.add_argument("--root", type=Path, default=Path(), help="folder of README.md, results/ and docs/ (here)")
-    root = parser.parse_args().root
-    records, page = root / RECORDS, root / "README.md"
-    if not records.is_dir() or not page.is_file():
-        raise UserError(f"{root.resolve()} has no {RECORDS}/ or no README.md; run this in the project's root")
-    text = replaced(read_text(page, "run this in the project's root"), section(records), page)
-    ours = our_entries(read_results(records))
-    print(f"wrote {draw(ours, read_peers(), root / PICTURE, digest(records))}")
-    write_text(page, text)
-    print(f"wrote the results of {page}")
+def main(root: Path = Path()) -> None:
+    records = root / RECORDS
+    if not records.is_dir():
+        raise UserError(f"{root.resolve()} has no {RECORDS}/; run this in the project's root")
+    for page, table in tables(records).items():
+        write_table(root / page, table)
+    print(f"wrote {draw(our_entries(read_results(records)), read_peers(), root / PICTURE, digest(records))}")
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run(main)

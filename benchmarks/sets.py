@@ -1,24 +1,20 @@
-"""The procedural sets' statistics beside the field's (results/sets.md).
+"""The procedural sets' statistics beside the field's (results/sets.md), at 64 and 65 px.
 
-    python -m benchmarks.sets [--count 20000]
-
-Draws `--count` trajectories of each set at 64 and 65 px. Mean ± one standard error. `px²` is the error of dead
-reckoning, which adds up the actions and ignores every wall; `off` is a wall run's distance from the door's centre.
+Mean ± one standard error. `px²` is the error of dead reckoning, which adds up the actions and ignores every wall; `off`
+is a wall run's distance from the door's centre.
 """
 
-from __future__ import annotations
-
-import argparse
 from dataclasses import replace
 
 import numpy as np
 
+from benchmarks.shared import run
+from tiny_jepa.course import SETS
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import Geometry, Trajectories
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, generate
 
 SIZES = (64, 65)
-SETS = {name.split("/")[0].removeprefix("probe_"): name for name in RECIPES if name.endswith("/val")}
 FIELD = {
     "normal, px²": "2.52",
     "wall, px²": "8.1",
@@ -49,17 +45,23 @@ def blocked(trajectories: Trajectories) -> np.ndarray:
     return still & (trajectories.actions != 0).any(-1)
 
 
+def starts(trajectories: Trajectories) -> tuple[np.ndarray, np.ndarray]:
+    """Which start in the door [N], which in the wall [N]: 100 or 0."""
+    across, along = np.abs(trajectories.locations[:, 0] - trajectories.layouts).T
+    return 100 * ((across <= 1) & (along <= 4)), 100 * ((across <= 1) & (along > 4))
+
+
 def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     """One number a trajectory, for each row of the table."""
 
-    def draw(name: str, door_rate: float = 0.35) -> Trajectories:
-        return generate(Geometry(size=size), replace(RECIPES[name], count=count, door_rate=door_rate), name, seed=0)
+    def draw(path: str, door_rate: float = 0.35) -> Trajectories:
+        return generate(Geometry(size=size), replace(RECIPES[path], count=count, door_rate=door_rate), path, seed=0)
 
-    sets = {name: draw(path) for name, path in SETS.items()}
+    sets = {name: draw(f"probe_{name}/val") for name in SETS}
     rows = {f"{name}, px²": dead_reckoning(drawn) for name, drawn in sets.items()}
     rows |= {f"{name}, blocked %": 100 * blocked(drawn).mean(1) for name, drawn in sets.items()}
-    rows["normal, starts in door %"], rows["normal, starts in wall %"] = _starts(sets["normal"])
-    _, rows["the same at door rate 0.6"] = _starts(draw(SETS["normal"], 0.6))
+    rows["normal, starts in door %"], rows["normal, starts in wall %"] = starts(sets["normal"])
+    _, rows["the same at door rate 0.6"] = starts(draw("probe_normal/val", 0.6))
     off = np.abs(sets["wall"].locations[:, 0, 1] - sets["wall"].layouts[:, 1])
     for span, share in (("0-2 px", off < 2), ("2-4 px", (off >= 2) & (off < 4)), ("farther", off >= 4)):
         rows[f"wall, {span} off %"] = 100 * share
@@ -67,21 +69,12 @@ def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     return rows
 
 
-def _starts(trajectories: Trajectories) -> tuple[np.ndarray, np.ndarray]:
-    """Which start in the door [N], which in the wall [N]: 100 or 0."""
-    across, along = np.abs(trajectories.locations[:, 0] - trajectories.layouts).T
-    return 100 * ((across <= 1) & (along <= 4)), 100 * ((across <= 1) & (along > 4))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sets", description="The sets' statistics.")
-    parser.add_argument("--count", type=int, default=20_000, help="trajectories of each set (20000)")
-    args = parser.parse_args()
-    found = [statistics(size, args.count) for size in SIZES]
+def main(count: int = 20_000) -> None:
+    found = [statistics(size, count) for size in SIZES]
     cells = {row: [f"{v[row].mean():.2f}±{v[row].std() / len(v[row]) ** 0.5:.2f}" for v in found] for row in found[0]}
     rows = [[row, *both, FIELD.get(row, "–")] for row, both in cells.items()]
     print(markdown(["set", *(f"{size} px" for size in SIZES), "field"], rows))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,7 +1,6 @@
 """How large the project is, in lines and words: `python -m benchmarks.size`.
 
-The training path is what leads from `train.py` and a budget to a weights file. Models and objectives, which it trains,
-and data and worlds, which it reads, are counted on lines of their own.
+The training path is what leads from a command line to a weights file: the room that trains, and its command.
 """
 
 from pathlib import Path
@@ -9,29 +8,26 @@ from pathlib import Path
 from tiny_jepa.tables import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAINING = ("train.py", "tiny_jepa/settings.py", "tiny_jepa/budgets.py", "tiny_jepa/weights.py", "tiny_jepa/training")
+TRAINING = ("tiny_jepa/training", "tiny_jepa/commands/train.py")
 ROOMS = sorted(path.name for path in (ROOT / "tiny_jepa").glob("[a-z]*/"))
 PARTS = {
-    "package": (("tiny_jepa",), "*.py"),
-    **{f"  {room}/": ((f"tiny_jepa/{room}",), "*.py") for room in ROOMS},
-    "training path": (TRAINING, "*.py"),
-    "  with models and objectives": ((*TRAINING, "tiny_jepa/models", "tiny_jepa/objectives"), "*.py"),
-    "root scripts": (("main.py", "evaluator.py", "train.py", "count_params.py"), "*.py"),
-    "tests": (("tests",), "*.py"),
-    "README and docs": (("README.md", "docs"), "*.md"),
+    "package": ("tiny_jepa",),
+    **{f"  {room}/": (f"tiny_jepa/{room}",) for room in ROOMS},
+    "training path": TRAINING,
+    "  with models and objectives": (*TRAINING, "tiny_jepa/models", "tiny_jepa/objectives"),
+    "root scripts": ("main.py", "evaluator.py", "train.py", "count_params.py"),
+    "tests": ("tests",),
+    "benchmarks": ("benchmarks",),
+    "pages": ("README.md", "CONTRIBUTING.md", "docs"),
 }
-
-
-def files(names: tuple[str, ...], pattern: str) -> list[Path]:
-    """Files that are named, or lie under a named folder."""
-    paths = [ROOT / name for name in names]
-    return [file for path in paths for file in (path.rglob(pattern) if path.is_dir() else [path])]
 
 
 def main() -> None:
     rows = []
-    for part, (names, pattern) in PARTS.items():
-        texts = [file.read_text(encoding="utf-8") for file in files(names, pattern)]
+    for part, names in PARTS.items():
+        paths, pattern = [ROOT / name for name in names], "*.md" if part == "pages" else "*.py"
+        files = [file for path in paths for file in (path.rglob(pattern) if path.is_dir() else [path])]
+        texts = [file.read_text(encoding="utf-8") for file in files]
         lines, words = sum(text.count("\n") for text in texts), sum(len(text.split()) for text in texts)
         rows.append([part, f"{lines:,}", f"{words:,}"])
     print(markdown(["part", "lines", "words"], rows))

@@ -1,7 +1,6 @@
 """stable-worldmodel's harness: our planners as its policies, our model as its solvers' cost, episodes recorded by its
 own means, and its own count of successes."""
 
-import importlib
 import time
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,19 @@ def last_frames(pixels: Any) -> np.ndarray:
 
 
 class Policy:
-    """One of our planners, as the harness wants a policy."""
+    """One of our planners, as the harness wants a policy; keeps where its agents were."""
 
     def __init__(self, model: JEPA, planner: str) -> None:
         self.model, self.planner, self.seconds = model, planner, 0.0
         self.agent: Agent | None = None
+        self.ways: list[np.ndarray] = []
 
     def set_env(self, env: Any) -> None:
         self.env = env
 
     def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
         """info of E episodes -> actions [E, 2]."""
+        self.ways.append(np.array(info["state"][:, -1]))
         start = time.process_time()
         frames = last_frames(info["pixels"])
         if self.agent is None:
@@ -56,18 +57,6 @@ class Policy:
         action = self.agent.act(frames)
         self.seconds += time.process_time() - start
         return action
-
-
-class Watched(Policy):
-    """A policy that keeps where its agents were, for a picture."""
-
-    def __init__(self, model: JEPA, planner: str) -> None:
-        super().__init__(model, planner)
-        self.ways: list[np.ndarray] = []
-
-    def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
-        self.ways.append(np.array(info["state"][:, -1]))
-        return super().get_action(info)
 
 
 class Costable(torch.nn.Module):
@@ -110,34 +99,27 @@ class Walker:
         return self.expert.get_action({**info, "goal_state": self.aims})
 
 
-def endless(env: Any) -> Any:
-    """The environment, which does not end at its own target."""
-    import gymnasium
-
-    class Endless(gymnasium.Wrapper):
-        def step(self, action: Any) -> Any:
-            observation, reward, _, truncated, info = self.env.step(action)
-            return observation, reward, False, truncated, info
-
-    return Endless(env)
-
-
 def record(swm: Any, folder: Path, count: int, long: bool, vary: tuple[str, ...] = ()) -> Path:
     """Records `count` episodes, once -> their file: the expert's own, or `long` ones that do not end at a goal; `vary`
     differs from episode to episode."""
     path = folder / ("-".join(["walker" if long else "expert", str(count), *vary]) + ".h5")
     if path.is_file():
         return path
-    expert = importlib.import_module("stable_worldmodel.envs.two_room").ExpertPolicy(seed=0)
-    world = swm.World(
-        ENV, 10, (SIDE, SIDE), max_episode_steps=125 if long else 100, pre_wrappers=[endless] if long else []
-    )
+    import gymnasium
+    from stable_worldmodel.envs.two_room import ExpertPolicy
+
+    class Endless(gymnasium.Wrapper):
+        """Does not end at its own target."""
+
+        def step(self, action: Any) -> Any:
+            observation, reward, _, truncated, info = self.env.step(action)
+            return observation, reward, False, truncated, info
+
+    expert, wrappers = ExpertPolicy(seed=0), [Endless] if long else []
+    world = swm.World(ENV, 10, (SIDE, SIDE), max_episode_steps=125 if long else 100, pre_wrappers=wrappers)
     world.set_policy(Walker(expert, 0) if long else expert)
-    settings = {
-        "seed": 1_000_000,
-        "format": "hdf5",
-        "options": {"variation": to_vary(world.envs.envs[0], vary)} if vary else None,
-    }
+    options = {"variation": to_vary(world.envs.envs[0], vary)} if vary else None
+    settings = {"seed": 1_000_000, "format": "hdf5", "options": options}
     try:
         write_atomically(path, lambda temporary: world.collect(temporary, count, **settings))
     except AssertionError as error:
@@ -158,11 +140,11 @@ def draw(dataset: Any, seed: int, count: int, offset: int, rooms: bool) -> tuple
     pairs = [(e, s) for e, length in enumerate(dataset.lengths) for s in range(length - offset)]
     if rooms:
         starts, axis = first_rows(dataset), VARIED + "wall.axis"
-        level = (
-            dataset.get_col_data(axis)[starts].ravel() == 0 if axis in dataset.column_names else np.zeros(len(starts))
-        )
+        level = np.zeros(len(starts), int)
+        if axis in dataset.column_names:
+            level = (dataset.get_col_data(axis)[starts].ravel() == 0).astype(int)
         first = dataset.get_col_data("state") < SIDE / 2  # whether in the first room, were the wall upright, or level
-        room = [first[starts[e] :, int(level[e])] for e in range(len(starts))]
+        room = [first[starts[e] :, level[e]] for e in range(len(starts))]
         pairs = [(e, s) for e, s in pairs if room[e][s] != room[e][s + offset]]
     if len(pairs) < count:
         raise UserError(f"the recording has {len(pairs)} starts for --episodes {count}; raise --recorded")
@@ -190,14 +172,8 @@ def evaluate(swm: Any, dataset: Any, policy: Any, episodes: list[int], steps: li
     world = swm.World(ENV, len(episodes), (SIDE, SIDE), max_episode_steps=2 * budget)
     furnish(world, dataset, episodes)
     world.set_policy(policy)
-    found = world.evaluate(
-        dataset=dataset,
-        episodes_idx=episodes,
-        start_steps=steps,
-        goal_offset=offset,
-        eval_budget=budget,
-        callables=STATES,
-    )
+    recorded = {"dataset": dataset, "episodes_idx": episodes, "start_steps": steps, "callables": STATES}
+    found = world.evaluate(**recorded, goal_offset=offset, eval_budget=budget)
     world.close()
     return np.asarray(found["episode_successes"], bool)
 

@@ -125,26 +125,30 @@ def test_score_prints(tmp_path: Path, capsys):
         rank.main(["--results", str(tmp_path / "none")])
 
 
-def test_the_readme_is_written_between_its_marks(tmp_path: Path, monkeypatch):
+def test_the_pages_are_written_between_their_marks(tmp_path: Path):
     pytest.importorskip("matplotlib")
     write_result(tmp_path / RECORDS / "2k.json", result())
-    page = tmp_path / "README.md"
-    page.write_text("before\n{}\nold\n{}\nafter\n".format(*tables.marks()))
-    monkeypatch.setattr("sys.argv", ["readme", "--root", str(tmp_path)])
-    readme.main()
-    text = page.read_text()
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "**2k**" in text
+    write_result(tmp_path / RECORDS / "10k.json", result(model="10k"))
+    write_result(tmp_path / RECORDS / "bare.json", result(lift=False, model="bare"))
+    (tmp_path / "docs").mkdir()
+    for name in readme.tables(tmp_path / RECORDS):
+        (tmp_path / name).write_text("before\n{}\nold\n{}\nafter\n".format(*tables.marks()))
+    readme.main(tmp_path)
+    text, records = ((tmp_path / name).read_text() for name in readme.tables(tmp_path / RECORDS))
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "bare" not in records
+    assert "**2k**" in text and "**10k**" not in text and "0.325" in text
+    assert "**2k**" in records and "**10k**" in records and "0.325" not in records
     assert (tmp_path / readme.PICTURE).is_file()
-    page.write_text("no marks\n")
+    (tmp_path / "README.md").write_text("no marks\n")
     with pytest.raises(UserError, match="no place for the results"):
-        readme.main()
+        readme.main(tmp_path)
 
 
 def test_readme_and_stored_results_agree():
     """The test that fails when somebody edits a figure by hand, or stores a result and forgets the README."""
-    page = ROOT / "README.md"
-    text = page.read_text(encoding="utf-8")
-    assert text == tables.replaced(text, readme.section(ROOT / RECORDS), page), "run: python -m benchmarks.readme"
+    for page, table in readme.tables(ROOT / RECORDS).items():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert text == tables.replaced(text, f"{table}\n", page), "run: python -m benchmarks.readme"
     image = pytest.importorskip("PIL.Image").open(ROOT / readme.PICTURE)
     assert image.text["Description"] == readme.digest(ROOT / RECORDS), "run: python -m benchmarks.readme"
 
@@ -176,7 +180,5 @@ def test_metrics_file(tmp_path: Path):
 def test_results_table_says_what_was_measured_where():
     other = result(frames="64 px uint8", losses={"normal": [0.02], "wall": [0.1]})
     shown = [result(), other, result(lift=False), result(kind="untrained", model="untrained 2k")]
-    rows = readme.results_table(shown, read_peers()).splitlines()
-    assert "**2k**" in rows[2] and "0.0200 / 0.0600" in rows[2]
-    assert "best published" in rows[3] and "0.325" in rows[3] and len(rows) == 4
+    assert [row[:3] for row in readme.rows(shown)] == [["**2k**", "1,999", "0.0200 / 0.0600"]]
     assert json.dumps(result().to_json())  # plain values only

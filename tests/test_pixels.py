@@ -303,14 +303,13 @@ def test_the_harness_of_stable_worldmodel_counts_our_successes(tmp_path, capsys)
     from benchmarks.swm import main
 
     store = tmp_path / "found.json"
-    words = f"--budget 500 --episodes 10 --recorded 20 --recordings {tmp_path} --planners cost-to-go random"
-    main([*words.split(), "--store", str(store)])
+    shared = {"budget": "500", "recordings": tmp_path, "store": store}
+    main(**shared, episodes=10, recorded=20, planners=("cost-to-go", "random"))
     found = json.loads(store.read_text(encoding="utf-8"))
     assert found["success"]["cost-to-go"][0] >= 0.9 > found["success"]["random"][0]
     assert "cost-to-go" in capsys.readouterr().out
     picture = tmp_path / "ways.gif"
-    words = f"--budget 500 --vary door.position door.size --recorded 40 --recordings {tmp_path}"
-    rest = ["--episodes", "20", "--planners", "cost-to-go", "--store", str(store), "--record", str(picture)]
-    main([*words.split(), *rest])
+    vary = ("door.position", "door.size")
+    main(**shared, episodes=20, recorded=40, planners=("cost-to-go",), vary=vary, record=picture)
     assert json.loads(store.read_text(encoding="utf-8"))["success"]["cost-to-go"][0] >= 0.9
     assert picture.read_bytes().startswith(b"GIF")
