@@ -30,8 +30,7 @@ def attempt(job: Job) -> Generator[None, None, None]:
     early, it ends the job's process, which saves its checkpoint, and gives the job back."""
     if (claim := claims.take(job.state)) is None:
         return
-    process, last, beaten = None, list[str](), time.monotonic()
-    status: int | None = 0
+    process, last, status, beaten = None, list[str](), 0, time.monotonic()
     try:
         while status == 0 and (command := job.command()) and command != last:  # the last one may have left nothing
             job.log.parent.mkdir(parents=True, exist_ok=True)
@@ -40,13 +39,14 @@ def attempt(job: Job) -> Generator[None, None, None]:
             with job.log.open("ab") as log:
                 process = subprocess.Popen(words, stdout=log, stderr=log, env=environment, preexec_fn=before)
             last = command
-            while (status := process.poll()) is None:
+            while process.poll() is None:
                 if time.monotonic() - beaten >= claims.BEAT:
                     beaten = time.monotonic()
                     if not claims.beat(claim):  # this sweep was silent for so long that another took the job over
                         process.kill()
                         return
                 yield
+            status = process.returncode
         print(f"{job}: {'done' if job.done() else job.fail(status)}", flush=True)
     finally:
         if process is not None:
