@@ -88,7 +88,7 @@ def test_a_folder_of_another_version_of_the_sets_is_told_and_not_continued(tmp_p
                 generate(tmp_path, *more)
     path.write_text("[]")
     assert open_source(str(tmp_path), TWO_ROOMS).sets_version is None
-    with pytest.raises(UserError, match="holds no JSON object; remove its folder"):
+    with pytest.raises(UserError, match="holds no JSON object; give another --out"):
         generate(tmp_path, *arguments)
 
 
@@ -156,7 +156,7 @@ def test_a_killed_run_leaves_nothing_that_looks_complete_and_is_resumed(tmp_path
 def test_nothing_of_others_is_overwritten(tmp_path):
     (tmp_path / "train").mkdir()
     np.save(tmp_path / "train" / "states.npy", np.zeros(3))
-    with pytest.raises(UserError, match="already holds a set that was not written by this command"):
+    with pytest.raises(UserError, match=r"metadata\.json is missing; give another --out"):
         generate(tmp_path, "--set", "train", "--count", "5")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):

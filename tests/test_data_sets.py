@@ -119,7 +119,7 @@ NANS = np.where(np.arange(64) == 9, np.float32("nan"), FLOATS)
         ({"states": STATES[:, 0]}, r"shape \(40, 2, 64, 64\) .* expected five axes"),
         ({"states": STATES[:0]}, "expected at least one trajectory"),
         ({"states": STATES.astype(np.int64)}, "type int64; expected uint8 or float values"),
-        ({"states": np.asfortranarray(STATES)}, "in Fortran order; save it again"),
+        ({"states": np.asfortranarray(STATES)}, "in Fortran order or holds"),
         ({"states": STATES[:30]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(30, 16, 2\)"),
         ({"states": STATES[:, :16]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(40, 15, 2\)"),
         ({"locations": np.zeros((40, 16, 2), np.float32)}, r"locations\.npy has shape \(40, 16, 2\) .* \(40, 17, 2\)"),
@@ -146,9 +146,9 @@ def test_broken_files_are_named(tmp_path, keep):
 def test_the_advice_for_an_array_of_objects_helps(tmp_path):
     array = np.array([[1, 2], [3, 4]], object)
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(UserError, match=r"np\.array\(array\.tolist\(\), dtype\)"):
+    with pytest.raises(UserError, match=r"np\.array\(\[\*array\], dtype\)"):
         NpyFile(tmp_path / "a.npy")
-    np.save(tmp_path / "a.npy", np.array(array.tolist(), "float32"))
+    np.save(tmp_path / "a.npy", np.array([*array], "float32"))
     assert NpyFile(tmp_path / "a.npy").read(np.arange(2)).shape[0] == 2
 
 

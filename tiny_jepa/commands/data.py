@@ -107,10 +107,6 @@ def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
     return recipe
 
 
-def _check(args: Check) -> int:
-    return check_folder(args.folder, find_world(args.world), args.limit)
-
-
 def _show(args: Show) -> int:
     world = find_world(args.world)
     root, one = split_set(Path(args.data), world)
@@ -127,6 +123,10 @@ def _show(args: Show) -> int:
 VERBS: dict[str, tuple[Any, Any, str]] = {
     "generate": (Generate, _generate, "write sets in the course's folder layout"),
     "collect": (Collection, collect, "record trajectories from an environment of gymnasium's"),
-    "check": (Check, _check, "look for faults in a folder; exit status 1 where there are any"),
+    "check": (
+        Check,
+        lambda args: check_folder(args.folder, find_world(args.world), args.limit),
+        "look for faults in a folder; exit status 1 where there are any",
+    ),
     "show": (Show, _show, "a contact sheet (PNG) and an animation (GIF) of a set's trajectories"),
 }

@@ -24,13 +24,13 @@ def check_folder(folder: Path, world: World, limit: int) -> int:
     root, only = split_set(folder, world)
     open_source(str(root), world)
     names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
-    checked = {name: check_set(root / name, name, world, limit) for name in names}
-    columns = max((list(row) for row, _, _ in checked.values()), key=len)  # a set that cannot be opened has fewer
-    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked.values()]))
-    for name, (_, faults, notes) in checked.items():
+    checked = [check_set(root / name, name, world, limit) for name in names]
+    columns = max((list(row) for row, _, _ in checked), key=len)  # a set that cannot be opened has fewer
+    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked]))
+    for name, (_, faults, notes) in zip(names, checked, strict=True):
         for says in [f"fault in {name}: {each}" for each in faults] + [f"note on {name}: {each}" for each in notes]:
             print(says)
-    return int(any(faults for _, faults, _ in checked.values()))
+    return int(any(faults for _, faults, _ in checked))
 
 
 def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
@@ -40,7 +40,7 @@ def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[di
         dataset = CourseSet(folder, name, world)
         count, frames, _, px, _ = map(str, dataset.states_file.shape)
         row |= {"trajectories": count, "frames": frames, "px": px, "dtype": str(dataset.states_file.dtype)}
-        seen = begin(dataset)
+        seen = world.inspect(name, dataset.image_size)  # type: ignore[misc]
         inspect(dataset, seen, limit)
     except UserError as error:  # whatever stops the reading is a fault, too
         faults.append(str(error))
@@ -48,15 +48,6 @@ def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[di
         row |= {"read": str(seen.read)} | seen.figures()
         faults, notes = seen.lines() + faults, seen.notes()
     return row | {"faults": str(len(faults) or "none")}, faults, notes
-
-
-def begin(dataset: CourseSet) -> Inspection:
-    """Raises a `UserError` where the world has no such frames."""
-    assert dataset.world.inspect is not None
-    try:
-        return dataset.world.inspect(dataset.name, dataset.image_size)
-    except UserError as error:
-        raise UserError(f"{dataset.folder}: {error}") from None
 
 
 def inspect(dataset: CourseSet, seen: Inspection, limit: int) -> None:
@@ -75,7 +66,7 @@ def look_at(dataset: TrajectorySet) -> None:
     it: before hours are spent on them."""
     if not isinstance(dataset, CourseSet) or dataset.world.inspect is None:
         return
-    inspect(dataset, seen := begin(dataset), FEW)
+    inspect(dataset, seen := dataset.world.inspect(dataset.name, dataset.image_size), FEW)
     for fault, count in seen.faults.items():
         if 2 * count > seen.read and not fault.startswith(seen.harmless):
             raise UserError(

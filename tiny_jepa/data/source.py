@@ -89,14 +89,23 @@ def open_source(data: str | None, world: World) -> Source:
     """Resolves `--data` (a folder, or `procedural[:seed=1,size=65,dtype=float32]`); a `UserError` where there is no
     such folder, no set in it, or no such option."""
     chosen_by = "--data"
-    if data is None and os.environ.get(ENVIRONMENT):
-        data, chosen_by = os.environ[ENVIRONMENT], ENVIRONMENT
     if data is None:
         there = (str(root) for root in COURSE_ROOTS if world.simulate and root.is_dir())
-        data, chosen_by = next(there, PROCEDURAL), "default"
+        data, chosen_by = os.environ.get(ENVIRONMENT), ENVIRONMENT
+        data, chosen_by = (data, chosen_by) if data else (next(there, PROCEDURAL), "default")
     kind, _, options = data.partition(":")
     if kind == PROCEDURAL:
-        return Source(world, None, chosen_by, read_drawn(options, world, data))
+        if world.simulate is None:
+            raise UserError(
+                f"the world {world.frame.world} is not simulated; collect data with `python -m tiny_jepa data collect` "
+                "and give its folder: --data FOLDER"
+            )
+        given = {key: value for key, _, value in (option.partition("=") for option in options.split(",") if option)}
+        drawn = read(Drawn, given, f"--data {data}, which takes seed, size and dtype")
+        if drawn.size not in (None, *world.sizes):
+            least, most = world.sizes[0], world.sizes[-1]
+            raise UserError(f"--data {data}: size must be from {least} to {most} px, not {drawn.size}")
+        return Source(world, None, chosen_by, drawn)
     root = Path(data)
     try:
         next(root.iterdir(), None)
@@ -113,17 +122,3 @@ def open_source(data: str | None, world: World) -> Source:
             f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val"
         )
     return Source(world, root, chosen_by)
-
-
-def read_drawn(options: str, world: World, data: str) -> Drawn:
-    """The options of a procedural source; a `UserError` where the world is not drawn, or not so."""
-    if world.simulate is None:
-        raise UserError(
-            f"the world {world.frame.world} is not simulated; collect data with `python -m tiny_jepa data collect` "
-            "and give its folder: --data FOLDER"
-        )
-    pairs = (option.partition("=") for option in options.split(",") if option)
-    drawn = read(Drawn, {key: value for key, _, value in pairs}, f"--data {data}, which takes seed, size and dtype")
-    if drawn.size not in (None, *world.sizes):
-        raise UserError(f"--data {data}: size must be from {world.sizes[0]} to {world.sizes[-1]} px, not {drawn.size}")
-    return drawn
