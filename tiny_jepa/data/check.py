@@ -5,32 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from tiny_jepa.data.folder import CourseSet
-from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.progress import bar
-from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.contract import Inspection, TrajectorySet, World
 
 BATCH_BYTES = 4 * 2**20  # read at a time
 FEW = 16
 """Trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them."""
-
-
-def check_folder(folder: Path, world: World, limit: int) -> int:
-    """Checks every set of a folder, or the one that it is, up to `limit` trajectories of each (0: all), and prints a
-    table; 1 where there are faults, else 0."""
-    if world.inspect is None:
-        raise UserError(f"the world {world.frame.world} does not say what to look for")
-    root, only = split_set(folder, world)
-    open_source(str(root), world)
-    names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
-    checked = [check_set(root / name, name, world, limit) for name in names]
-    columns = max((list(row) for row, _, _ in checked), key=len)  # a set that cannot be opened has fewer
-    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked]))
-    for name, (_, faults, notes) in zip(names, checked, strict=True):
-        for says in [f"fault in {name}: {each}" for each in faults] + [f"note on {name}: {each}" for each in notes]:
-            print(says)
-    return int(any(faults for _, faults, _ in checked))
 
 
 def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
