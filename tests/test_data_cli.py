@@ -146,7 +146,7 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
         (["generate", "--out", "x", "--exclude-walls", "20-43"], "no wall column or no door row left"),
         (["generate", "--out", "x", "--set", "probe_wall/val", "--door-rate", ".1"], "--door-rate is for explorations"),
         (["generate", "--out", "x", "--set", "probe_maze/val", "--exclude-doors", "9"], "are for two rooms"),
-        (["check", "nowhere"], "nowhere (from --data; No such file"),
+        (["check", "nowhere"], "nowhere (from --data), or one that holds no set"),
         (["check", "nowhere", "--world", "tworoom"], "the world tworoom does not say what to look for"),
         (["show", "procedural", "--first", "12000"], "trajectories 0 to 11999"),
         (["show", "procedural", "--set", "test"], "procedural has no set test; sets are train, probe_normal/train"),

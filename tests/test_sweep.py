@@ -102,8 +102,8 @@ def until(true):
 @pytest.mark.parametrize("name", ["ablations", "records"])
 def test_every_row_is_options_that_the_scripts_take(name):
     grid = read_grid(ROOT / "benchmarks" / f"{name}.ini")
-    assert grid.page and (ROOT / grid.page).is_file()
-    for row in grid.rows:
+    assert grid[0].page and (ROOT / grid[0].page).is_file()
+    for row in grid:
         if row.train is not None:
             read_options(list(row.train))
         parse(Options, row.score, "main.py", "")
@@ -112,7 +112,7 @@ def test_every_row_is_options_that_the_scripts_take(name):
 def test_only_what_is_missing_is_done(root):
     grid = small_grid()
     (first, _) = every = jobs_of(grid)
-    bare = grid.result(grid.rows[1], 0)
+    bare = grid[1].result(0)
     launchers.work(every, 2)
     names = ["a-row-seed0", "a-row-seed0.json", "a-row-seed1", "a-row-seed1.json", "bare-seed0.json"]
     assert finished() == names and not list(Path("results/grid/.sweep").iterdir())
@@ -246,8 +246,8 @@ def test_a_process_ends_with_its_parent():
 def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):
     grid = small_grid()
     for seed, normal in ((0, 0.02), (1, 0.04)):
-        write_result(grid.result(grid.rows[0], seed), stored(normal, seed + 1.0))
-    command.show_table(grid)
+        write_result(grid[0].result(seed), stored(normal, seed + 1.0))
+    command.show_table(grid, grid[0].page)
     text = Path("page.md").read_text(encoding="utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith("| a row")]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
@@ -261,7 +261,7 @@ def test_the_status_says_what_is_left(root):
     first, second = every = jobs_of(grid)
     unknown = "0 of 2 jobs done, 0 running, 0 failed; minutes left are unknown until a job is done"
     assert status(every) == unknown
-    write_result(grid.result(grid.rows[0], 1), stored(0.02, 6.0))
+    write_result(grid[0].result(1), stored(0.02, 6.0))
     claims.take(first.state)
     counts, running = status(every).splitlines()
     assert second.done() and counts == "1 of 2 jobs done, 1 running, 0 failed; about 6 minutes left, 1 at a time"

@@ -43,11 +43,26 @@ class CourseSet:
         """Opens the files of the set `name`, all but locations to train on; a `UserError` where one is missing or
         broken, or their shapes do not go together."""
         self.folder, self.name, self.world = folder, name, world
-        self.states_file = NpyFile(folder / "states.npy")
+        self.states_file = states = NpyFile(folder / "states.npy")
         self.actions_file = NpyFile(folder / "actions.npy")
         self.locations_file = NpyFile(folder / "locations.npy") if name != "train" else None
-        check_shapes(self.states_file, self.actions_file, self.locations_file, world)
-        self.length, self.image_size = self.states_file.shape[1], self.states_file.shape[-1]
+
+        def require(file: NpyFile, right: bool, expected: str) -> None:
+            if not right:
+                raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
+
+        shape, channels = states.shape, world.frame.channels
+        require(states, len(shape) == 5, "five axes (trajectories, frames, channels, height, width)")
+        require(states, shape[2] == channels, f"{channels} channels on the third axis")
+        require(states, shape[3] == shape[4], "square images")
+        require(states, 0 not in shape and shape[1] > 1, "at least one trajectory of two frames")
+        require(states, states.dtype == np.uint8 or states.dtype.kind == "f", "uint8 or float values")
+        for file, *wanted in ((self.actions_file, shape[1] - 1, world.action_dim), (self.locations_file, shape[1], 2)):
+            if file is not None:
+                right = file.shape == (shape[0], *wanted)
+                require(file, right, f"{(shape[0], *wanted)}, to go with states.npy of shape {shape}")
+                require(file, file.dtype.kind == "f", "float values")
+        self.length, self.image_size = shape[1], shape[-1]
 
     def __len__(self) -> int:
         return len(self.states_file)
@@ -76,23 +91,3 @@ def read_within(file: NpyFile, lowest: float, highest: float, *rows: Any) -> Ten
         says = "at least 0, black being 0" if highest == FLOAT_MAX else f"from {lowest:g} to {highest:g} px"
         raise UserError(f"{file.path} holds values from {low:.3g} to {high:.3g}, which must be {says}; write it again")
     return values
-
-
-def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None, world: World) -> None:
-    """A `UserError` says which array has which shape and what was expected."""
-
-    def require(file: NpyFile, right: bool, expected: str) -> None:
-        if not right:
-            raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
-
-    shape, channels = states.shape, world.frame.channels
-    require(states, len(shape) == 5, "five axes (trajectories, frames, channels, height, width)")
-    require(states, shape[2] == channels, f"{channels} channels on the third axis")
-    require(states, shape[3] == shape[4], "square images")
-    require(states, 0 not in shape and shape[1] > 1, "at least one trajectory of two frames")
-    require(states, states.dtype == np.uint8 or states.dtype.kind == "f", "uint8 or float values")
-    for file, steps, numbers in ((actions, shape[1] - 1, world.action_dim), (locations, shape[1], 2)):
-        if file is not None:
-            wanted = (shape[0], steps, numbers)
-            require(file, file.shape == wanted, f"{wanted}, to go with states.npy of shape {shape}")
-            require(file, file.dtype.kind == "f", "float values")

@@ -63,8 +63,7 @@ class Source:
     def find(self, name: str) -> TrajectorySet | None:
         """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""
         if self.root is not None:
-            folder = self.root / name
-            return CourseSet(folder, name, self.world) if folder.is_dir() else None
+            return CourseSet(self.root / name, name, self.world) if (self.root / name).is_dir() else None
         if self.world.simulate is None or name not in self.world.sets:
             return None
         return self.world.simulate(name, self.drawn.seed, self.drawn.size or self.world.size, self.drawn.dtype)
@@ -107,18 +106,12 @@ def open_source(data: str | None, world: World) -> Source:
             raise UserError(f"--data {data}: size must be from {least} to {most} px, not {drawn.size}")
         return Source(world, None, chosen_by, drawn)
     root = Path(data)
-    try:
-        next(root.iterdir(), None)
-        parent, one = split_set(root, world)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"no such data folder: {data[:200]} (from {chosen_by}; {getattr(error, 'strerror', error)}); give the "
-            f"folder that holds train/ and probe_normal/, or '{PROCEDURAL}'"
-        ) from None
+    parent, one = split_set(root, world)
     if one is not None:
         raise UserError(f"{root} (from {chosen_by}) is the one set {one}; give the folder of all sets, {parent}")
     if not any((root / name).is_dir() for name in world.sets):
         raise UserError(
-            f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val"
+            f"no such data folder: {data[:200]} (from {chosen_by}), or one that holds no set; expected folders such as "
+            f"train/ and probe_normal/val/ in it, or '{PROCEDURAL}'"
         )
     return Source(world, root, chosen_by)

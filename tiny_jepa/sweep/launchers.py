@@ -105,7 +105,7 @@ def submit(jobs: Sequence[Job], at_once: int, minutes: int, partition: str | Non
         raise UserError("--launcher slurm needs submitit; pip install 'tiny_jepa[slurm]'") from None
     if not (left := [job for job in jobs if job.left()]):
         return
-    name = left[0].grid.name
+    name = left[0].row.grid
     logs = Path("runs", name, "slurm").resolve()
     try:
         executor = SlurmExecutor(folder=logs, max_num_timeout=10_000)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tiny_jepa.course import SETS
 from tiny_jepa.probing.results import read_result
 from tiny_jepa.sweep.claims import holder
-from tiny_jepa.sweep.grid import Grid
+from tiny_jepa.sweep.grid import Row
 from tiny_jepa.sweep.jobs import Job, jobs_of, last_line
 from tiny_jepa.tables import markdown, number, size
 
@@ -32,18 +32,18 @@ def status(jobs: Sequence[Job]) -> str:
 
 def minutes_of(job: Job) -> float | None:
     """That a done job took, training and all scoring; None where that is not known."""
-    results = [read_result(result) for _, result in job.results() if result.is_file()]
+    results = [read_result(result) for result in job.results if result.is_file()]
     minutes = [result.score_minutes for result in results if result.score_minutes is not None]
     return sum(minutes, results[0].minutes or 0.0) if results and len(minutes) == len(results) else None
 
 
-def table(grid: Grid) -> str:
+def table(grid: Sequence[Row]) -> str:
     """Markdown, a row each of the grid: mean ± standard deviation over the training seeds, px², by one prober each; a
     run that train.py stopped is counted so."""
     stopped = {(job.row.name, job.seed) for job in jobs_of(grid) if job.stopped.is_file()}
     lines = []
-    for row in grid.rows:
-        results = [read_result(path) for seed in row.seeds if (path := grid.result(row, seed)).is_file()]
+    for row in grid:
+        results = [read_result(path) for seed in row.seeds if (path := row.result(seed)).is_file()]
         ended = sum((row.of, seed) in stopped for seed in row.seeds)
         if results or ended:
             count = f"{len(results)}" + (f" ({ended} stopped)" if ended else "")
