@@ -79,44 +79,35 @@ def test_a_folder_of_another_version_of_the_sets_is_told_and_not_continued(tmp_p
         generate(tmp_path, *arguments)
 
 
-class Counted:
-    """Any set of trajectories, which notes the first of those that are drawn, and stops at one."""
-
-    name, image_size, length = "probe_any/val", 8, 3
+class Counted(ProceduralSet):
+    """A set that notes the first of the trajectories that are drawn, and stops at one."""
 
     def __init__(self, stop=None):
+        super().__init__("probe_normal/val", replace(RECIPES["probe_normal/val"], count=45))
         self.stop, self.drawn = stop, []
 
-    def __len__(self):
-        return 4500
-
-    def frames(self, indices, start=0, stop=None):
+    def frames(self, indices, *part):
         self.drawn.append(int(indices[0]))
         if self.drawn[-1] == self.stop:
             raise KeyboardInterrupt
-        return torch.from_numpy(indices[:, None, None, None, None] * np.ones((1, 3, 1, 8, 8))).byte()
-
-    def actions(self, indices):
-        return torch.from_numpy(indices[:, None, None] * np.ones((1, 2, 2), np.float32))
-
-    def locations(self, indices):
-        return torch.from_numpy(indices[:, None, None] * np.ones((1, 3, 2), np.float32))
+        return super().frames(indices, *part)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "CHUNK_BYTES", 250 * 3 * 64)
-    interrupted, again, settings = Counted(stop=4250), Counted(), {"any": (1, 2)}  # in the midst of a block
-    a, b = tmp_path / "a", tmp_path / "b"
-    assert write_sets([draft(interrupted, a, settings)]) == 130
-    assert not any(a.glob("*.npy")) and json.loads((a / "metadata.json").read_text())["written"] == 4000
+    def write(dataset, folder, settings):
+        return write_sets([replace(draft(dataset, folder, settings), block=20)])
+
+    monkeypatch.setattr(writing, "CHUNK_BYTES", 4 * 17 * 2 * 64 * 64)
+    again, settings, a, b = Counted(), {"any": (1, 2)}, tmp_path / "a", tmp_path / "b"
+    assert write(Counted(stop=28), a, settings) == 130  # in the midst of a block
+    assert not any(a.glob("*.npy")) and json.loads((a / "metadata.json").read_text())["written"] == 20
     with pytest.raises(UserError, match="generation was interrupted; run the same `data generate` again"):
-        CourseSet(a, "probe_any/val", TWO_ROOMS)
+        CourseSet(a, "probe_normal/val", TWO_ROOMS)
     with pytest.raises(UserError, match="begun with other settings"):
-        write_sets([draft(again, a, {"any": (1, 3)})])
-    assert write_sets([draft(again, a, settings)]) == 0
-    assert min(again.drawn[1:]) == 0 and sorted(set(again.drawn)) == [0, 4000, 4250]
-    assert write_sets([draft(again, a, settings)]) == 0  # complete: nothing to do
-    assert write_sets([draft(Counted(), b, settings)]) == 0
+        write(again, a, {"any": (1, 3)})
+    assert write(again, a, settings) == write(again, a, settings) == 0
+    assert [i for i in again.drawn if i] == [*range(20, 45, 4)]  # each once
+    assert write(Counted(), b, settings) == 0
     assert contents(a) == contents(b)
 
 

@@ -156,32 +156,16 @@ def peak():  # of this process alone; ru_maxrss starts at the parent's
 before = peak()
 for indices in Loader(dataset, 64, shuffle=True).batch_sampler:
     dataset.frames(indices)
-print(peak() - before, peak())
+print(peak() - before)
 """
 
 
-def resident_bytes(folder: Path, trajectories: int) -> tuple[int, int]:
-    """Writes a train set of zeros, reads it all in random batches: how much the peak grew, and the peak."""
-    if not Path("/proc/self/status").exists():
-        pytest.skip("resident memory is read from /proc")
-    with open(folder / "states.npy", "wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (trajectories, 17, 2, 64, 64)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for _ in range(trajectories):
-            file.write(bytes(17 * 2 * 64 * 64))
-    np.save(folder / "actions.npy", np.zeros((trajectories, 16, 2), np.float32))
-    done = subprocess.run([sys.executable, "-c", READ, str(folder)], capture_output=True, text=True, check=True)
-    (folder / "states.npy").unlink()
-    grown, peak = map(int, done.stdout.split())
-    return grown, peak
-
-
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc")
 def test_reading_does_not_keep_the_file_in_memory(tmp_path):
-    grown, _ = resident_bytes(tmp_path, 2500)  # 350 MB
-    assert grown < 60e6
-
-
-@pytest.mark.slow
-def test_a_5_gb_file_is_read_below_1500_mb(tmp_path):
-    _, peak = resident_bytes(tmp_path, 36_000)
-    assert peak < 1.5e9
+    header = {"descr": "|u1", "fortran_order": False, "shape": (2500, 17, 2, 64, 64)}
+    with open(tmp_path / "states.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 2500 * 17 * 2 * 64 * 64)  # 350 MB of zeros
+    np.save(tmp_path / "actions.npy", np.zeros((2500, 16, 2), np.float32))
+    done = subprocess.run([sys.executable, "-c", READ, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 60e6

@@ -20,6 +20,7 @@ LONGEST = 64
 PERSISTENCE, SPREAD = 0.8, 0.7
 """Of random actions: how much of the last one goes into the next, and their standard deviation, in half the range of
 actions."""
+Names = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 
 @settings
@@ -34,9 +35,7 @@ class Collection:
     side: Annotated[int, within(0, 10**4)] = 0  # px to which frames are averaged; it divides theirs; 0: as they are
     policy: Literal["random", "expert", "mixed"] = "random"  # mixed: every second episode is the expert's, disturbed
     expert: str = ""  # package.module:CLASS of the expert
-    vary: tyro.conf.UseAppendAction[
-        tuple[str, ...]
-    ] = ()  # drawn anew at each reset, too, as door.position (repeatable)
+    vary: Names = ()  # drawn anew at each reset, too, as door.position (repeatable)
     location: str = "state"  # entry of `info` whose first two numbers are the location, for probing alone
     seed: Seed = 0  # of episodes and actions
 
