@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from tiny_jepa.data import CourseSet, Loader, open_source, read_batch
-from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.data.source import Drawn
 from tiny_jepa.errors import UserError
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
@@ -104,8 +103,6 @@ def test_where_data_comes_from(tmp_path, monkeypatch):
 
 
 STATES = PROCEDURAL.frames(np.arange(40)).numpy()
-FLOATS = STATES.astype(np.float32)
-NANS = np.where(np.arange(64) == 9, np.float32("nan"), FLOATS)
 
 
 @pytest.mark.parametrize(
@@ -119,37 +116,16 @@ NANS = np.where(np.arange(64) == 9, np.float32("nan"), FLOATS)
         ({"states": STATES[:, 0]}, r"shape \(40, 2, 64, 64\) .* expected five axes"),
         ({"states": STATES[:0]}, "expected at least one trajectory"),
         ({"states": STATES.astype(np.int64)}, "type int64; expected uint8 or float values"),
-        ({"states": np.asfortranarray(STATES)}, "in Fortran order; save it again"),
         ({"states": STATES[:30]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(30, 16, 2\)"),
         ({"states": STATES[:, :16]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(40, 15, 2\)"),
         ({"locations": np.zeros((40, 16, 2), np.float32)}, r"locations\.npy has shape \(40, 16, 2\) .* \(40, 17, 2\)"),
         ({"actions": np.zeros((40, 16, 2), np.int32)}, "expected float values"),
-        ({"states": NANS}, r"states\.npy holds NaN or infinite values"),
     ],
 )
 def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, message):
     with pytest.raises(UserError, match=message) as caught:
         read_batch(open_source(str(write(tmp_path, **changes)), TWO_ROOMS).require("probe_normal/val"), np.arange(40))
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("keep", [0, 60, 5000])
-def test_broken_files_are_named(tmp_path, keep):
-    path = write(tmp_path) / "probe_normal/val/states.npy"
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(
-        UserError, match=r"cut short: 5,000 bytes of \d" if keep == 5000 else "not a readable .npy array"
-    ):
-        open_source(str(tmp_path), TWO_ROOMS).require("probe_normal/val")
-
-
-def test_the_advice_for_an_array_of_objects_helps(tmp_path):
-    array = np.array([[1, 2], [3, 4]], object)
-    np.save(tmp_path / "a.npy", array)
-    with pytest.raises(UserError, match=r"np\.array\(array\.tolist\(\), dtype\)"):
-        NpyFile(tmp_path / "a.npy")
-    np.save(tmp_path / "a.npy", np.array(array.tolist(), "float32"))
-    assert NpyFile(tmp_path / "a.npy").read(np.arange(2)).shape[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -180,32 +156,16 @@ def peak():  # of this process alone; ru_maxrss starts at the parent's
 before = peak()
 for indices in Loader(dataset, 64, shuffle=True).batch_sampler:
     dataset.frames(indices)
-print(peak() - before, peak())
+print(peak() - before)
 """
 
 
-def resident_bytes(folder: Path, trajectories: int) -> tuple[int, int]:
-    """Writes a train set of zeros, reads it all in random batches: how much the peak grew, and the peak."""
-    if not Path("/proc/self/status").exists():
-        pytest.skip("resident memory is read from /proc")
-    with open(folder / "states.npy", "wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (trajectories, 17, 2, 64, 64)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for _ in range(trajectories):
-            file.write(bytes(17 * 2 * 64 * 64))
-    np.save(folder / "actions.npy", np.zeros((trajectories, 16, 2), np.float32))
-    done = subprocess.run([sys.executable, "-c", READ, str(folder)], capture_output=True, text=True, check=True)
-    (folder / "states.npy").unlink()
-    grown, peak = map(int, done.stdout.split())
-    return grown, peak
-
-
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc")
 def test_reading_does_not_keep_the_file_in_memory(tmp_path):
-    grown, _ = resident_bytes(tmp_path, 2500)  # 350 MB
-    assert grown < 60e6
-
-
-@pytest.mark.slow
-def test_a_5_gb_file_is_read_below_1500_mb(tmp_path):
-    _, peak = resident_bytes(tmp_path, 36_000)
-    assert peak < 1.5e9
+    header = {"descr": "|u1", "fortran_order": False, "shape": (2500, 17, 2, 64, 64)}
+    with open(tmp_path / "states.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 2500 * 17 * 2 * 64 * 64)  # 350 MB of zeros
+    np.save(tmp_path / "actions.npy", np.zeros((2500, 16, 2), np.float32))
+    done = subprocess.run([sys.executable, "-c", READ, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 60e6

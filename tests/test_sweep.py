@@ -102,8 +102,8 @@ def until(true):
 @pytest.mark.parametrize("name", ["ablations", "records"])
 def test_every_row_is_options_that_the_scripts_take(name):
     grid = read_grid(ROOT / "benchmarks" / f"{name}.ini")
-    assert grid.page and (ROOT / grid.page).is_file()
-    for row in grid.rows:
+    assert grid[0].page and (ROOT / grid[0].page).is_file()
+    for row in grid:
         if row.train is not None:
             read_options(list(row.train))
         parse(Options, row.score, "main.py", "")
@@ -112,7 +112,7 @@ def test_every_row_is_options_that_the_scripts_take(name):
 def test_only_what_is_missing_is_done(root):
     grid = small_grid()
     (first, _) = every = jobs_of(grid)
-    bare = grid.result(grid.rows[1], 0)
+    bare = grid[1].result(0)
     launchers.work(every, 2)
     names = ["a-row-seed0", "a-row-seed0.json", "a-row-seed1", "a-row-seed1.json", "bare-seed0.json"]
     assert finished() == names and not list(Path("results/grid/.sweep").iterdir())
@@ -187,21 +187,24 @@ def test_one_process_holds_a_job_and_one_takes_a_silent_one_over(root, monkeypat
 def test_a_lost_job_is_left_to_who_took_it(root, monkeypatch):
     monkeypatch.setattr(claims, "BEAT", 0.0)
     Path("train.py").write_text("import time; time.sleep(60)", encoding="utf-8")
-    job = jobs_of(small_grid())[0]
-    attempt = launchers.Attempt(job, claim := claims.take(job.state))
-    before = claim.stat().st_mtime_ns
-    time.sleep(0.05)
-    assert not attempt.ended() and claim.stat().st_mtime_ns > before  # a sign of life
+    job, started, start = jobs_of(small_grid())[0], [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
+    attempt = launchers.attempt(job)
+    next(attempt)
+    (claim,) = claims.claims(job.state)
+    os.utime(claim, (before := time.time() - 60,) * 2)
+    next(attempt)
+    assert claim.stat().st_mtime > before + 50  # a sign of life
     os.utime(claim, (0, 0))
     other = claims.take(job.state)
-    assert attempt.ended() and attempt.process.returncode == -signal.SIGKILL and other.is_file()
+    assert next(attempt, "lost") == "lost" and other.is_file() and started[0].returncode == -signal.SIGKILL
 
 
 def test_what_was_done_or_failed_meanwhile_is_not_begun(root):
     job = jobs_of(small_grid())[0]
     job.failure.parent.mkdir(parents=True)
     job.failure.write_text("by another process")
-    assert launchers.Attempt(job, claims.take(job.state)).process is None
+    assert list(launchers.attempt(job)) == [] and not job.log.exists()
 
 
 def start_sweep():
@@ -243,8 +246,8 @@ def test_a_process_ends_with_its_parent():
 def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):
     grid = small_grid()
     for seed, normal in ((0, 0.02), (1, 0.04)):
-        write_result(grid.result(grid.rows[0], seed), stored(normal, seed + 1.0))
-    command.show_table(grid)
+        write_result(grid[0].result(seed), stored(normal, seed + 1.0))
+    command.show_table(grid, grid[0].page)
     text = Path("page.md").read_text(encoding="utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith("| a row")]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
@@ -258,7 +261,7 @@ def test_the_status_says_what_is_left(root):
     first, second = every = jobs_of(grid)
     unknown = "0 of 2 jobs done, 0 running, 0 failed; minutes left are unknown until a job is done"
     assert status(every) == unknown
-    write_result(grid.result(grid.rows[0], 1), stored(0.02, 6.0))
+    write_result(grid[0].result(1), stored(0.02, 6.0))
     claims.take(first.state)
     counts, running = status(every).splitlines()
     assert second.done() and counts == "1 of 2 jobs done, 1 running, 0 failed; about 6 minutes left, 1 at a time"
@@ -311,67 +314,20 @@ def test_bad_options_are_named(root, words, says):
 
 # With the real scripts.
 
-TINY = "--encode-steps 5 --encode-batch 8 --cached 100 --predict-steps 20 --predict-batch 64 --auditions 1"
+TINY = "--encode-steps 5 --encode-batch 8 --cached 100 --predict-steps 440 --predict-batch 40000 --auditions 1"
 
 
-def real_root(folder):
-    """A folder with the real scripts and tiny sets."""
-    for name in ("train.py", "main.py"):
-        (folder / name).symlink_to(ROOT / name)
-    run(folder, "data", "generate", "--out", "tiny", "--count", "130").wait()
-
-
-def run(folder, *words, start=("-m", "tiny_jepa"), **environment):
+def run(folder, *words, **environment):
     environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TINY_JEPA_DATA": "tiny", **environment}
+    command = [sys.executable, "-m", "tiny_jepa", *map(str, words)]
     with (folder / "said.txt").open("a") as said:
-        command = [sys.executable, *start, *map(str, words)]
         return subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=said, stderr=said)
 
 
-def run_impatient(folder, *words):
-    """A sweep that takes over soon, and whose runs save their state often."""
-    start = "import sys; from tiny_jepa.commands import sweep; from tiny_jepa.sweep import claims;"
-    start += "claims.BEAT, claims.STALE = 1.0, 10.0; sweep.main(sys.argv[1:])"
-    return run(folder, *words, start=("-c", start), TINY_JEPA_CHECKPOINT_SECONDS="0.2")
-
-
-def states(folder):
-    paths = sorted(folder.glob("*.pth"))
-    return {path.name: torch.load(path, weights_only=True)["state_dict"] for path in paths}
-
-
-def assert_same_weights(one, other, count):
-    assert one.keys() == other.keys() and len(one) == count
-    for name, state in one.items():
-        assert all(torch.equal(value, other[name][key]) for key, value in state.items()), name
-
-
-def losses_of(folder):
-    return {path.name: read_result(path).losses for path in sorted(folder.glob("*.json"))}
-
-
-@pytest.mark.slow
-def test_the_ablations_killed_five_times_and_started_twice(tmp_path):
-    real_root(tmp_path)
-    grid = ROOT / "benchmarks" / "ablations.ini"
-    assert run(tmp_path, "sweep", grid, "--name", "whole", f"--common={TINY}", "--jobs", 2).wait() == 0
-    again = (grid, "--name", "killed", f"--common={TINY}", "--jobs", 2)
-    rng, made = random.Random(0), tmp_path / "results" / "killed"
-    for kill in range(1, 6):
-        sweep = run_impatient(tmp_path, *again)
-        while len(list(made.glob("*-seed*"))) < 6 * kill:  # of 57
-            assert sweep.poll() is None
-            time.sleep(0.1)
-        time.sleep(rng.uniform(0, 6))
-        sweep.kill()
-        sweep.wait()
-    both = [run_impatient(tmp_path, *again), run_impatient(tmp_path, *again)]
-    assert [sweep.wait() for sweep in both] == [0, 0]
-    whole, killed = tmp_path / "results" / "whole", tmp_path / "results" / "killed"
-    assert_same_weights(states(whole), states(killed), 27)
-    assert losses_of(whole) == losses_of(killed) and len(losses_of(whole)) == 30
-    logs = [path.read_text() for path in (tmp_path / "runs" / "killed").glob("*.log")]
-    assert len(logs) == 27 and all(log.count("trained in") <= 1 for log in logs)
+def made_in(folder):
+    """The weights and the losses of a sweep, by the names of their files."""
+    weights = {path.name: torch.load(path, weights_only=True)["state_dict"] for path in folder.glob("*.pth")}
+    return weights, {path.name: read_result(path).losses for path in folder.glob("*.json")}
 
 
 def ask(environment, *command):
@@ -384,10 +340,11 @@ def test_a_real_slurm_makes_the_same_weights(tmp_path):
     pytest.importorskip("submitit")
     if not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))) or os.geteuid():
         pytest.skip("needs root, and slurmctld, slurmd and munged: apt-get install slurm-wlm munge")
-    real_root(tmp_path)
-    common = TINY.replace("--predict-steps 20 --predict-batch 64", "--predict-steps 440 --predict-batch 40000")
+    for name in ("train.py", "main.py"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    run(tmp_path, "data", "generate", "--out", "tiny", "--count", "130").wait()
     rows = "[100]\ntrain = --budget 100\n[500]\ntrain = --budget 500\n"
-    (tmp_path / "four.ini").write_text(f"[DEFAULT]\nseeds = 0 1\ncommon = {common}\nscore = --course\n{rows}")
+    (tmp_path / "four.ini").write_text(f"[DEFAULT]\nseeds = 0 1\ncommon = {TINY}\nscore = --course\n{rows}")
     one = tmp_path / "one"
     subprocess.run([ROOT / "tests" / "slurm.sh", "start", one], check=True)
     environment = {"SLURM_CONF": str(one / "slurm.conf"), "TINY_JEPA_CHECKPOINT_SECONDS": "0.5"}
@@ -419,7 +376,7 @@ def test_a_real_slurm_makes_the_same_weights(tmp_path):
         sweep.kill()
         subprocess.run([ROOT / "tests" / "slurm.sh", "stop", one], check=True)
     assert run(tmp_path, "sweep", "four.ini", "--name", "local").wait() == 0
-    local, slurm = tmp_path / "results" / "local", tmp_path / "results" / "slurm"
-    assert_same_weights(states(local), states(slurm), 4)
-    assert losses_of(local) == losses_of(slurm) and len(losses_of(local)) == 4
+    (weights, losses), (others, other_losses) = (made_in(tmp_path / "results" / name) for name in ("local", "slurm"))
+    torch.testing.assert_close(weights, others, rtol=0, atol=0)
+    assert losses == other_losses and len(weights) == len(losses) == 4
     assert list((tmp_path / "runs" / "slurm" / "slurm").glob("*_log.out"))

@@ -8,7 +8,7 @@ import numpy as np
 import tyro
 
 from tiny_jepa.commands import DEFAULT
-from tiny_jepa.data.check import check_folder
+from tiny_jepa.data.check import check_set
 from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection
 from tiny_jepa.data.show import show
@@ -16,10 +16,11 @@ from tiny_jepa.data.source import Source, open_source, split_set
 from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Numbers, Seed, choose_verb, parse, settings, within
+from tiny_jepa.tables import markdown
 from tiny_jepa.worlds import find_world
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
 from tiny_jepa.worlds.two_rooms.plans import PLANS
-from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SETS_VERSION, SIZES, ProceduralSet, SetRecipe
+from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SETS_VERSION, SIZES, ProceduralSet
 
 PROG = "python -m tiny_jepa data"
 if TYPE_CHECKING:
@@ -80,35 +81,41 @@ def _generate(args: Generate) -> int:
         )
     world, drafts = Geometry(size=args.image_size), []
     for name in dict.fromkeys(args.set or RECIPES):
-        recipe = _changed(name, args, world)
+        recipe = RECIPES[name]
+        explored, one_door = recipe.kind == "explore", recipe.kind not in PLANS
+        if args.set and args.door_rate is not None and not explored:
+            raise UserError(f"--door-rate is for explorations; {name} is drawn otherwise")
+        if args.set and (args.exclude_walls or args.exclude_doors) and not one_door:
+            raise UserError(f"--exclude-walls and --exclude-doors are for two rooms with one door; {name} has others")
+        recipe = replace(
+            recipe,
+            count=args.count or recipe.count,
+            steps=args.steps or recipe.steps,
+            door_rate=recipe.door_rate if args.door_rate is None or not explored else args.door_rate,
+            exclude_walls=args.exclude_walls if one_door else (),
+            exclude_doors=args.exclude_doors if one_door else (),
+        )
+        if not all(recipe.allowed(world)):
+            raise UserError(f"{name} has no wall column or no door row left after --exclude-walls and --exclude-doors")
         drawn = {"set": name, "sets_version": SETS_VERSION, "recipe": asdict(recipe), "world": asdict(world)}
         dataset = ProceduralSet(name, recipe, world, args.seed, args.dtype)
         drafts.append(draft(dataset, args.out / name, drawn | {"seed": args.seed, "dtype": args.dtype}))
     return write_sets(drafts)
 
 
-def _changed(name: str, args: Generate, world: Geometry) -> SetRecipe:
-    recipe = RECIPES[name]
-    explored, one_door = recipe.kind == "explore", recipe.kind not in PLANS
-    if args.set and args.door_rate is not None and not explored:
-        raise UserError(f"--door-rate is for explorations; {name} is drawn otherwise")
-    if args.set and (args.exclude_walls or args.exclude_doors) and not one_door:
-        raise UserError(f"--exclude-walls and --exclude-doors are for two rooms with one door; {name} has others")
-    recipe = replace(
-        recipe,
-        count=args.count or recipe.count,
-        steps=args.steps or recipe.steps,
-        door_rate=recipe.door_rate if args.door_rate is None or not explored else args.door_rate,
-        exclude_walls=args.exclude_walls if one_door else (),
-        exclude_doors=args.exclude_doors if one_door else (),
-    )
-    if not all(recipe.allowed(world)):
-        raise UserError(f"{name} has no wall column or no door row left after --exclude-walls and --exclude-doors")
-    return recipe
-
-
 def _check(args: Check) -> int:
-    return check_folder(args.folder, find_world(args.world), args.limit)
+    if (world := find_world(args.world)).inspect is None:
+        raise UserError(f"the world {args.world} does not say what to look for")
+    root, only = split_set(args.folder.absolute(), world)
+    open_source(str(root), world)
+    names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
+    checked = [check_set(root / name, name, world, args.limit) for name in names]
+    columns = max((list(row) for row, _, _ in checked), key=len)  # a set that cannot be opened has fewer
+    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked]))
+    for name, (_, faults, notes) in zip(names, checked, strict=True):
+        for says in [f"fault in {name}: {each}" for each in faults] + [f"note on {name}: {each}" for each in notes]:
+            print(says)
+    return int(any(faults for _, faults, _ in checked))
 
 
 def _show(args: Show) -> int:

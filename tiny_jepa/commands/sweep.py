@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ import tyro
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, require_name, write_text
 from tiny_jepa.options import parse, settings, within
-from tiny_jepa.sweep.grid import Grid, read_grid
+from tiny_jepa.sweep.grid import Row, read_grid
 from tiny_jepa.sweep.jobs import jobs_of
 from tiny_jepa.sweep.launchers import submit, work
 from tiny_jepa.sweep.table import status, table
@@ -55,20 +56,20 @@ def main(argv: list[str]) -> None:
         work(jobs, args.jobs)
     else:
         submit(jobs, args.jobs, minutes, args.partition, args.cpus, args.gpus)
-    show_table(grid)
+    show_table(grid, None if args.name else grid[0].page)
     if not all(job.done() for job in jobs):
         print(status(jobs))
         raise UserError("not every job is done; the same command goes on, with --retry it tries again what failed")
 
 
-def show_table(grid: Grid) -> None:
+def show_table(grid: Sequence[Row], page: Path | None) -> None:
     """Writes the table into its page, or prints it where there is none."""
-    if grid.page is None:
+    if page is None:
         print(table(grid))
         return
-    page = read_text(grid.page, "make it, or leave `page` out of the grid")
-    write_text(grid.page, replaced(page, table(grid) + "\n", grid.page, grid.name))
-    print(f"wrote the table of {grid.page}")
+    text = read_text(page, "make it, or leave `page` out of the grid")
+    write_text(page, replaced(text, table(grid) + "\n", page, grid[0].grid))
+    print(f"wrote the table of {page}")
 
 
 def minutes_of(time: str) -> int:

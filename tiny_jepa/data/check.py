@@ -5,32 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from tiny_jepa.data.folder import CourseSet
-from tiny_jepa.data.source import open_source, split_set
 from tiny_jepa.errors import UserError
 from tiny_jepa.progress import bar
-from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.contract import Inspection, TrajectorySet, World
 
 BATCH_BYTES = 4 * 2**20  # read at a time
 FEW = 16
 """Trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them."""
-
-
-def check_folder(folder: Path, world: World, limit: int) -> int:
-    """Checks every set of a folder, or the one that it is, up to `limit` trajectories of each (0: all), and prints a
-    table; 1 where there are faults, else 0."""
-    if world.inspect is None:
-        raise UserError(f"the world {world.frame.world} does not say what to look for")
-    root, only = split_set(folder, world)
-    open_source(str(root), world)
-    names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
-    checked = {name: check_set(root / name, name, world, limit) for name in names}
-    columns = max((list(row) for row, _, _ in checked.values()), key=len)  # a set that cannot be opened has fewer
-    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked.values()]))
-    for name, (_, faults, notes) in checked.items():
-        for says in [f"fault in {name}: {each}" for each in faults] + [f"note on {name}: {each}" for each in notes]:
-            print(says)
-    return int(any(faults for _, faults, _ in checked.values()))
 
 
 def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
@@ -40,7 +21,7 @@ def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[di
         dataset = CourseSet(folder, name, world)
         count, frames, _, px, _ = map(str, dataset.states_file.shape)
         row |= {"trajectories": count, "frames": frames, "px": px, "dtype": str(dataset.states_file.dtype)}
-        seen = begin(dataset)
+        seen = world.inspect(name, dataset.image_size)  # type: ignore[misc]
         inspect(dataset, seen, limit)
     except UserError as error:  # whatever stops the reading is a fault, too
         faults.append(str(error))
@@ -48,15 +29,6 @@ def check_set(folder: Path, name: str, world: World, limit: int = 0) -> tuple[di
         row |= {"read": str(seen.read)} | seen.figures()
         faults, notes = seen.lines() + faults, seen.notes()
     return row | {"faults": str(len(faults) or "none")}, faults, notes
-
-
-def begin(dataset: CourseSet) -> Inspection:
-    """Raises a `UserError` where the world has no such frames."""
-    assert dataset.world.inspect is not None
-    try:
-        return dataset.world.inspect(dataset.name, dataset.image_size)
-    except UserError as error:
-        raise UserError(f"{dataset.folder}: {error}") from None
 
 
 def inspect(dataset: CourseSet, seen: Inspection, limit: int) -> None:
@@ -75,7 +47,7 @@ def look_at(dataset: TrajectorySet) -> None:
     it: before hours are spent on them."""
     if not isinstance(dataset, CourseSet) or dataset.world.inspect is None:
         return
-    inspect(dataset, seen := begin(dataset), FEW)
+    inspect(dataset, seen := dataset.world.inspect(dataset.name, dataset.image_size), FEW)
     for fault, count in seen.faults.items():
         if 2 * count > seen.read and not fault.startswith(seen.harmless):
             raise UserError(

@@ -63,9 +63,8 @@ def trajectory(moments: list[Moment], side: int, rng: np.random.Generator) -> Ro
     """One trajectory. Its frames [T, S', S', C] and locations [T, 2] are averaged down to `side` px -> states
     [1, T, C, S, S]. Before that, all are moved by a random part of the new pixels: what stands still in a world shows
     all its edges."""
-    frames = np.stack([moment.frame for moment in moments])
-    locations = np.stack([moment.location for moment in moments])
-    actions = np.stack([moment.action for moment in moments[:-1]])  # type: ignore[misc]
+    seen, places, (*moves, _) = zip(*moments, strict=True)
+    frames, locations, actions = map(np.stack, (seen, places, moves))
     if frames.dtype != np.uint8 or frames.ndim != 4 or not 0 < frames.shape[1] == frames.shape[2] <= LARGEST:
         shown = f"{frames.dtype} {list(frames.shape[1:])}"
         raise UserError(f"frames must be uint8 [S, S, C], square and up to {LARGEST} px, not {shown}")

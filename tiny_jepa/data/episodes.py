@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -40,14 +40,8 @@ class Collection:
     seed: Seed = 0  # of episodes and actions
 
 
-class Moment(NamedTuple):
-    """One moment of an episode: frame [S, S, C], location [2] px, and the action [2] that follows, if any does."""
-
-    frame: np.ndarray
-    location: np.ndarray
-    action: np.ndarray | None
-
-
+Moment = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Of an episode: frame [S, S, C], location [2] px, and the action [2] that follows, if any does."""
 Episodes = Callable[[np.random.Generator], Iterator[Moment]]
 
 
@@ -117,13 +111,13 @@ def play(
             raise UserError(f"--location {what.location}: this environment tells of {', '.join(info) or 'nothing'}")
         frame, location = np.asarray(env.render()), np.array(info[what.location], np.float32).ravel()[:2]
         if over or step == longest:
-            yield Moment(frame, location, None)
+            yield frame, location, None
             return
         aim, weight = (expert.get_action(info), disturbed) if follows else (middle, 1.0)
         drawn = PERSISTENCE * drawn + (1 - PERSISTENCE**2) ** 0.5 * rng.normal(0, SPREAD, box.shape)
         action = np.asarray(aim).reshape(box.shape) + weight * (half * drawn)
         action = np.clip(action, box.low, box.high).astype(np.float32)
-        yield Moment(frame, location, action)
+        yield frame, location, action
         _, _, terminated, truncated, info = env.step(action.astype(box.dtype))
         over = terminated or truncated
 
@@ -134,4 +128,4 @@ def read(recording: Any, what: Collection, rng: np.random.Generator) -> Iterator
     columns = (np.asarray(episode[name]) for name in ("pixels", what.location, "action"))
     for pixels, location, action in zip(*columns, strict=True):
         follows = action.astype(np.float32) if np.isfinite(action).all() else None
-        yield Moment(pixels.transpose(1, 2, 0), np.asarray(location, np.float32).ravel()[:2], follows)
+        yield pixels.transpose(1, 2, 0), np.asarray(location, np.float32).ravel()[:2], follows

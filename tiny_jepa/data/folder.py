@@ -17,7 +17,7 @@ from tiny_jepa.worlds.contract import World, as_tensor
 FLOAT_MAX = float(np.finfo(np.float32).max)
 NOISE = 1e-3
 """Share of the largest value, by which frames may be below black."""
-METADATA = "metadata.json"
+METADATA, ANEW = "metadata.json", "give another --out, or remove the folder"
 
 
 @settings
@@ -32,8 +32,8 @@ class Record:
 
 def read_record(folder: Path) -> Record:
     """A `UserError` where `folder` holds none."""
-    path, advice = folder / METADATA, "remove its folder or give another --out"
-    return read(Record, read_json(path, advice), f"{path} is not a record of `data generate`; {advice}")
+    path = folder / METADATA
+    return read(Record, read_json(path, ANEW), f"{path} is not a record of `data generate`; {ANEW}")
 
 
 class CourseSet:
@@ -43,56 +43,51 @@ class CourseSet:
         """Opens the files of the set `name`, all but locations to train on; a `UserError` where one is missing or
         broken, or their shapes do not go together."""
         self.folder, self.name, self.world = folder, name, world
-        self.states_file = NpyFile(folder / "states.npy")
+        self.states_file = states = NpyFile(folder / "states.npy")
         self.actions_file = NpyFile(folder / "actions.npy")
         self.locations_file = NpyFile(folder / "locations.npy") if name != "train" else None
-        check_shapes(self.states_file, self.actions_file, self.locations_file, world)
-        self.length, self.image_size = self.states_file.shape[1], self.states_file.shape[-1]
+
+        def require(file: NpyFile, right: bool, expected: str) -> None:
+            if not right:
+                raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
+
+        shape, channels = states.shape, world.frame.channels
+        require(states, len(shape) == 5, "five axes (trajectories, frames, channels, height, width)")
+        require(states, shape[2] == channels, f"{channels} channels on the third axis")
+        require(states, shape[3] == shape[4], "square images")
+        require(states, 0 not in shape and shape[1] > 1, "at least one trajectory of two frames")
+        require(states, states.dtype == np.uint8 or states.dtype.kind == "f", "uint8 or float values")
+        for file, *wanted in ((self.actions_file, shape[1] - 1, world.action_dim), (self.locations_file, shape[1], 2)):
+            if file is not None:
+                right = file.shape == (shape[0], *wanted)
+                require(file, right, f"{(shape[0], *wanted)}, to go with states.npy of shape {shape}")
+                require(file, file.dtype.kind == "f", "float values")
+        self.length, self.image_size = shape[1], shape[-1]
 
     def __len__(self) -> int:
         return len(self.states_file)
 
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
-        states = as_tensor(self.states_file.read(indices, start, stop))
-        return states if states.dtype == torch.uint8 else _within(self.states_file, states, 0.0, FLOAT_MAX)
+        return read_within(self.states_file, 0.0, FLOAT_MAX, indices, start, stop)
 
     def actions(self, indices: np.ndarray) -> Tensor:
-        side = float(self.image_size)
-        return _within(self.actions_file, as_tensor(self.actions_file.read(indices)), -side, side)
+        return read_within(self.actions_file, -self.image_size, self.image_size, indices)
 
     def locations(self, indices: np.ndarray) -> Tensor:
         if self.locations_file is None:
             raise UserError(f"{self.folder} was opened without locations.npy: it has nothing to probe with")
-        side = float(self.image_size)
-        return _within(self.locations_file, as_tensor(self.locations_file.read(indices)), 0.0, side)
+        return read_within(self.locations_file, 0.0, self.image_size, indices)
 
 
-def _within(file: NpyFile, values: Tensor, lowest: float, highest: float) -> Tensor:
-    """`values`, if each is a number from `lowest` to `highest`, but for noise."""
-    low, high = (float(end) for end in values.aminmax()) if values.numel() else (lowest, highest)
+def read_within(file: NpyFile, lowest: float, highest: float, *rows: Any) -> Tensor:
+    """Rows of a file, if each value is a number from `lowest` to `highest`, but for noise."""
+    values = as_tensor(file.read(*rows))
+    if values.dtype == torch.uint8 or not values.numel():
+        return values
+    low, high = map(float, values.aminmax())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise UserError(f"{file.path} holds NaN or infinite values; write the file again")
     if low < lowest - NOISE * max(high, 0.0) or high > highest:
         says = "at least 0, black being 0" if highest == FLOAT_MAX else f"from {lowest:g} to {highest:g} px"
         raise UserError(f"{file.path} holds values from {low:.3g} to {high:.3g}, which must be {says}; write it again")
     return values
-
-
-def check_shapes(states: NpyFile, actions: NpyFile, locations: NpyFile | None, world: World) -> None:
-    """Raises a `UserError` that says which array has which shape and what was expected."""
-
-    def require(file: NpyFile, right: bool, expected: str) -> None:
-        if not right:
-            raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
-
-    shape, channels = states.shape, world.frame.channels
-    require(states, len(shape) == 5, "five axes (trajectories, frames, channels, height, width)")
-    require(states, shape[2] == channels, f"{channels} channels on the third axis")
-    require(states, shape[3] == shape[4], "square images")
-    require(states, 0 not in shape and shape[1] > 1, "at least one trajectory of two frames")
-    require(states, states.dtype == np.uint8 or states.dtype.kind == "f", "uint8 or float values")
-    for file, steps, numbers in ((actions, shape[1] - 1, world.action_dim), (locations, shape[1], 2)):
-        if file is not None:
-            wanted = (shape[0], steps, numbers)
-            require(file, file.shape == wanted, f"{wanted}, to go with states.npy of shape {shape}")
-            require(file, file.dtype.kind == "f", "float values")

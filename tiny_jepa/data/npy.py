@@ -14,11 +14,6 @@ from tiny_jepa.errors import UserError
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 AGAIN = "copy or generate it again"
-OBJECTS = (
-    "an array of Python objects; save numbers: np.save(path, np.array(array.tolist(), dtype)), with dtype 'uint8' for "
-    "frames of 0 to 255, else 'float32'"
-)
-FORTRAN = "in Fortran order; save it again with np.save(path, np.ascontiguousarray(array))"
 
 
 class NpyFile:
@@ -44,7 +39,10 @@ class NpyFile:
             reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"{path} is not a readable .npy array ({reason.rstrip('.')}); {AGAIN}") from None
         if fortran or self.dtype.hasobject:
-            raise UserError(f"{path} is {OBJECTS if self.dtype.hasobject else FORTRAN}")
+            raise UserError(
+                f"{path} is in Fortran order or holds Python objects; save numbers: np.save(path, np.array([*array], "
+                "dtype)), with dtype 'uint8' for frames of 0 to 255, else 'float32'"
+            )
         self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         needed = self.offset + math.prod(self.shape) * self.dtype.itemsize
         if there < needed:

@@ -63,8 +63,7 @@ class Source:
     def find(self, name: str) -> TrajectorySet | None:
         """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""
         if self.root is not None:
-            folder = self.root / name
-            return CourseSet(folder, name, self.world) if folder.is_dir() else None
+            return CourseSet(self.root / name, name, self.world) if (self.root / name).is_dir() else None
         if self.world.simulate is None or name not in self.world.sets:
             return None
         return self.world.simulate(name, self.drawn.seed, self.drawn.size or self.world.size, self.drawn.dtype)
@@ -89,41 +88,30 @@ def open_source(data: str | None, world: World) -> Source:
     """Resolves `--data` (a folder, or `procedural[:seed=1,size=65,dtype=float32]`); a `UserError` where there is no
     such folder, no set in it, or no such option."""
     chosen_by = "--data"
-    if data is None and os.environ.get(ENVIRONMENT):
-        data, chosen_by = os.environ[ENVIRONMENT], ENVIRONMENT
     if data is None:
         there = (str(root) for root in COURSE_ROOTS if world.simulate and root.is_dir())
-        data, chosen_by = next(there, PROCEDURAL), "default"
+        data, chosen_by = os.environ.get(ENVIRONMENT), ENVIRONMENT
+        data, chosen_by = (data, chosen_by) if data else (next(there, PROCEDURAL), "default")
     kind, _, options = data.partition(":")
     if kind == PROCEDURAL:
-        return Source(world, None, chosen_by, read_drawn(options, world, data))
+        if world.simulate is None:
+            raise UserError(
+                f"the world {world.frame.world} is not simulated; collect data with `python -m tiny_jepa data collect` "
+                "and give its folder: --data FOLDER"
+            )
+        given = {key: value for key, _, value in (option.partition("=") for option in options.split(",") if option)}
+        drawn = read(Drawn, given, f"--data {data}, which takes seed, size and dtype")
+        if drawn.size not in (None, *world.sizes):
+            least, most = world.sizes[0], world.sizes[-1]
+            raise UserError(f"--data {data}: size must be from {least} to {most} px, not {drawn.size}")
+        return Source(world, None, chosen_by, drawn)
     root = Path(data)
-    try:
-        next(root.iterdir(), None)
-        parent, one = split_set(root, world)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"no such data folder: {data[:200]} (from {chosen_by}; {getattr(error, 'strerror', error)}); give the "
-            f"folder that holds train/ and probe_normal/, or '{PROCEDURAL}'"
-        ) from None
+    parent, one = split_set(root, world)
     if one is not None:
         raise UserError(f"{root} (from {chosen_by}) is the one set {one}; give the folder of all sets, {parent}")
     if not any((root / name).is_dir() for name in world.sets):
         raise UserError(
-            f"{root} (from {chosen_by}) holds no set; expected folders such as {root}/train or {root}/probe_normal/val"
+            f"no such data folder: {data[:200]} (from {chosen_by}), or one that holds no set; expected folders such as "
+            f"train/ and probe_normal/val/ in it, or '{PROCEDURAL}'"
         )
     return Source(world, root, chosen_by)
-
-
-def read_drawn(options: str, world: World, data: str) -> Drawn:
-    """The options of a procedural source; a `UserError` where the world is not drawn, or not so."""
-    if world.simulate is None:
-        raise UserError(
-            f"the world {world.frame.world} is not simulated; collect data with `python -m tiny_jepa data collect` "
-            "and give its folder: --data FOLDER"
-        )
-    pairs = (option.partition("=") for option in options.split(",") if option)
-    drawn = read(Drawn, {key: value for key, _, value in pairs}, f"--data {data}, which takes seed, size and dtype")
-    if drawn.size not in (None, *world.sizes):
-        raise UserError(f"--data {data}: size must be from {world.sizes[0]} to {world.sizes[-1]} px, not {drawn.size}")
-    return drawn

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tiny_jepa import __version__
-from tiny_jepa.data.folder import METADATA, Record, read_record
+from tiny_jepa.data.folder import ANEW, METADATA, Record, read_record
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
 from tiny_jepa.progress import bar
@@ -65,39 +65,39 @@ def write_sets(drafts: Sequence[Draft]) -> int:
         raise UserError(f"{above} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; write less")
     print(f"{above}: {max(needed, 0) / 1e6:,.0f} MB to write", flush=True)
     for draft, done, first in begun:
+        complete = done == draft.count and (draft.folder / "states.npy").exists()
         try:
-            if done is not None:
+            if not complete:
                 write_set(draft, done, first)
         except OSError as error:
             raise UserError(f"cannot write {draft.folder} ({error.strerror or error}); give another --out") from None
         except KeyboardInterrupt:
             print("interrupted; the same command goes on from here")
             return 130
-        print(f"{draft.folder}: {draft.count:,} trajectories{', complete before' if done is None else ''}")
+        print(f"{draft.folder}: {draft.count:,} trajectories{', complete before' if complete else ''}")
     return 0
 
 
-def written_so_far(draft: Draft) -> int | None:
-    """Trajectories on disk from an earlier run with the same settings; None: all, and in place."""
-    folder = draft.folder
-    if not (folder / METADATA).exists():
-        if any(folder.glob("*.npy")):
-            raise UserError(f"{folder} already holds a set that was not written by this command; give another --out")
+def written_so_far(draft: Draft) -> int:
+    """Trajectories on disk from an earlier run with the same settings."""
+    if not any(draft.folder.glob("*.npy*")):
         return 0
-    record = read_record(folder)
+    record = read_record(draft.folder)
     if record.settings != json.loads(json.dumps(draft.settings)):  # as a file gives them back
-        raise UserError(
-            f"{folder} was begun with other settings (see {folder / METADATA}); remove it or give another --out"
-        )
-    complete = record.written == draft.count and (folder / "states.npy").exists()
-    return None if complete else record.written // draft.block * draft.block
+        raise UserError(f"{draft.folder} was begun with other settings (see its {METADATA}); {ANEW}")
+    return record.written
 
 
 def write_set(draft: Draft, done: int, first: Rows) -> None:
     """Writes all but the first `done` trajectories; `first` has the arrays of one."""
     folder, count = draft.folder, draft.count
     folder.mkdir(parents=True, exist_ok=True)
-    keep(draft, done)  # at once: it is this command's folder
+
+    def keep(written: int) -> None:
+        record = Record(draft.settings, __version__, written, count)
+        write_text(folder / METADATA, json.dumps(asdict(record), indent=1) + "\n")
+
+    keep(done)  # at once: it is this command's folder
     with ExitStack() as stack:
         files = {}
         for name, row in first.items():
@@ -114,16 +114,9 @@ def write_set(draft: Draft, done: int, first: Rows) -> None:
             for file in files.values():
                 file.flush()
                 os.fsync(file.fileno())
-            keep(draft, stop)
+            keep(stop)
     for name in sorted(first):  # the states last: until then nothing here opens as a set
-        if (partial := folder / f"{name}.npy{PARTIAL}").exists():
-            os.replace(partial, folder / f"{name}.npy")
-
-
-def keep(draft: Draft, written: int) -> None:
-    """Records how far a set is."""
-    record = Record(draft.settings, __version__, written, draft.count)
-    write_text(draft.folder / METADATA, json.dumps(asdict(record), indent=1) + "\n")
+        os.replace(folder / f"{name}.npy{PARTIAL}", folder / f"{name}.npy")
 
 
 def open_partial(path: Path, row: np.ndarray, count: int, done: int) -> BinaryIO:
@@ -132,8 +125,6 @@ def open_partial(path: Path, row: np.ndarray, count: int, done: int) -> BinaryIO
     partial = path.with_name(path.name + PARTIAL)
     if path.exists():  # the interruption fell between two renames
         os.replace(path, partial)
-    if done and not partial.exists():
-        raise UserError(f"{partial} is gone, though {path.parent / METADATA} counts on it; remove {path.parent}")
     file = open(partial, "r+b" if done else "w+b")  # noqa: SIM115 - the caller closes it
     shape, descr = (count, *row.shape[1:]), np.lib.format.dtype_to_descr(row.dtype)
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})

@@ -2,7 +2,6 @@
 
 import configparser
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,27 +35,16 @@ class Row:
     score: Annotated[tuple[str, ...], SPLIT] = ()
     factor: str = ""  # what differs, for the table
     page: Path | None = None  # the page that has the table of all rows
+    grid: str = ""  # the name of the folders in results/ and runs/
 
-    @property
-    def slug(self) -> str:
-        return "-".join(self.name.replace("'", "").replace(",", "").split())
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The rows, and the name of the folders in results/ and runs/."""
-
-    name: str
-    page: Path | None
-    rows: tuple[Row, ...]
-
-    def result(self, row: Row, seed: int) -> Path:
-        return Path("results", self.name, f"{row.slug}-seed{seed}.json")
+    def result(self, seed: int) -> Path:
+        slug = "-".join(self.name.replace("'", "").replace(",", "").split())
+        return Path("results", self.grid, f"{slug}-seed{seed}.json")
 
 
-def read_grid(path: Path, name: str | None = None, more: str = "") -> Grid:
-    """The grid of a file. It is called `name` (the file's stem), and `more` options are added to each row's training.
-    A `UserError` names the row that means nothing."""
+def read_grid(path: Path, name: str | None = None, more: str = "") -> list[Row]:
+    """The rows of a file. Their grid is called `name` (the file's stem), and `more` options are added to each row's
+    training. A `UserError` names the row that means nothing."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read_text(path, "give an .ini file such as benchmarks/ablations.ini"))
@@ -64,12 +52,12 @@ def read_grid(path: Path, name: str | None = None, more: str = "") -> Grid:
         raise UserError(f"{path} is no grid ({' '.join(str(error).split())}); see docs/sweep.md") from None
     rows: dict[str, Row] = {}
     for section in parser.sections():
-        values: dict[str, Any] = {"name": section, "of": section, **parser[section]}
+        values: dict[str, Any] = {"name": section, "of": section, **parser[section], "grid": name or path.stem}
         common = values.pop("common", "")
         if "train" in values:
             values["train"] = f"{common} {values['train']} {more}"
         row = read(Row, values, f"{path}, row {section!r}")
-        if (other := rows.setdefault(row.slug.casefold(), row)) is not row:
+        if (other := rows.setdefault(str(row.result(0)).casefold(), row)) is not row:
             raise UserError(f"{path}, row {section!r}: its files would have the names of row {other.name!r}")
     if not rows:
         raise UserError(f"{path} has no rows; see docs/sweep.md")
@@ -80,5 +68,4 @@ def read_grid(path: Path, name: str | None = None, more: str = "") -> Grid:
             raise UserError(f"{path}, row {row.name!r}: it cannot score the weights of row {row.of!r}")
         if not set(row.seeds) <= set(source.seeds):
             raise UserError(f"{path}, row {row.name!r}: row {row.of!r} has not all of its seeds")
-    page = None if name else next(iter(known.values())).page
-    return Grid(name or path.stem, page, tuple(known.values()))
+    return [*known.values()]

@@ -5,79 +5,51 @@ may end anywhere. All that is relied on is that a file is created exclusively, o
 """
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiny_jepa.console import printable
 from tiny_jepa.files import write_atomically, write_text
-from tiny_jepa.sweep.grid import Grid, Row
+from tiny_jepa.sweep.grid import Row
 
 REFUSED, INTERRUPTED = 2, (130, -15)
 """Exit status of train.py where it stops a run itself, and of what is told to end."""
 
 
-@dataclass(frozen=True)
 class Job:
     """A row trained with a seed, and scored in every row that scores its weights."""
 
-    grid: Grid
-    row: Row
-    seed: int
+    def __init__(self, row: Row, seed: int, grid: Sequence[Row]) -> None:
+        self.row, self.seed, result = row, seed, row.result(seed)
+        self.scored = [each for each in grid if each.of == row.name and seed in each.seeds]
+        self.results = [each.result(seed) for each in self.scored]
+        self.run = Path("runs", row.grid, result.stem)  # the folder in which the row is trained
+        self.log = self.run.with_name(f"{result.stem}.log")
+        self.weights = result.with_suffix(".pth")  # kept there, so that another way to score them needs no training
+        self.stopped = result.with_suffix(".stopped")  # holds what train.py said where it stopped the run
+        self.state = result.parent / ".sweep" / result.stem  # what the names of its claims begin with
+        self.failure = self.state.with_name(f"{result.stem}.failed")  # holds the last line of its error
 
     def __str__(self) -> str:
         return f"{self.row.name}, seed {self.seed}"
 
-    @property
-    def run(self) -> Path:
-        """The folder in which the row is trained."""
-        return Path("runs", self.grid.name, f"{self.row.slug}-seed{self.seed}")
-
-    @property
-    def log(self) -> Path:
-        return self.run.with_name(f"{self.run.name}.log")
-
-    @property
-    def weights(self) -> Path:
-        """Kept beside the results, so that another way to score them needs no training."""
-        return self.grid.result(self.row, self.seed).with_suffix(".pth")
-
-    @property
-    def stopped(self) -> Path:
-        """There where train.py stopped the run; holds the sentence it said."""
-        return self.weights.with_suffix(".stopped")
-
-    @property
-    def state(self) -> Path:
-        """What the names of its claims and of its failure begin with."""
-        return self.weights.parent / ".sweep" / self.run.name
-
-    @property
-    def failure(self) -> Path:
-        """There where the job failed; holds the last line of its error."""
-        return self.state.with_name(f"{self.state.name}.failed")
-
-    def results(self) -> list[tuple[Row, Path]]:
-        """The rows that score the weights, with their results."""
-        rows = [row for row in self.grid.rows if row.of == self.row.name and self.seed in row.seeds]
-        return [(row, self.grid.result(row, self.seed)) for row in rows]
-
     def done(self) -> bool:
-        return self.stopped.is_file() or all(result.is_file() for _, result in self.results())
+        return self.stopped.is_file() or all(result.is_file() for result in self.results)
 
-    def failed(self) -> bool:
-        return self.failure.is_file() and not self.done()
+    def left(self) -> bool:
+        return not (self.failure.is_file() or self.done())
 
     def command(self) -> list[str] | None:
         """What is to be done next: the options of a script of the root; None where nothing is left."""
-        if self.done() or self.failed():
+        if not self.left():
             return None
         made = self.run / "weights.pth"
         if made.is_file() and not self.weights.is_file():
             write_atomically(self.weights, lambda path: shutil.copyfile(made, path))
         if self.row.train is None or self.weights.is_file():
-            row, result = next((row, result) for row, result in self.results() if not result.is_file())
+            row = next(row for row in self.scored if not row.result(self.seed).is_file())
             which = [] if self.row.train is None else ["--weights", str(self.weights)]
-            return ["main.py", *which, *row.score, "--store", str(result)]
+            return ["main.py", *which, *row.score, "--store", str(row.result(self.seed))]
         if (self.run / "checkpoint.pth").is_file():
             which = ["--resume", self.run.name]
         else:
@@ -96,8 +68,8 @@ class Job:
         return f"stopped: {said}" if stopped else f"failed: {said} ({self.log})"
 
 
-def jobs_of(grid: Grid) -> list[Job]:
-    return [Job(grid, row, seed) for row in grid.rows if row.of == row.name for seed in row.seeds]
+def jobs_of(grid: Sequence[Row]) -> list[Job]:
+    return [Job(row, seed, grid) for row in grid if row.of == row.name for seed in row.seeds]
 
 
 def last_line(log: Path) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,65 +25,47 @@ def of_its_sweep() -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
-class Attempt:
-    """A claimed job and the process that does its next command."""
-
-    def __init__(self, job: Job, claim: Path) -> None:
-        self.job, self.claim, self.beaten = job, claim, time.monotonic()
-        self.command: list[str] | None = None
-        self.process: subprocess.Popen | None = None
-        self.start()
-
-    def start(self) -> bool:
-        """Starts the job's next command; False where nothing is left, or the last one left nothing."""
-        command = self.job.command()
-        if command is None or command == self.command:
-            return False
-        self.job.log.parent.mkdir(parents=True, exist_ok=True)
-        before = None if sys.platform == "win32" else of_its_sweep
-        environment = {"OMP_NUM_THREADS": "1"} | os.environ
-        with self.job.log.open("ab") as log:
-            words = [sys.executable, *command]
-            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment, preexec_fn=before)
-        self.command = command
-        return True
-
-    def ended(self) -> bool:
-        """Looks after the process, and starts the next one when it has ended -> whether the job has."""
-        status = self.process.poll() if self.process else 0
-        if self.process and status is None:
-            if time.monotonic() - self.beaten < claims.BEAT:
-                return False
-            self.beaten = time.monotonic()
-            if claims.beat(self.claim):
-                return False
-            self.process.kill()  # this sweep was silent for so long that another took the job over
-        elif status == 0 and self.start():
-            return False
-        else:
-            print(f"{self.job}: {'done' if self.job.done() else self.job.fail(status or 0)}", flush=True)
-        self.stop()
-        return True
-
-    def stop(self) -> None:
-        """Ends the process, which saves its checkpoint, and gives the job back."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
-        claims.release(self.claim)
+def attempt(job: Job) -> Generator[None, None, None]:
+    """Does what is left of a job, and yields while it runs; ends at once where another process holds the job. Closed
+    early, it ends the job's process, which saves its checkpoint, and gives the job back."""
+    if (claim := claims.take(job.state)) is None:
+        return
+    process, last, status, beaten = None, list[str](), 0, time.monotonic()
+    try:
+        while status == 0 and (command := job.command()) and command != last:  # the last one may have left nothing
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+            before = None if sys.platform == "win32" else of_its_sweep
+            environment, words = {"OMP_NUM_THREADS": "1"} | os.environ, [sys.executable, *command]
+            with job.log.open("ab") as log:
+                process = subprocess.Popen(words, stdout=log, stderr=log, env=environment, preexec_fn=before)
+            last = command
+            while process.poll() is None:
+                if time.monotonic() - beaten >= claims.BEAT:
+                    beaten = time.monotonic()
+                    if not claims.beat(claim):  # this sweep was silent for so long that another took the job over
+                        process.kill()
+                        return
+                yield
+            status = process.returncode
+        print(f"{job}: {'done' if job.done() else job.fail(status)}", flush=True)
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait()
+        claims.release(claim)
 
 
 def work(jobs: Sequence[Job], at_once: int, patience: float = math.inf) -> None:
     """Does all jobs that no other process does, `at_once` at a time, and waits for the others; where it can do nothing
     for `patience` seconds, it leaves the rest to them."""
-    attempts: list[Attempt] = []
+    attempts: list[Generator[None, None, None]] = []
     busy, told = time.monotonic(), False
     try:
-        while left := [job for job in jobs if not (job.done() or job.failed())]:
+        while left := [job for job in jobs if job.left()]:
             for job in left:
-                if len(attempts) < at_once and (claim := claims.take(job.state)):
-                    attempts.append(Attempt(job, claim))
-            attempts = [attempt for attempt in attempts if not attempt.ended()]
+                if len(attempts) < at_once and next(begun := attempt(job), False) is None:
+                    attempts.append(begun)
+            attempts = [each for each in attempts if next(each, False) is None]
             if attempts:
                 busy = time.monotonic()
             elif time.monotonic() - busy > patience:
@@ -93,8 +75,8 @@ def work(jobs: Sequence[Job], at_once: int, patience: float = math.inf) -> None:
                 print(f"waiting for others; the claims of killed ones are free after {claims.STALE:.0f} s", flush=True)
             time.sleep(POLL)
     finally:
-        for attempt in attempts:
-            attempt.stop()
+        for each in attempts:
+            each.close()
 
 
 class Element:
@@ -121,10 +103,9 @@ def submit(jobs: Sequence[Job], at_once: int, minutes: int, partition: str | Non
         from submitit import SlurmExecutor
     except ModuleNotFoundError:
         raise UserError("--launcher slurm needs submitit; pip install 'tiny_jepa[slurm]'") from None
-    left = [job for job in jobs if not (job.done() or job.failed())]
-    if not left:
+    if not (left := [job for job in jobs if job.left()]):
         return
-    name = left[0].grid.name
+    name = left[0].row.grid
     logs = Path("runs", name, "slurm").resolve()
     try:
         executor = SlurmExecutor(folder=logs, max_num_timeout=10_000)
@@ -135,10 +116,8 @@ def submit(jobs: Sequence[Job], at_once: int, minutes: int, partition: str | Non
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         raise UserError(f"SLURM takes no jobs here: {' '.join(str(error).split())}") from None
     print(f"submitted job array {array} of {len(left)}; logs in {logs}; stopping this command leaves it alone")
-    while queued(array):
+    words = ["squeue", "--noheader", "--jobs", array]
+    while (queue := subprocess.run(words, capture_output=True, text=True, check=False)).stdout.strip() or (
+        queue.returncode != 0 and "Invalid job id" not in queue.stderr
+    ):
         time.sleep(10 * POLL)
-
-
-def queued(array: str) -> bool:
-    asked = subprocess.run(["squeue", "--noheader", "--jobs", array], capture_output=True, text=True, check=False)
-    return bool(asked.stdout.strip()) or (asked.returncode != 0 and "Invalid job id" not in asked.stderr)

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from tiny_jepa.course import SETS
 from tiny_jepa.probing.results import read_result
 from tiny_jepa.sweep.claims import holder
-from tiny_jepa.sweep.grid import Grid
+from tiny_jepa.sweep.grid import Row
 from tiny_jepa.sweep.jobs import Job, jobs_of, last_line
 from tiny_jepa.tables import markdown, number, size
 
 
 def status(jobs: Sequence[Job]) -> str:
     """A line of counts and the minutes left, then one for each job that runs or failed."""
-    left, elapsed, lines = [job for job in jobs if not (job.done() or job.failed())], {}, []
+    left, elapsed, lines = [job for job in jobs if job.left()], {}, []
     for job in left:
         if held := holder(job.state):
             elapsed[job], who = held
             lines.append(f"running  {job}: {elapsed[job]:.1f} minutes on {who}")
-    failed = [f"failed   {job}: {last_line(job.failure)} ({job.log})" for job in jobs if job.failed()]
+    failed = [f"failed   {job}: {last_line(job.failure)} ({job.log})" for job in jobs if not (job.left() or job.done())]
     counts = f"{len(jobs) - len(left) - len(failed)} of {len(jobs)} jobs done, {len(elapsed)} running"
-    took = {job: minutes for job in jobs if (minutes := minutes_of(job)) is not None}
+    took = {job: minutes for job in jobs if job.done() and (minutes := minutes_of(job)) is not None}
     times = "minutes left are unknown until a job is done"
     if took:
         like = {job: [m for other, m in took.items() if other.row == job.row] or [*took.values()] for job in left}
@@ -31,19 +31,19 @@ def status(jobs: Sequence[Job]) -> str:
 
 
 def minutes_of(job: Job) -> float | None:
-    """That a job took, training and all scoring; None where that is not known."""
-    results = [read_result(result) for _, result in job.results() if result.is_file()]
-    known = job.done() and results and all(result.score_minutes is not None for result in results)
-    return sum((result.score_minutes or 0.0 for result in results), results[0].minutes or 0.0) if known else None
+    """That a done job took, training and all scoring; None where that is not known."""
+    results = [read_result(result) for result in job.results if result.is_file()]
+    minutes = [result.score_minutes for result in results if result.score_minutes is not None]
+    return sum(minutes, results[0].minutes or 0.0) if results and len(minutes) == len(results) else None
 
 
-def table(grid: Grid) -> str:
+def table(grid: Sequence[Row]) -> str:
     """Markdown, a row each of the grid: mean ± standard deviation over the training seeds, px², by one prober each; a
     run that train.py stopped is counted so."""
     stopped = {(job.row.name, job.seed) for job in jobs_of(grid) if job.stopped.is_file()}
     lines = []
-    for row in grid.rows:
-        results = [read_result(path) for seed in row.seeds if (path := grid.result(row, seed)).is_file()]
+    for row in grid:
+        results = [read_result(path) for seed in row.seeds if (path := row.result(seed)).is_file()]
         ended = sum((row.of, seed) in stopped for seed in row.seeds)
         if results or ended:
             count = f"{len(results)}" + (f" ({ended} stopped)" if ended else "")
