@@ -101,9 +101,8 @@ def score(args: Options, command: str) -> Result:
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         option = "--write-metrics" if args.write_metrics else "--label"
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
-    for path in (args.store, METRICS if args.write_metrics else None):
-        if path is not None:
-            require_writable(path)
+    for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
+        require_writable(path)
     seeds = list(range(args.seeds))
     result = result_of(subject, seeds, source, prober_source, command)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
@@ -123,7 +122,11 @@ def score(args: Options, command: str) -> Result:
         write_metrics(METRICS, metrics_of(result))
         print(f"wrote {METRICS}")
     elif subject.kind == "trained" and subject.lift and world.task and METRICS.is_file():
-        say_what_differs(result)
+        try:
+            if found := differences(read_metrics(METRICS), metrics_of(result)):
+                print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))
+        except UserError as error:
+            print(f"Note: {error}")
     return result
 
 
@@ -135,13 +138,3 @@ def label(path: Path, result: Result) -> None:
     graded = {name: result.mean(name) for name in result.losses} | {"command": result.command}
     save_weights(path, model, {**metadata, "metrics": metadata.get("metrics", {}) | {result.frames: graded}})
     print(f"wrote the losses into {path}")
-
-
-def say_what_differs(result: Result) -> None:
-    """Says where metrics.txt tells another story than what was measured."""
-    try:
-        stated = read_metrics(METRICS)
-    except UserError as error:
-        return print(f"Note: {error}")
-    if found := differences(stated, metrics_of(result)):
-        print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))
