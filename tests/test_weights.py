@@ -1,5 +1,6 @@
 """Weights files: what they hold, that they load safely, and what is said of broken ones."""
 
+import contextlib
 import copy
 import random
 from pathlib import Path
@@ -36,8 +37,12 @@ def refused(path, pattern="."):
 
 
 def changed(good, to, **parts):
-    """A copy of a file with other parts, and the digest of what it was: a lie is found before it is compared."""
-    torch.save(torch.load(good, weights_only=True) | parts, to)
+    """A copy of a file with other parts and, where they can have one, their digest."""
+    content = torch.load(good, weights_only=True) | parts
+    if "digest" not in parts:
+        with contextlib.suppress(Exception):
+            content["digest"] = digest(content, to)
+    torch.save(content, to)
     return to
 
 
@@ -85,8 +90,7 @@ def test_each_broken_file_gets_its_sentence(tmp_path, good):
     refused(broken, "missing key 'frame'")
     refused(changed(good, broken, format=2), "has format 2, this version reads 3")  # 2 encoded the layout
     refused(changed(good, broken, notes="..."), "unknown key 'notes'")
-    for metadata in (METADATA | {"seed": 4}, {}):
-        refused(changed(good, broken, metadata=metadata), "its digest is of other contents")
+    refused(changed(good, broken, digest="0" * 64), "its digest is of other contents")
 
 
 LIES = {
@@ -131,8 +135,7 @@ def test_a_wrapped_models_weights_are_its_own(tmp_path, model):
     content = torch.load(tmp_path / "w.pth", weights_only=True)
     for prefix in ("_orig_mod.", "module.", "module._orig_mod."):  # a file that another program wrote
         state = {prefix + name: value for name, value in content["state_dict"].items()}
-        told = digest(content | {"state_dict": state}, tmp_path)
-        changed(tmp_path / "w.pth", tmp_path / "o.pth", state_dict=state, digest=told)
+        changed(tmp_path / "w.pth", tmp_path / "o.pth", state_dict=state)
         assert fingerprint(read_weights(tmp_path / "o.pth")[0]) == expected
 
 

@@ -69,15 +69,6 @@ class WeightsFile:
     metadata: Metadata
     digest: str
 
-    def __post_init__(self) -> None:
-        """Compares tensors and architecture before anything is allocated."""
-        with torch.device("meta"):
-            model = JEPA(self.architecture, self.frame)
-        found = {name: value.shape for name, value in self.state_dict.items()}
-        expected = {name: value.shape for name, value in model.state_dict().items()}
-        if differing := sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name)):
-            raise UserError(f"its tensors do not fit its architecture ({', '.join(differing[:3])})")
-
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None:
     """Writes a weights file; a `UserError` where a weight is not finite or a value of `metadata` is not plain."""
@@ -151,7 +142,12 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
     file = read(WeightsFile, content, f"{path} is no whole weights file, copy or train it again")
     if file.digest != digest(content, path):
         raise UserError(f"{path} is damaged: its digest is of other contents; copy or train it again")
-    model = JEPA(file.architecture, file.frame)
-    model.load_state_dict(file.state_dict)
+    try:
+        with torch.device("meta"):  # nothing is allocated before tensors and architecture fit
+            model = JEPA(file.architecture, file.frame)
+        model.load_state_dict(file.state_dict, assign=True)
+    except (RuntimeError, UserError) as error:
+        says = str(error).splitlines()[-1].strip()
+        raise UserError(f"{path}: its tensors do not fit its architecture ({says})") from None
     model.metadata = dict(file.metadata)
     return model.to(device).eval().requires_grad_(False), model.metadata

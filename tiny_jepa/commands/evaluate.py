@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import load_group, measure
-from tiny_jepa.probing.results import Result, write_result
+from tiny_jepa.probing.results import Kind, Result, write_result
 from tiny_jepa.probing.subjects import result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
 from tiny_jepa.worlds import find_world
@@ -67,14 +67,12 @@ def say(name: str, losses: list[float] | None) -> None:
 
 @settings
 class Options:
-    """What is scored, on which data."""
-
     world: str | None = None  # of the budget, its name or package.module:NAME; a weights file says its own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     prober_data: str | None = None  # train the probers on this source instead, named like --data
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
-    model: Literal["trained", "untrained", "dead-reckoning"] = "trained"  # what to score
+    model: Kind = "trained"  # what to score
     no_lift: bool = False  # read out the bare agent code
     seeds: Annotated[int, within(1, 1_000)] = 1  # probers trained; several give mean and spread
     course: bool = False  # only the course's four sets
