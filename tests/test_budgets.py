@@ -9,7 +9,6 @@ import tiny_jepa
 from tiny_jepa import budgets
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets, parse_count
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.cost import cost_report
 from tiny_jepa.models.size import count_parameters, parameter_count
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
@@ -44,15 +43,11 @@ def test_presets_hold_their_ceilings_and_have_weights_that_know_their_budget():
         find_weights("7k", TWO_ROOMS)
 
 
-@pytest.mark.parametrize(("text", "count"), [("500", 500), ("2k", 2000), ("1M", 1_000_000), ("1.5k", 1500)])
-def test_counts_are_read_as_people_write_them(text, count):
-    assert parse_count(text) == count
-
-
-@pytest.mark.parametrize("text", ["lots", "-5", "0", "", "k", "nan", "inf", "1e999"])
-def test_what_is_no_count_is_said(text):
-    with pytest.raises(UserError, match="is no count of parameters"):
-        find_budget(text, TWO_ROOMS)
+def test_counts_are_read_as_people_write_them():
+    assert [parse_count(text) for text in ("500", "2k", " 1M", "1.5k", "1e3")] == [500, 2_000, 1_000_000, 1_500, 1_000]
+    for text in ("lots", "-5", "0", "", "k", "nan", "inf", "1e999", "1k1"):
+        with pytest.raises(UserError, match="is no count of parameters"):
+            find_budget(text, TWO_ROOMS)
 
 
 def test_an_impossible_budget_names_the_smallest_possible():
@@ -71,14 +66,10 @@ def test_an_impossible_budget_names_the_smallest_possible():
         (b"[training]\nclip = -1\n", "training.clip must be greater than or equal to .*, not -1"),
         (b"[training]\npredict_stesp = 5\n", "unknown key 'training.predict_stesp'"),
         (b"[trainig]\nseed = 5\n", "unknown key 'trainig'"),
-        (b"[Training]\nseed = 5\n", "unknown key 'Training'"),
         (b"[DEFAULT]\nseed = 5\n", "unknown key 'DEFAULT'"),
         (b"[training]\nseed = 5\nseed = 6\n", "already exists"),
-        (b"[training]\n[training]\n", "already exists"),
-        (b"seed = 5\n", "no section headers"),
         (b"[training]\nseed = \xff\n", "is no text in UTF-8"),
         (b"[training]\nobjective = 50%\n", "training.objective must be"),
-        (b"[training]\nobjective = a\0b\n", "training.objective must be"),
     ],
 )
 def test_a_preset_is_held_to_its_settings(tmp_path, monkeypatch, content, says):
@@ -92,13 +83,3 @@ def test_a_preset_is_held_to_its_settings(tmp_path, monkeypatch, content, says):
     with pytest.raises(UserError, match=says) as raised:
         find_budget("50", TWO_ROOMS)
     assert "50.ini" in str(raised.value)
-
-
-def test_costs_are_counted():
-    report = cost_report(tiny_jepa.build_model("2k"), 64)
-    assert report["parameters"] == report["modules"]["agent_encoder"] + report["modules"]["predictor"]
-    assert report["buffers"] == {} and report["bytes_float16"] * 2 == report["bytes_float32"]
-    (width,) = find_budget("2k", TWO_ROOMS).solved().architecture.gate_widths
-    assert report["costs"]["one predicted step"]["fvcore"] == width * (5 * (8 + 2 + 1) + 4)  # five cells, and the start
-    assert report["costs"]["encode a frame's agent"]["fvcore"] == 2 * 64 * 5
-    assert report["costs"]["draw its map"]["fvcore"] == 0

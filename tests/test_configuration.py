@@ -9,7 +9,7 @@ import pytest
 from tiny_jepa.commands.train import Options, read_options
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import Architecture
-from tiny_jepa.options import flag, read
+from tiny_jepa.options import flag
 from tiny_jepa.settings import TrainingConfig
 
 GROUPS = ("training", "architecture")  # of Options
@@ -31,22 +31,17 @@ def test_every_field_says_what_it_is_for_and_help_lists_it(settings, capsys):
     ("words", "says"),
     [
         ("--predict-lr inf", "--predict-lr must be a finite number, not inf"),
-        ("--encode-lr 1e3000", "--encode-lr must be a finite number"),
-        ("--teacher-weight nan", "--teacher-weight must be a finite number"),
+        ("--encode-batch 1", "--encode-batch must be greater than or equal to 2"),
         ("--seed -1", "--seed must be greater than or equal to 0, not -1"),
         ("--repr-dim 1000000000000", "--repr-dim must be less than or equal to"),
         ("--repr-dim 3", "0 .no lift. or at least 4"),
         ("--agent-kernel 4", "--agent-kernel must be an odd number, not 4"),
-        ("--agent-kernel 65", "--agent-kernel must be less than or equal to 63, not 65"),
         ("--gate-widths 0,4", "--gate-widths must be greater than or equal to 1, not 0"),
-        ("--gate-widths True,True", "--gate-widths: .* from"),
         ("--gate-widths 1-99999999999", "--gate-widths: .* from"),
-        ("--budget 1e23", "no count of parameters"),
         ("--predict-steps many", "--predict-steps: invalid literal"),
         ("--resume=", "--resume takes the name of a folder"),
         ("--predict-step 3", "did you mean --predict-steps?"),
         ("--objective mse", "invalid choice 'mse'"),
-        ("--no-install maybe", "Unrecognized options: maybe"),
         ("--teacher-weight 0 --decision-weight 0", "nothing would be predicted"),
         ("--name ../x", "--name takes the name of a folder"),
     ],
@@ -60,14 +55,3 @@ def test_a_bad_option_is_one_sentence(words, says):
 @pytest.mark.parametrize("option", ["--gate-widths 8,8", "--gate_widths 8,8", "--gate_widths=8,8"])
 def test_widths_are_honoured_however_they_are_spelt(option):
     assert read_options(["--budget", "10k", *option.split()])[1].architecture.gate_widths == (8, 8)
-
-
-def test_a_file_is_checked_as_a_command_line_is():
-    with pytest.raises(UserError, match=r"^x.ini: --clip must be greater than or equal to .*, not -1$"):
-        read(TrainingConfig, {"clip": "-1"}, "x.ini")
-    with pytest.raises(UserError, match=r"x.ini: unknown key 'clips'"):
-        read(TrainingConfig, {"clips": "1"}, "x.ini")
-    found = read(TrainingConfig, {"objective": "byol", "seed": "3"}, "x.ini")
-    assert found.objective == "byol" and found.seed == 3
-    with pytest.raises(UserError, match="--encode-batch must be greater than or equal to 2"):
-        TrainingConfig(encode_batch=1)

@@ -1,6 +1,7 @@
 """Budgets: presets in `budgets/`, and any other count solved for."""
 
 import configparser
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +16,6 @@ from tiny_jepa.worlds.contract import World
 _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
 """The presets and their trained weights: `budgets/` in a checkout, inside the package once installed."""
-MOST = 100_000_000
-SUFFIXES = {"k": 1_000, "m": 1_000_000}
 
 
 @settings
@@ -60,14 +59,11 @@ def list_budgets(world: World) -> list[str]:
 
 def parse_count(text: str) -> int:
     """A count as people write it: `500`, `2k`, `1M`; a `UserError` for anything else."""
-    digits, factor = text.strip(), 1
-    if digits[-1:].lower() in SUFFIXES:
-        digits, factor = digits[:-1], SUFFIXES[digits[-1].lower()]
     try:
-        count = round(float(digits) * factor)
+        count = round(float(re.sub("[km]$", lambda found: {"k": "e3", "m": "e6"}[found[0]], text.strip().lower())))
     except (ValueError, OverflowError):
         count = 0
-    if not 0 < count <= MOST:
+    if not 0 < count <= 100_000_000:
         raise UserError(f"budget '{text}' is no count of parameters up to 100M; write 500, 2k, 100k or 1M")
     return count
 
@@ -78,19 +74,17 @@ def find_budget(text: str, world: World) -> Budget:
     limit = parse_count(text)
     by_limit = {parse_count(name): name for name in list_budgets(world)}
     nearest = max((count for count in by_limit if count <= limit), default=min(by_limit, default=None))
-    preset = Preset() if nearest is None else read_preset(presets(world) / f"{by_limit[nearest]}.ini")
+    preset = Preset()
+    if nearest is not None:
+        parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#", default_section="")
+        path = presets(world) / f"{by_limit[nearest]}.ini"
+        try:
+            parser.read_string(read_text(path, "write a preset, or delete it"), str(path))
+        except configparser.Error as error:  # names the file
+            raise UserError(f"no preset: {error}") from None
+        preset = read(Preset, {name: dict(parser[name]) for name in parser.sections()}, str(path))
     architecture = preset.model if nearest == limit else replace(preset.model, gate_widths=None)
     return Budget(by_limit.get(limit, text), limit, architecture, preset.training, world)
-
-
-def read_preset(path: Path) -> Preset:
-    """The settings of an .ini file; a `UserError` that names the file where it is no preset."""
-    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#", default_section="")
-    try:
-        parser.read_string(read_text(path, "write a preset, or delete it"))
-    except configparser.Error as error:
-        raise UserError(f"{path} is no preset: {error}") from None
-    return read(Preset, {name: dict(parser[name]) for name in parser.sections()}, str(path))
 
 
 def find_weights(name: str, world: World) -> Path:

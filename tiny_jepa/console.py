@@ -12,8 +12,7 @@ READABLE = {"²": "^2", "±": "+/-", "–": "-", "×": "x", "█": "#", "…": "
 """What stands for a sign where a console's encoding has none; any other one becomes `?`."""
 
 
-def _replace(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)
+def _replace(error: Any) -> tuple[str, int]:
     return "".join(READABLE.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 

@@ -19,12 +19,12 @@ def run_command(name: str) -> None:
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Runs a script's `main`; whatever a user or a machine did wrong becomes one sentence and exit status 2.
-
-    A reader who leaves (`| head -1`) does not end the work; a full device loses output, which is said.
-    """
+    """Runs a script's `main`; whatever a user or a machine did wrong becomes one sentence and exit status 2. A reader
+    who leaves (`| head -1`) does not end the work; a full device loses output, which is said."""
     out, err = Console(sys.stdout), Console(sys.stderr)
-    threading.excepthook = _say_of_thread
+    threading.excepthook = lambda failed: print(  # TensorBoard writes in a thread of its own, which nobody can catch
+        f"warning: {failed.exc_type.__name__} beside the work: {failed.exc_value}", file=sys.stderr
+    )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):  # type: ignore[type-var]
         status = _status_of(main)
         out.flush()
@@ -35,18 +35,11 @@ def run_cli(main: Callable[[], int | None]) -> None:
     sys.exit(status)
 
 
-def _say_of_thread(failed: threading.ExceptHookArgs) -> None:
-    """TensorBoard writes in a thread of its own, which nobody can catch."""
-    print(f"warning: {failed.exc_type.__name__} beside the work: {failed.exc_value}", file=sys.stderr)
-
-
 def _status_of(main: Callable[[], int | None]) -> int:
     try:
         return main() or 0
     except SystemExit as end:
-        if not isinstance(end.code, str):
-            return int(end.code or 0)
-        reason = end.code
+        return end.code or 0  # type: ignore[return-value]  # a text is printed by Python itself
     except UserError as error:
         reason = " ".join(str(error).split())
     except KeyboardInterrupt:

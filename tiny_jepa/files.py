@@ -4,7 +4,8 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,8 @@ def read_text(path: Path, advice: str) -> str:
 
 def read_json(path: Path, advice: str) -> dict[str, Any]:
     """A JSON object of finite numbers; a `UserError` for anything else."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
     try:
-        content = json.loads(read_text(path, advice), parse_constant=refuse)
+        content = json.loads(read_text(path, advice), parse_constant=int)  # which raises for NaN and Infinity
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
@@ -82,20 +79,14 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
     return content
 
 
-@contextlib.contextmanager
-def locked(path: Path, taken: str) -> Iterator[None]:
+def locked(path: Path, taken: str) -> AbstractContextManager[object]:
     """Holds the file `path` for this process alone, until the block or the process ends; `taken` is the sentence where
     another process has it."""
-    lock = FileLock(path, blocking=False)
     try:
-        lock.acquire()
+        return FileLock(path, blocking=False).acquire()
     except Timeout:
         raise UserError(taken) from None
     except NotImplementedError:  # a file system without locks
-        pass
+        return contextlib.nullcontext()
     except OSError as error:
         raise cannot_write(path, error) from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -22,8 +22,7 @@ CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def settings(fields: type[Class]) -> type[Class]:
-    """A frozen dataclass whose values are checked by their types wherever one is made: a `UserError` says which of them
-    is wrong."""
+    """A frozen dataclass whose values are checked by their types wherever one is made, or a `UserError` says which."""
     made = dataclass(frozen=True, config=CONFIG)(fields)
     checked, names = made.__init__, [field.name for field in dataclasses.fields(made)]
 
@@ -99,7 +98,11 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
     except SystemExit as end:
         if not end.code:
             raise
-        raise UserError(f"{in_one_sentence(said.getvalue())}; see {prog} --help") from None
+        text = " ".join(line.strip("│╭╮╰╯─ ") for line in said.getvalue().splitlines()[1:])  # of a frame
+        message, _, rest = text.partition("  ")
+        near = re.search(r"Perhaps you meant:\s+(--[\w-]+)", rest)
+        hint = f"; did you mean {near[1]}?" if near else ""
+        raise UserError(f"{message.strip(' .')}{hint}; see {prog} --help") from None
 
 
 def imported(path: str, what: str) -> Any:
@@ -108,8 +111,7 @@ def imported(path: str, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a module of somebody's own raises whatever it likes
-        says = f"{type(error).__name__}: {error}"
-        raise UserError(f"{what} {path!r} ({says}); write it as package.module:NAME") from None
+        raise UserError(f"{what} {path!r} ({type(error).__name__}: {error}); write it as package.module:NAME") from None
 
 
 def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str:
@@ -120,15 +122,6 @@ def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str
     if argv[0] not in verbs:
         raise UserError(f"unknown verb '{argv[0]}'; there are {', '.join(verbs)}")
     return argv[0]
-
-
-def in_one_sentence(box: str) -> str:
-    """What a framed message says, without its frame and what it says of help."""
-    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
-    text = " ".join(lines[1:])
-    message, _, rest = text.partition("  ")
-    near = re.search(r"Perhaps you meant:\s+(--[\w-]+)", rest)
-    return message.strip(" .") + (f"; did you mean {near[1]}?" if near else "")
 
 
 def read(settings: type[Class], values: Mapping[str, Any], where: str) -> Class:

@@ -23,18 +23,15 @@ STYLE: dict[Any, Any] = {
 
 
 def pyplot() -> Any:
-    """What pictures need of matplotlib, in this kit's style: `subplots` and `Line2D`. They know neither a display nor a
-    notebook; `MPLBACKEND` is not asked."""
+    """`subplots` and `Line2D` of matplotlib, in this kit's style and without a display; `MPLBACKEND` is not asked."""
     backend = os.environ.pop("MPLBACKEND", None)  # a bad one ends the import
     try:
         import matplotlib
         import PIL.Image  # noqa: F401 - of animations; a missing one is said before any work
         from matplotlib.figure import Figure
         from matplotlib.lines import Line2D
-    except ModuleNotFoundError as error:
-        raise UserError(f"pictures need {error.name}; install it with: pip install matplotlib pillow") from None
     except Exception as error:  # an installation that is broken raises whatever it likes
-        raise UserError(f"matplotlib or pillow is broken ({type(error).__name__}: {error}); install it anew") from None
+        raise UserError(f"pictures need matplotlib ({error}); install it with: pip install matplotlib pillow") from None
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend

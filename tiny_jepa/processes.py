@@ -4,10 +4,8 @@ import ctypes
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
-
 
 def end_with_parent() -> None:
     """Makes the kernel kill this process as soon as its parent is gone, however that ends; on Linux only."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -18,8 +18,7 @@ class _Lines:
         if line := text.replace("\x1b[A", "").strip():
             print(line, file=sys.stderr, flush=True)
 
-    def flush(self) -> None:
-        pass
+    def flush(self) -> None: ...
 
 
 def bar(steps: Iterable | None = None, **options: Any) -> tqdm:

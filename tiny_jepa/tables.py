@@ -7,26 +7,17 @@ from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
 
 
-def marks(name: str = "results") -> tuple[str, str]:
-    """The lines between which a page has a table that a program writes; `name` tells those of one page apart."""
-    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-
-
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table with aligned columns, the first to the left, the others to the right. What a page would take for a tag or
     the end of a cell is escaped: cells may hold text of a stranger's file."""
-    columns = [[escaped(cell) for cell in column] for column in zip(header, *rows, strict=True)]
+    columns = [list(map(printable, column)) for column in zip(header, *rows, strict=True)]
     for i, column in enumerate(columns):
+        column = [cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|") for cell in column]
         width = max(map(len, column))
         rule = "-" * (width + 2) if i == 0 else "-" * (width + 1) + ":"
         cells = [f" {cell:{'>' if i else '<'}{width}} " for cell in column]
         columns[i] = [cells[0], rule, *cells[1:]]
     return "\n".join(f"|{'|'.join(row)}|" for row in zip(*columns, strict=True))
-
-
-def escaped(text: str) -> str:
-    """Text as a cell of a page: printable, and neither a tag nor the end of the cell."""
-    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def number(value: float | None, std: float | None = None) -> str:
@@ -42,8 +33,8 @@ def size(parameters: int | None) -> str:
 
 
 def replaced(text: str, inner: str, where: Path, name: str = "results") -> str:
-    """`text` with `inner` between the marks of this name."""
-    first, last = marks(name)
+    """`text` with `inner` between the two lines that mark the place of this name."""
+    first, last = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:

@@ -24,7 +24,6 @@ from tiny_jepa.worlds.contract import Frame
 ROOT_WEIGHTS = Path("model_weights.pth")
 FORMAT = 3
 """Up to 2, models encoded the layout instead of reading the map."""
-FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 WRAPPED = re.compile(r"(?<![^.])(_orig_mod|module)\.")
 """What torch.compile and DataParallel put before the names of a model's tensors."""
 
@@ -46,10 +45,11 @@ class Metadata(TypedDict, total=False):
 
 
 def numbers(tensor: Tensor) -> Tensor:
-    """A tensor of a file as float32, once it is one of real numbers that are all there."""
+    """A tensor of a file as float32, once it is one of finite numbers that are all there."""
     dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    if not dense or tensor.dtype not in FLOATS or tensor.nbytes > tensor.untyped_storage().nbytes():
-        raise ValueError("should be a tensor of real numbers that are all there")
+    there = dense and tensor.is_floating_point() and tensor.nbytes <= tensor.untyped_storage().nbytes()
+    if not there or not tensor.float().isfinite().all():
+        raise ValueError("should be a tensor of finite numbers that are all there")
     return tensor.float()
 
 
@@ -69,20 +69,9 @@ class WeightsFile:
     metadata: Metadata
     digest: str
 
-    def __post_init__(self) -> None:
-        """Compares tensors and architecture before anything is allocated."""
-        with torch.device("meta"):
-            model = JEPA(self.architecture, self.frame)
-        found = {name: value.shape for name, value in self.state_dict.items()}
-        expected = {name: value.shape for name, value in model.state_dict().items()}
-        if differing := sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name)):
-            raise UserError(f"its tensors do not fit its architecture ({', '.join(differing[:3])})")
-        require_finite(self.state_dict, "it is not used")
-
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None:
-    """Writes a weights file; a `UserError` where a weight is not finite. `metadata` holds plain values only (budget,
-    command, seed, steps, data, metrics...)."""
+    """Writes a weights file; a `UserError` where a weight is not finite or a value of `metadata` is not plain."""
     model = getattr(model, "_orig_mod", getattr(model, "module", model))
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -153,7 +142,12 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
     file = read(WeightsFile, content, f"{path} is no whole weights file, copy or train it again")
     if file.digest != digest(content, path):
         raise UserError(f"{path} is damaged: its digest is of other contents; copy or train it again")
-    model = JEPA(file.architecture, file.frame)
-    model.load_state_dict(file.state_dict)
+    try:
+        with torch.device("meta"):  # nothing is allocated before tensors and architecture fit
+            model = JEPA(file.architecture, file.frame)
+        model.load_state_dict(file.state_dict, assign=True)
+    except (RuntimeError, UserError) as error:
+        says = str(error).splitlines()[-1].strip()
+        raise UserError(f"{path}: its tensors do not fit its architecture ({says})") from None
     model.metadata = dict(file.metadata)
     return model.to(device).eval().requires_grad_(False), model.metadata

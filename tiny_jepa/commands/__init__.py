@@ -1,10 +1,10 @@
 """What the root's scripts and `python -m tiny_jepa VERB` run: a file a command. Only here are worlds looked up."""
 
 from pathlib import Path
-from typing import Literal
 
 from tiny_jepa.budgets import find_weights
 from tiny_jepa.errors import UserError
+from tiny_jepa.probing.results import Kind
 from tiny_jepa.probing.subjects import Subject, compared, dead_reckoning
 from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
 from tiny_jepa.worlds import find_world, world_of
@@ -15,11 +15,7 @@ DEFAULT = "two_rooms"
 
 
 def choose(
-    weights: Path | None,
-    budget: str | None,
-    world: str | None = None,
-    kind: Literal["trained", "untrained", "dead-reckoning"] = "trained",
-    lift: bool = True,
+    weights: Path | None, budget: str | None, world: str | None = None, kind: Kind = "trained", lift: bool = True
 ) -> tuple[Subject, World]:
     """The model that a command line names, or what it is compared with; and its world, which a weights file says
     itself. The file is model_weights.pth unless named, or unless a `budget` names the one that ships for it."""

@@ -17,8 +17,6 @@ from tiny_jepa.worlds import find_world
 
 @settings
 class Options:
-    """What is counted."""
-
     budget: str | None = None  # a preset or any count: 500, 2k, 123456
     weights: Path = ROOT_WEIGHTS  # a weights file
     all: bool = False  # every preset
@@ -28,8 +26,7 @@ class Options:
 
 
 def main(argv: list[str]) -> int:
-    says = "Parameters, bytes and multiply-adds, and whether the budget holds."
-    args = parse(Options, argv, "count_params.py", says)
+    args = parse(Options, argv, "count_params.py", "Parameters, bytes, multiply-adds, and whether the budget holds.")
     if (args.budget is not None) + (args.weights != ROOT_WEIGHTS) + args.all > 1:
         raise UserError("--budget, --weights and --all each choose what is counted; give one")
     if args.budget is None and not args.all:
@@ -42,9 +39,8 @@ def main(argv: list[str]) -> int:
         subjects = {f"budget {budget.name}": (budget.build(), budget.limit) for budget in budgets}
     reports = {}
     for title, (model, limit) in subjects.items():
-        report = cost_report(model, args.image_size)
+        report = reports[title] = cost_report(model, args.image_size)
         report |= {"limit": limit, "holds": report["parameters"] <= limit}
-        reports[title] = report
         if not args.json:
             says = f"{'holds' if report['holds'] else 'BROKEN'}: {report['parameters']:,} of {limit:,}"
             print(f"{printable(title)} ({says}, {report['parameters'] / limit:.1%})\n{cost_table(report)}\n")

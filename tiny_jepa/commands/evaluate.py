@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import load_group, measure
-from tiny_jepa.probing.results import Result, write_result
+from tiny_jepa.probing.results import Kind, Result, write_result
 from tiny_jepa.probing.subjects import result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
 from tiny_jepa.worlds import find_world
@@ -67,14 +67,12 @@ def say(name: str, losses: list[float] | None) -> None:
 
 @settings
 class Options:
-    """What is scored, on which data."""
-
     world: str | None = None  # of the budget, its name or package.module:NAME; a weights file says its own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
     prober_data: str | None = None  # train the probers on this source instead, named like --data
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
-    model: Literal["trained", "untrained", "dead-reckoning"] = "trained"  # what to score
+    model: Kind = "trained"  # what to score
     no_lift: bool = False  # read out the bare agent code
     seeds: Annotated[int, within(1, 1_000)] = 1  # probers trained; several give mean and spread
     course: bool = False  # only the course's four sets
@@ -101,9 +99,8 @@ def score(args: Options, command: str) -> Result:
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         option = "--write-metrics" if args.write_metrics else "--label"
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
-    for path in (args.store, METRICS if args.write_metrics else None):
-        if path is not None:
-            require_writable(path)
+    for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
+        require_writable(path)
     seeds = list(range(args.seeds))
     result = result_of(subject, seeds, source, prober_source, command)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
@@ -123,7 +120,11 @@ def score(args: Options, command: str) -> Result:
         write_metrics(METRICS, metrics_of(result))
         print(f"wrote {METRICS}")
     elif subject.kind == "trained" and subject.lift and world.task and METRICS.is_file():
-        say_what_differs(result)
+        try:
+            if found := differences(read_metrics(METRICS), metrics_of(result)):
+                print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))
+        except UserError as error:
+            print(f"Note: {error}")
     return result
 
 
@@ -135,13 +136,3 @@ def label(path: Path, result: Result) -> None:
     graded = {name: result.mean(name) for name in result.losses} | {"command": result.command}
     save_weights(path, model, {**metadata, "metrics": metadata.get("metrics", {}) | {result.frames: graded}})
     print(f"wrote the losses into {path}")
-
-
-def say_what_differs(result: Result) -> None:
-    """Says where metrics.txt tells another story than what was measured."""
-    try:
-        stated = read_metrics(METRICS)
-    except UserError as error:
-        return print(f"Note: {error}")
-    if found := differences(stated, metrics_of(result)):
-        print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))

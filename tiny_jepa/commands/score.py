@@ -41,8 +41,6 @@ def score_table(ours: Sequence[Entry], peers: Sequence[Entry]) -> str:
 
 @settings
 class ScoreOptions:
-    """What is ranked."""
-
     results: Path = RECORDS  # folder of stored results
 
 

@@ -14,8 +14,6 @@ from tiny_jepa.options import parse, settings
 
 @settings
 class Options:
-    """Who hands in what."""
-
     team: str  # the team's name
     netids: tuple[str, ...] = ()  # its members' NetIDs
     out: Path = Path(f"{TOP}.zip")  # where the zip goes
