@@ -61,7 +61,7 @@ def write(root: Path, **changes) -> None:
 def project(tmp_path: Path) -> Path:
     """A small project of the right form: stubs for the scripts, real weights and metrics."""
     root, code = tmp_path / "project", "'code'"
-    texts = dict.fromkeys(("tiny_jepa/models/jepa.py", "budgets/2k.ini", "evaluator.py", "count_params.py"), code)
+    texts = dict.fromkeys(("tiny_jepa/__init__.py", "budgets/2k.ini", "evaluator.py", "count_params.py"), code)
     texts |= {"main.py": MAIN, "train.py": TRAIN, "README.md": "read me", "tiny_jepa/junk.bin": "not needed"}
     for name, text in (texts | {"requirements.txt": "torch>=2.4,<=2.13.0\nnumpy\n"}).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def test_a_good_submission(project: Path, capsys):
     names = {name.removeprefix("DL_Final_Proj/") for name in archive.namelist()}
     assert names == {
         *("main.py", "evaluator.py", "train.py", "count_params.py", "model_weights.pth", "requirements.txt"),
-        *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa/models/jepa.py", "budgets/2k.ini"),
+        *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa/__init__.py", "budgets/2k.ini"),
     }
     assert archive.read("DL_Final_Proj/requirements.txt") == b"torch>=2.4\nnumpy\n"
     assert archive.read("DL_Final_Proj/team_name.txt") == b"Two Rooms\nab1234 cde56\n"
@@ -118,7 +118,7 @@ def commanded(root: Path, command: str) -> None:
 
 SPOILED = {
     "a script is missing": (lambda p: (p / "evaluator.py").unlink(), "evaluator.py is missing"),
-    "the package is missing": (lambda p: shutil.rmtree(p / "tiny_jepa"), "folder tiny_jepa/ is missing"),
+    "the package is missing": (lambda p: shutil.rmtree(p / "tiny_jepa"), "tiny_jepa/__init__.py is missing"),
     "requirements are empty": (lambda p: (p / "requirements.txt").write_text(""), "requirements.txt is missing or em"),
     "requirements lack torch": (lambda p: (p / "requirements.txt").write_text("numpy\n"), "does not name torch"),
     "the weights are corrupt": (lambda p: (p / "model_weights.pth").write_bytes(b"x" * 99), "not a readable weights"),

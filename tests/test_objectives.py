@@ -17,7 +17,6 @@ from tiny_jepa.objectives import (
     VICReg,
     barlow_twins_loss,
     covariance_loss,
-    cross_correlation,
     decision_loss,
     share_made,
     variance_loss,
@@ -61,7 +60,6 @@ def test_barlow_matches_its_formula_and_ignores_scale(codes):
     other = codes + 0.3 * torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
     a, b = ((x - x.mean(0)) / x.std(0, unbiased=False) for x in (codes, other))
     matrix = torch.stack([torch.stack([(a[:, i] * b[:, j]).mean() for j in range(3)]) for i in range(3)])
-    assert torch.allclose(cross_correlation(codes, other), matrix, atol=1e-3)
     expected = sum((1 - matrix[i, i].item()) ** 2 for i in range(3))
     expected += 0.1 * sum(matrix[i, j].item() ** 2 for i in range(3) for j in range(3) if i != j)
     assert barlow_twins_loss(codes, other, 0.1).item() == pytest.approx(expected, rel=1e-2)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.probing.columns import DistinctColumns
+from tiny_jepa.probing.columns import collect
 from tiny_jepa.probing.protocol import ProbingConfig, ProbingEvaluator, scheduled_lr
 from tiny_jepa.probing.representations import is_indexed
 from tiny_jepa.probing.subjects import DeadReckoning
@@ -118,16 +118,14 @@ def test_each_representation_is_computed_once():
 
 def test_columns_equal_at_first_are_told_apart_later():
     torch.manual_seed(0)
-    distinct = [torch.rand(3, 4, 2) for _ in range(3)]
-    batches = [torch.stack([a[..., 0], a[..., 1], a[..., 0], torch.zeros(3, 4)], dim=-1) for a in distinct]
+    drawn = [torch.rand(3, 4, 2) for _ in range(3)]
+    batches = [torch.stack([a[..., 0], a[..., 1], a[..., 0], torch.zeros(3, 4)], dim=-1) for a in drawn]
     batches[2][..., 2] += 1  # the third column was the first's twin until now
-    columns = DistinctColumns(4)
-    for batch in batches[:2]:
-        columns.add(batch)
-    assert columns.stored().shape[-1] == 3
-    columns.add(batches[2])
-    assert columns.stored().shape[-1] == 4
-    assert torch.equal(columns.stored()[..., columns.groups], torch.cat(batches))
+    pairs = [(batch, batch[..., :2]) for batch in batches]
+    for count, distinct in ((2, 3), (3, 4)):
+        columns, groups, locations = collect(pairs[:count], 4)
+        assert columns.shape[-1] == distinct and torch.equal(columns[..., groups], torch.cat(batches[:count]))
+    assert torch.equal(locations, torch.cat(batches)[..., :2])
 
 
 def test_the_prober_of_tied_columns_is_a_whole_one():
