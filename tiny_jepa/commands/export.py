@@ -29,10 +29,10 @@ def main(argv: list[str]) -> None:
     if args.out.suffix not in (".onnx", ".safetensors"):
         raise UserError(f"--out must end in .onnx or .safetensors, not '{args.out.suffix}'")
     to_onnx, written = args.out.suffix == ".onnx", [args.out]
-    if to_onnx and args.numbers != "float32":
-        raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
     if to_onnx:
         the_course(world, "the comparison with onnxruntime")
+        if args.numbers != "float32":
+            raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
     print(subject.describe())
     try:
         if to_onnx:
