@@ -52,11 +52,9 @@ class StarterEvaluator:
 
     @torch.no_grad()
     def evaluate_all(self, prober):
-        return {name: self.evaluate(prober, loader) for name, loader in self.val.items()}
-
-    def evaluate(self, prober, loader):
-        losses = []
-        for batch in loader:
-            encs, target = self.represent(batch)
-            losses.append((torch.stack([prober(x) for x in encs], dim=1) - target).square().mean(dim=0))
-        return (torch.stack(losses).mean(dim=0) * STD.square()).mean().item()
+        found = {}
+        for name, loader in self.val.items():
+            pairs = map(self.represent, loader)
+            losses = [(torch.stack([prober(x) for x in encs], 1) - target).square().mean(0) for encs, target in pairs]
+            found[name] = (torch.stack(losses).mean(dim=0) * STD.square()).mean().item()
+        return found
