@@ -3,6 +3,7 @@ instructions, and its training command started and seen to make progress."""
 
 import os
 import re
+import shlex
 import subprocess
 import tempfile
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.course.metrics import differences, read_metrics
-from tiny_jepa.course.submission import TOP, split_command
+from tiny_jepa.course.submission import TOP
 from tiny_jepa.data.source import ENVIRONMENT
 from tiny_jepa.errors import UserError
 
@@ -50,7 +51,11 @@ def prove(archive: Path, python: str, install: bool, data: str | None, tested: P
 
 def start_training(python: str, top: Path, command: str) -> int:
     """Starts the training command, waits for its first row in a run's log.csv, ends it -> the step it reached."""
-    words, said = split_command(command.replace("--data=", "--data "))[1:], top.parent / "training.log"
+    said = top.parent / "training.log"
+    try:
+        words = shlex.split(command.replace("--data=", "--data "))[1:]
+    except ValueError as error:
+        raise UserError(f"the stored training command {command!r} is none ({error}); train it again") from None
     words = [absolute(word) if before == "--data" else word for before, word in pairwise(["", *words])]
     with said.open("wb") as out:
         process = subprocess.Popen(

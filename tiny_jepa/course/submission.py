@@ -1,7 +1,6 @@
 """What goes into a submission, and the rules that it must keep: read from files, nothing is run here."""
 
 import re
-import shlex
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,14 +23,6 @@ FOLDERS = {"tiny_jepa": ("*.py", "*.csv"), "budgets": ("*.ini", "*.py"), "docs":
 TO_READ = ("README.md", "LICENSE")
 PLACEHOLDERS = {"", "team", "team name", "your team", "your team name", "placeholder", "name", "tiny jepa", "todo"}
 ELSEWHERE = re.compile(r"--(resume|runs|name|world|no.install|workers)\b")
-
-
-def split_command(command: str) -> list[str]:
-    """The words of a stored command; a `UserError` where it cannot have been one."""
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise UserError(f"the stored training command {command!r} is none ({error}); train it again") from None
 
 
 def check(root: Path, team: str, netids: Sequence[str], allow_generated: bool) -> None:
@@ -63,21 +54,16 @@ def broken_by_weights(root: Path, allow_generated: bool) -> Iterator[str]:
     tell different stories."""
     model, metadata = read_weights(root / "model_weights.pth")
     parameters, sets = count_parameters(model), metadata.get("sets_read") or []
-    if not sets:
-        yield "the weights do not say which sets their training read; train them with train.py"
     if set(sets) != {"train"}:
-        yield f"training read {', '.join(sets)}; the rules allow the train folder and no label"
+        yield f"training read {', '.join(sets) or 'nobody knows what'}; the rules allow the train folder and no label"
     if metadata.get("data_kind") != "folder" and not allow_generated:
         yield (
             f"the weights were trained on {metadata.get('data', 'unknown')} data, not on the course's train folder, "
             "and the course allows its own data only; train with --data FOLDER, or say --allow-generated"
         )
-    stated, limit, budget = (metadata.get(key) for key in ("parameters", "budget_limit", "budget"))
-    count, metrics = f"the weights hold {parameters:,} trainable parameters", read_metrics(root / "metrics.txt")
-    if stated != parameters:
-        yield f"{count}, their metadata say {stated}; train them again"
+    limit, budget, metrics = metadata.get("budget_limit"), metadata.get("budget"), read_metrics(root / "metrics.txt")
     if limit is None or parameters > limit:
-        yield f"{count}, over the limit of {limit} that their budget {budget} sets"
+        yield f"the weights hold {parameters:,} parameters, over the limit of {limit} that their budget {budget} sets"
     found = differences(metrics, replace(metrics, parameters=parameters, command=metadata.get("command", "")))
     if found:
         yield f"metrics.txt belongs to other weights: {'; '.join(found)}; write it with: python main.py --write-metrics"

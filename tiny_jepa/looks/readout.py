@@ -83,12 +83,7 @@ class Look(NamedTuple):
     cells: np.ndarray  # [C, 2]: low corners of the cells that it passes, in order
     logits: np.ndarray  # [C]: the least one decides
     told: np.ndarray  # [K, 2]: the pixels that the gate is told of
-
-    @property
-    def share(self) -> float:
-        """Of those pixels that are drawn."""
-        x, y = self.told.astype(int).clip(0, len(self.drawn) - 1).T
-        return float(self.drawn[y, x].mean())
+    share: float  # of those pixels that are drawn
 
 
 @torch.no_grad()
@@ -103,7 +98,9 @@ def look(cell: GatedCell, drawn: np.ndarray, start: np.ndarray, move: np.ndarray
     nearest = passed[:, len(cell.patch) :][:, :2].numpy() + np.floor(forward * start)
     told = rearrange(forward * (nearest[:, None] + np.array(cell.patch)), "c p k -> (c p) k")
     corners = np.where(forward > 0, nearest, -nearest - 1)
-    return Look(drawn, np.stack([start, start + move]), corners, cell.gate_logit(alone)[:, 0].numpy(), told)
+    x, y = told.astype(int).clip(0, len(drawn) - 1).T
+    logits, share = cell.gate_logit(alone)[:, 0].numpy(), float(drawn[y, x].mean())
+    return Look(drawn, np.stack([start, start + move]), corners, logits, told, share)
 
 
 def looks(cell: GatedCell, read: ReadOut) -> list[Look]:

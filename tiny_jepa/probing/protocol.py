@@ -55,16 +55,11 @@ def scheduled_lr(step: int, max_steps: int, base: float) -> float:
 
 
 class ProbingEvaluator:
-    """Trains probers on `probe_train_ds` and scores them on each loader of `probe_val_ds`.
+    """Trains probers on `probe_train_ds`, a loader of batches with `.states`, `.locations`, `.actions`; scores them on
+    each loader of `probe_val_ds`, by name. What of this, or of the model, is of another form is a `UserError`.
 
-    Args:
-        model: called as `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]`; its `repr_dim` is D.
-        probe_train_ds: loader of batches with `.states`, `.locations`, `.actions`, and with `.batch_size`.
-        probe_val_ds: name -> loader.
-        quick_debug: three steps of training, to see that everything runs.
-
-    Raises:
-        UserError: model or loader are not of this form.
+    `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]`, its `repr_dim` being D. `quick_debug`: three
+    steps of training, to see that everything runs.
     """
 
     def __init__(
