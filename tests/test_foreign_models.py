@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from plain_protocol import plain
 from torch import nn
 
 from tiny_jepa.data import Loader
@@ -56,13 +57,6 @@ def evaluate(model, train=None, val=None):
     return ProbingEvaluator("cpu", model, train, val or {"val": Loader(VAL)}, quick_debug=True)
 
 
-def plain(loader, **other):
-    """A loader of which nothing is known but its batches, and what `other` says."""
-    batches = [batch._replace(**other.pop("changes", {})) for batch in loader]
-    kinds = {"__iter__": lambda _: iter(batches), "__len__": lambda _: len(batches), "batch_size": 8}
-    return type("Plain", (), {key: kind for key, kind in (kinds | other).items() if kind is not None})()
-
-
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @pytest.mark.parametrize("wrap", [Loader, lambda dataset: plain(Loader(dataset))], ids=["indexed", "plain"])
 @pytest.mark.parametrize("kind", MODELS)
@@ -94,7 +88,7 @@ LOADERS = {
 def test_a_loader_that_cannot_train_a_prober(kind):
     other, says = LOADERS[kind]
     with pytest.raises(UserError, match=says):
-        evaluate(Model(), plain(Loader(TRAIN), **dict(other))).train_pred_prober()
+        evaluate(Model(), plain(Loader(TRAIN), **other)).train_pred_prober()
 
 
 def test_what_is_scored_is_finite_and_not_nothing():

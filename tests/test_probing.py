@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from plain_protocol import StarterEvaluator
+from plain_protocol import StarterEvaluator, plain
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -51,12 +51,6 @@ class Foreign(nn.Module):
         for action in actions.unbind(1):
             codes.append(self.predictor(action, codes[-1]))
         return torch.stack(codes, dim=1)
-
-
-def plain(loader: Loader):
-    """A loader of which nothing is known but its batches and their size."""
-    known = {"batch_size": loader.batch_size, "__len__": lambda _: len(loader), "__iter__": lambda _: iter(loader)}
-    return type("Plain", (), known)()
 
 
 def scored(evaluator) -> float:

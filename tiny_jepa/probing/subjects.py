@@ -92,18 +92,12 @@ def compared(model: JEPA, path: Path, kind: Kind, lift: bool) -> Subject:
     return Subject(other, name, kind, lift, path, model.metadata)
 
 
-def frames_of(source: Source) -> str:
-    """What the frames of a source's scored sets are, such as "64 px uint8"."""
-    found = (source.find(name) for group in source.world.groups for name in group.scored.values())
-    for dataset in filter(None, found):
-        dtype = str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
-        return f"{dataset.image_size} px {dtype}"
-    raise UserError(f"{source.describe()}: no probing set to score")
-
-
 def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source, command: str) -> Result:
     """What is stored of a measurement, before its losses."""
-    known = subject.metadata
+    known, names = subject.metadata, (name for group in source.world.groups for name in group.scored.values())
+    if (scored := next(filter(None, map(source.find, names)), None)) is None:
+        raise UserError(f"{source.describe()}: no probing set to score")
+    dtype = str(scored.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
     return Result(
         model=subject.name,
         kind=subject.kind,
@@ -115,7 +109,7 @@ def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source
         data=source.spec,
         prober_data=prober.spec,
         sets_version=source.sets_version,
-        frames=frames_of(source),
+        frames=f"{scored.image_size} px {dtype}",
         lift=subject.lift,
         seeds=seeds,
         losses={},
