@@ -9,6 +9,13 @@ from torch import nn
 MEAN, STD = torch.tensor([31.5863, 32.0618]), torch.tensor([16.1025, 16.1353])
 
 
+def plain(loader, changes=(), **other):
+    """A loader of which nothing is known but its batches, with `changes`, and their number and size; or `other`."""
+    known = {"__len__": lambda _: len(loader), "batch_size": loader.batch_size}
+    known |= {"__iter__": lambda _: (batch._replace(**dict(changes)) for batch in loader)} | other
+    return type("Plain", (), {name: value for name, value in known.items() if value is not None})()
+
+
 class StarterEvaluator:
     """`draw(n_steps)` gives the order of the time steps of one trajectory, `torch.randperm` in the starter."""
 
@@ -52,11 +59,9 @@ class StarterEvaluator:
 
     @torch.no_grad()
     def evaluate_all(self, prober):
-        return {name: self.evaluate(prober, loader) for name, loader in self.val.items()}
-
-    def evaluate(self, prober, loader):
-        losses = []
-        for batch in loader:
-            encs, target = self.represent(batch)
-            losses.append((torch.stack([prober(x) for x in encs], dim=1) - target).square().mean(dim=0))
-        return (torch.stack(losses).mean(dim=0) * STD.square()).mean().item()
+        found = {}
+        for name, loader in self.val.items():
+            pairs = map(self.represent, loader)
+            losses = [(torch.stack([prober(x) for x in encs], 1) - target).square().mean(0) for encs, target in pairs]
+            found[name] = (torch.stack(losses).mean(dim=0) * STD.square()).mean().item()
+        return found

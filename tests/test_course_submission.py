@@ -4,9 +4,7 @@
 2. Each way to spoil one is refused with its own reason, and no zip is left.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -19,7 +17,7 @@ from tiny_jepa.commands.submit import main as submit
 from tiny_jepa.course.metrics import Metrics, read_metrics, write_metrics
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.weights import read_weights, save_weights
+from tiny_jepa.weights import save_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,23 +43,17 @@ def write(root: Path, **changes) -> None:
     torch.manual_seed(0)
     model = JEPA(Architecture(gate_widths=(16,)), TWO_ROOMS.frame)
     count = sum(p.numel() for p in model.parameters())
-    metadata = {
-        "budget": "2k",
-        "budget_limit": 2000,
-        "parameters": count,
-        "command": COMMAND,
-        "data": "/scratch/DL24FA",
-    }
+    metadata = {"budget": "2k", "budget_limit": 2000, "parameters": count, "command": COMMAND}
     metadata |= {"data": "/scratch", "data_kind": "folder", "sets_read": ["train"], **changes}
     save_weights(root / "model_weights.pth", model, {k: v for k, v in metadata.items() if v is not None})
-    write_metrics(root / "metrics.txt", Metrics(LOSSES, count, COMMAND))
+    write_metrics(root / "metrics.txt", Metrics(LOSSES, count, metadata["command"]))
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A small project of the right form: stubs for the scripts, real weights and metrics."""
     root, code = tmp_path / "project", "'code'"
-    texts = dict.fromkeys(("tiny_jepa/models/jepa.py", "budgets/2k.ini", "evaluator.py", "count_params.py"), code)
+    texts = dict.fromkeys(("tiny_jepa/__init__.py", "budgets/2k.ini", "evaluator.py", "count_params.py"), code)
     texts |= {"main.py": MAIN, "train.py": TRAIN, "README.md": "read me", "tiny_jepa/junk.bin": "not needed"}
     for name, text in (texts | {"requirements.txt": "torch>=2.4,<=2.13.0\nnumpy\n"}).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +74,7 @@ def test_a_good_submission(project: Path, capsys):
     names = {name.removeprefix("DL_Final_Proj/") for name in archive.namelist()}
     assert names == {
         *("main.py", "evaluator.py", "train.py", "count_params.py", "model_weights.pth", "requirements.txt"),
-        *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa/models/jepa.py", "budgets/2k.ini"),
+        *("metrics.txt", "team_name.txt", "README.md", "tiny_jepa/__init__.py", "budgets/2k.ini"),
     }
     assert archive.read("DL_Final_Proj/requirements.txt") == b"torch>=2.4\nnumpy\n"
     assert archive.read("DL_Final_Proj/team_name.txt") == b"Two Rooms\nab1234 cde56\n"
@@ -90,9 +82,7 @@ def test_a_good_submission(project: Path, capsys):
 
 
 def test_generated_data_needs_a_word_and_a_budget_may_be_a_number(project: Path):
-    command = "python train.py --budget 2000"
-    write(project, command=command, data_kind="procedural", data="procedural")
-    other_metrics(project, command=command)
+    write(project, command="python train.py --budget 2000", data_kind="procedural")
     assert run(project, "--allow-generated").is_file()
 
 
@@ -111,34 +101,23 @@ def other_metrics(root: Path, **changes) -> None:
     write_metrics(root / "metrics.txt", replace(read_metrics(root / "metrics.txt"), **changes))
 
 
-def commanded(root: Path, command: str) -> None:
-    write(root, command=command)
-    other_metrics(root, command=command)
-
-
 SPOILED = {
-    "a script is missing": (lambda p: (p / "evaluator.py").unlink(), "evaluator.py is missing"),
-    "the package is missing": (lambda p: shutil.rmtree(p / "tiny_jepa"), "folder tiny_jepa/ is missing"),
-    "requirements are empty": (lambda p: (p / "requirements.txt").write_text(""), "requirements.txt is missing or em"),
+    "a script is empty": (lambda p: (p / "evaluator.py").write_text(""), "evaluator.py is missing or empty"),
+    "the package is missing": (lambda p: shutil.rmtree(p / "tiny_jepa"), "tiny_jepa/__init__.py is missing"),
     "requirements lack torch": (lambda p: (p / "requirements.txt").write_text("numpy\n"), "does not name torch"),
     "the weights are corrupt": (lambda p: (p / "model_weights.pth").write_bytes(b"x" * 99), "not a readable weights"),
     "trained on generated data": (lambda p: write(p, data_kind="procedural"), "not on the course's train folder"),
     "trained with a label": (lambda p: write(p, sets_read=["train", "train/locations"]), "no label"),
-    "nobody knows on what": (lambda p: write(p, sets_read=None), "do not say which sets"),
+    "nobody knows on what": (lambda p: write(p, sets_read=None), "nobody knows what"),
     "over the budget": (lambda p: write(p, budget_limit=30), "over the limit of 30"),
-    "another count in the metadata": (lambda p: write(p, parameters=7), "their metadata say 7"),
     "another budget in the command": (lambda p: write(p, budget_limit=100_000), "names the budget 2k"),
     "metrics of another count": (lambda p: other_metrics(p, parameters=12), "it says 12 parameters"),
     "metrics of another training": (lambda p: other_metrics(p, command="python train.py"), "belongs to other weights"),
     "no first loss": (lambda p: other_metrics(p, losses={**LOSSES, "normal": None}), "'not available' for probe_norm"),
-    "metrics cut off": (
-        lambda p: (p / "metrics.txt").write_text("probe_normal val loss: 1\n"),
-        "has to have six lines",
-    ),
-    "a command that trains nothing": (lambda p: commanded(p, "make"), "does not start with python train.py"),
-    "a command without an end": (lambda p: commanded(p, f"{COMMAND} 'x"), "stored training command"),
-    "a command that writes elsewhere": (lambda p: commanded(p, f"{COMMAND} --runs=/x"), "says where files go or which"),
-    "a command that imports code": (lambda p: commanded(p, f"{COMMAND} --world evil:W"), "which code to import"),
+    "a command that trains nothing": (lambda p: write(p, command="make"), "does not start with python train.py"),
+    "a command without an end": (lambda p: write(p, command=f"{COMMAND} 'x"), "stored training command"),
+    "a command that writes elsewhere": (lambda p: write(p, command=f"{COMMAND} --runs=/x"), "says where files go"),
+    "a command that imports code": (lambda p: write(p, command=f"{COMMAND} --world evil:W"), "which code to import"),
     "losses that nobody gets": (lambda p: other_metrics(p, losses={**LOSSES, "wall": 0.02}), "wall is 0.0200 there"),
     "grading fails": (lambda p: (p / "main.py").write_text("raise SystemExit('no luck')"), "no luck"),
     "grading prints nothing": (lambda p: (p / "main.py").write_text("'nothing'"), "normal is 0.0500 there, not avail"),
@@ -158,7 +137,6 @@ def test_a_spoiled_submission_is_refused(project: Path, spoil, reason: str):
     "members, reason",
     [
         ({"team": "TEAM NAME"}, "placeholder"),
-        ({"team": " "}, "placeholder"),
         ({"team": "Two\nRooms"}, "does not print"),
         ({"netids": ()}, "no member"),
         ({"netids": ("Ab12",)}, "no NetID"),
@@ -170,23 +148,9 @@ def test_team_and_members_are_checked(project: Path, members, reason: str):
         run(project, **members)
 
 
-def test_as_a_command(project: Path):
-    """The verb's exit status, and a reason in one line."""
-    (project / "main.py").unlink()
-    command = [sys.executable, "-m", "tiny_jepa", "submit", "--team", "A", "--netids", "ab1", "--root", str(project)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "main.py is missing" in done.stderr
-
-
 @pytest.mark.slow
 def test_the_real_thing(tmp_path: Path):
     """The committed weights, a new virtual environment, an install, a grading and a start of training."""
-    if not (ROOT / "model_weights.pth").is_file() or not (ROOT / "metrics.txt").is_file():
-        pytest.skip("no trained weights or no metrics.txt in the root")
-    out = tmp_path / "out.zip"
-    generated = read_weights(ROOT / "model_weights.pth")[1].get("data_kind") == "procedural"
-    submit(
-        ["--team", "Two Rooms", "--netids", "ab1234", "--root", str(ROOT), "--out", str(out)]
-        + (["--allow-generated", "--data", "procedural"] if generated else [])
-    )
-    assert out.is_file()
+    words = f"--netids ab1234 --root {ROOT} --out {tmp_path}/out.zip --allow-generated --data procedural"
+    submit(["--team", "Two Rooms", *words.split()])
+    assert (tmp_path / "out.zip").is_file()

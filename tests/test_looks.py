@@ -9,7 +9,7 @@ import torch
 from tiny_jepa import build_model
 from tiny_jepa.commands import look
 from tiny_jepa.data import Source
-from tiny_jepa.looks.readout import ReadOut, binned, drawings, examples, read_out_all
+from tiny_jepa.looks.readout import ReadOut, binned, examples, read_out_all
 from tiny_jepa.looks.readout import look as look_at
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.map import Maps
@@ -38,7 +38,7 @@ SOURCE = SmallSource(TWO_ROOMS)
 
 
 def test_distances_are_those_to_the_nearest_drawn_pixel():
-    drawn = drawings(ProceduralSet("any", SetRecipe("maze", 3)), 1, 3)
+    drawn = ProceduralSet("any", SetRecipe("maze", 3)).frames(np.arange(3), 0, 1)[:, 0, 1].numpy() > 0
     places = np.array([[[9.5, 9.5], [32.0, 20.25]]] * 3, np.float32)
     for found, pixels, where in zip(ReadOut(places, places, places, drawn).distance, drawn, places, strict=True):
         rows, columns = np.nonzero(pixels)

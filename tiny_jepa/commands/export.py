@@ -28,17 +28,13 @@ def main(argv: list[str]) -> None:
     assert isinstance(subject.model, JEPA)
     if args.out.suffix not in (".onnx", ".safetensors"):
         raise UserError(f"--out must end in .onnx or .safetensors, not '{args.out.suffix}'")
-    to_onnx, written = args.out.suffix == ".onnx", [args.out]
-    if to_onnx and args.numbers != "float32":
-        raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
-    if to_onnx:
+    if to_onnx := args.out.suffix == ".onnx":
         the_course(world, "the comparison with onnxruntime")
+        if args.numbers != "float32":
+            raise UserError("ONNX graphs are written in float32; leave --numbers out, or name a .safetensors file")
     print(subject.describe())
     try:
-        if to_onnx:
-            written = write_onnx(subject.model, args.out)
-        else:
-            save(subject.model, args.out, args.numbers)
+        written = write_onnx(subject.model, args.out) if to_onnx else save(subject.model, args.out, args.numbers)
     except ImportError as error:
         raise UserError(f"this needs {error.name}; install it with: pip install 'tiny_jepa[export]'") from None
     print("wrote", *(f"{path} ({path.stat().st_size:,} bytes)" for path in written))

@@ -26,19 +26,17 @@ class Metrics:
     parameters: int
     command: str
 
-    def text(self) -> str:
-        losses = [f"probe_{name} val loss: {shown(self.losses[name])}" for name in COURSE_SETS]
-        return "\n".join([*losses, str(self.parameters), self.command]) + "\n"
-
 
 def shown(loss: float | None) -> str:
     return NOT_AVAILABLE if loss is None else f"{loss:.4f}"
 
 
 def write_metrics(path: Path, metrics: Metrics) -> None:
-    if not re.fullmatch(FORM, metrics.text()):
+    losses = [f"probe_{name} val loss: {shown(metrics.losses[name])}" for name in COURSE_SETS]
+    text = "\n".join([*losses, str(metrics.parameters), metrics.command]) + "\n"
+    if not re.fullmatch(FORM, text):
         raise UserError(f"{path} has no place for this training command: {metrics.command!r}; train it again")
-    write_text(path, metrics.text())
+    write_text(path, text)
 
 
 def read_metrics(path: Path) -> Metrics:
@@ -65,15 +63,15 @@ def differences(stated: Metrics, found: Metrics) -> list[str]:
         says.append(f"it says {stated.parameters:,} parameters, the weights have {found.parameters:,}")
     if stated.command != found.command:
         says.append(f"its training command is '{stated.command}', the weights were made by '{found.command}'")
-    pairs = {name: (stated.losses[name], found.losses[name]) for name in COURSE_SETS}
-    return says + [
-        f"{n} is {shown(one)} there, {shown(o)} measured" for n, (one, o) in pairs.items() if not near(one, o)
-    ]
-
-
-def near(one: float | None, other: float | None) -> bool:
-    """Whether two losses can be of the same weights on the same sets."""
-    return one is other if one is None or other is None else abs(one - other) <= TOLERANCE * max(one, other) + NOISE
+    for name in COURSE_SETS:
+        there, measured = stated.losses[name], found.losses[name]
+        if there is None or measured is None:
+            near = there is measured
+        else:
+            near = abs(there - measured) <= TOLERANCE * max(there, measured) + NOISE
+        if not near:
+            says.append(f"{name} is {shown(there)} there, {shown(measured)} measured")
+    return says
 
 
 def line(name: str, losses: Sequence[float] | None) -> str:

@@ -3,6 +3,7 @@ instructions, and its training command started and seen to make progress."""
 
 import os
 import re
+import shlex
 import subprocess
 import tempfile
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.course.metrics import differences, read_metrics
-from tiny_jepa.course.submission import TOP, split_command
+from tiny_jepa.course.submission import TOP
 from tiny_jepa.data.source import ENVIRONMENT
 from tiny_jepa.errors import UserError
 
@@ -25,11 +26,8 @@ TRAINING_WAIT = 600.0
 
 def prove(archive: Path, python: str, install: bool, data: str | None, tested: Path) -> Iterator[str]:
     """Does what a grader would do with `archive`, by the interpreter `python` or, to `install`, in an environment that
-    it makes, which keeps to the versions in `tested` -> what is seen, a line each. `data` is as main.py takes it.
-
-    Raises:
-        UserError: something does not run, or does not give what metrics.txt says.
-    """
+    it makes, which keeps to the versions in `tested` -> what is seen, a line each; a `UserError` where something does
+    not run, or does not give what metrics.txt says. `data` is as main.py takes it."""
     with tempfile.TemporaryDirectory(prefix="submission-") as folder:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder)
@@ -53,9 +51,13 @@ def prove(archive: Path, python: str, install: bool, data: str | None, tested: P
 
 def start_training(python: str, top: Path, command: str) -> int:
     """Starts the training command, waits for its first row in a run's log.csv, ends it -> the step it reached."""
-    words, log = split_command(command.replace("--data=", "--data "))[1:], top.parent / "training.log"
+    said = top.parent / "training.log"
+    try:
+        words = shlex.split(command.replace("--data=", "--data "))[1:]
+    except ValueError as error:
+        raise UserError(f"the stored training command {command!r} is none ({error}); train it again") from None
     words = [absolute(word) if before == "--data" else word for before, word in pairwise(["", *words])]
-    with log.open("wb") as out:
+    with said.open("wb") as out:
         process = subprocess.Popen(
             [python, *words], cwd=top, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
@@ -63,20 +65,16 @@ def start_training(python: str, top: Path, command: str) -> int:
             until, ended = time.monotonic() + TRAINING_WAIT, False
             while time.monotonic() < until and not ended:
                 ended = process.poll() is not None
-                if step := max(map(last_step, top.glob("runs/*/log.csv")), default=0):
-                    return step
+                for log in top.glob("runs/*/log.csv"):
+                    rows = log.read_text(encoding="utf-8", errors="replace")
+                    if steps := re.findall(r"^([1-9][0-9]{,17}),.*\n", rows, re.MULTILINE):  # of whole rows
+                        return int(steps[-1])
                 time.sleep(0.2)
         finally:
             process.kill()
             process.wait()
-    said = last_line(log.read_text(encoding="utf-8", errors="replace"))
-    raise UserError(f"refused: the training command '{command}' made no progress: {said}")
-
-
-def last_step(log: Path) -> int:
-    """The step of the last whole row of a log.csv; 0 before there is one."""
-    steps = re.findall(r"^([0-9]{1,18}),.*\n", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-    return int(steps[-1]) if steps else 0
+    reason = last_line(said.read_text(encoding="utf-8", errors="replace"))
+    raise UserError(f"refused: the training command '{command}' made no progress: {reason}")
 
 
 def run(command: list[str], folder: Path, what: str) -> str:
@@ -85,8 +83,7 @@ def run(command: list[str], folder: Path, what: str) -> str:
     try:
         done = subprocess.run(command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, check=False, **text)
     except OSError as error:
-        reason = f"{command[0]}: {error.strerror}"
-        raise UserError(f"refused: {what} cannot start ({reason}); choose another --python") from None
+        raise UserError(f"refused: {what} cannot start ({error}); choose another --python") from None
     if done.returncode:
         raise UserError(f"refused: {what} fails in the unpacked submission: {last_line(done.stderr or done.stdout)}")
     return done.stdout

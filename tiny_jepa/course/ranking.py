@@ -38,9 +38,9 @@ class Entry:
         return size if criterion == "parameters" else math.inf if loss is None else loss, size
 
 
-def read_peers(path: Path = PEERS) -> list[Entry]:
+def read_peers() -> list[Entry]:
     """The published teams, with their sources and their marks."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with PEERS.open(newline="", encoding="utf-8") as file:
         return [
             Entry(
                 row["name"],

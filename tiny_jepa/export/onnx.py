@@ -89,13 +89,9 @@ def write_onnx(model: JEPA, path: Path) -> list[Path]:
 
 
 def agreement(model: JEPA, path: Path, size: int, count: int = 1_000) -> str:
-    """Compares onnxruntime with torch on `count` simulated trajectories of `size` px -> a line on how they agree. Each
-    code of an unroll is compared with torch's step from the code before: a rollout that passes a corner within
-    float32's rounding may go on either way.
-
-    Raises:
-        UserError: they disagree by more than `TOLERANCE`, or a number is none.
-    """
+    """Compares onnxruntime with torch on `count` simulated trajectories of `size` px -> a line on how they agree, or a
+    `UserError` where they do not. Each code of an unroll is compared with torch's step from the code before: a rollout
+    that passes a corner within float32's rounding may go on either way."""
     import onnxruntime
 
     def run(name: str, *values: Tensor) -> list[Tensor]:

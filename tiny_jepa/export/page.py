@@ -34,13 +34,11 @@ def page_data(models: dict[str, JEPA], chosen: str) -> dict[str, Any]:
     """All that the page's scripts are given. No number of a model, a world or the planner stands in them."""
     assert TWO_ROOMS.task
     planning = {name: getattr(costtogo, name.upper()) for name in PLANNING} | {"limit": TWO_ROOMS.task.actions.limit}
-    described = [describe(model, name) for name, model in models.items()]
+    described = []
+    for name, model in models.items():
+        known = {"name": name, "parameters": count_parameters(model), "unit": model.frame.unit}
+        known |= {key: getattr(model.architecture, key) for key in ("crossings", "reach", "corners")}
+        arrays = {key: values.numpy().astype("<f4") for key, values in model.state_dict().items()}
+        weights = {key: base64.b64encode(array.tobytes()).decode() for key, array in arrays.items()}
+        described.append(known | {"weights": weights})
     return {"models": described, "chosen": chosen, "geometry": asdict(Geometry()), "planning": planning}
-
-
-def describe(model: JEPA, name: str) -> dict[str, Any]:
-    """What the page knows of a model: its name, its count of parameters, its form, and its weights: base64 by name."""
-    arrays = {key: values.numpy().astype("<f4") for key, values in model.state_dict().items()}
-    weights = {key: base64.b64encode(array.tobytes()).decode() for key, array in arrays.items()}
-    form = {key: getattr(model.architecture, key) for key in ("crossings", "reach", "corners")}
-    return {"name": name, "parameters": count_parameters(model), "unit": model.frame.unit, **form, "weights": weights}

@@ -39,8 +39,8 @@ def decoded(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: values * named.get(name + SCALE, 1) for name, values in named.items() if not name.endswith(SCALE)}
 
 
-def save(model: JEPA, path: Path, kind: Kind = "float32") -> None:
-    """Writes the whole model. Architecture, frame and what is known of the training are metadata, each as JSON text."""
+def save(model: JEPA, path: Path, kind: Kind = "float32") -> list[Path]:
+    """Writes the whole model; architecture, frame and what is known of the training are metadata, each as JSON text."""
     from safetensors.torch import save_file
 
     known = {key: value for key, value in model.metadata.items() if key != "metrics"}
@@ -49,6 +49,7 @@ def save(model: JEPA, path: Path, kind: Kind = "float32") -> None:
     if not all(values.isfinite().all() for values in tensors.values()):
         raise UserError(f"{path} is not written: weights are too large for {kind}; choose other --numbers")
     write_atomically(path, lambda temporary: save_file(tensors, temporary, texts))
+    return [path]
 
 
 def load(path: Path) -> JEPA:

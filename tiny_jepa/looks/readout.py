@@ -9,12 +9,12 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from tiny_jepa.data import Source, TrajectorySet
+from tiny_jepa.data import Source
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.probing.measure import evaluators, train_prober
-from tiny_jepa.probing.representations import FrozenModel
+from tiny_jepa.probing.representations import FrozenModel, in_order
 from tiny_jepa.probing.subjects import DeadReckoning
 
 
@@ -38,12 +38,6 @@ class ReadOut:
         return np.stack([torch.cdist(true, drawn.nonzero().flip(1).float()).amin(1).numpy() for true, drawn in pairs])
 
 
-def drawings(dataset: TrajectorySet, channel: int, count: int) -> np.ndarray:
-    """Which pixels [count, H, W] are drawn in the first `count` trajectories."""
-    parts = np.array_split(np.arange(count), max(1, count // 500))
-    return np.concatenate([dataset.frames(part, 0, 1)[:, 0, channel].numpy() > 0 for part in parts])
-
-
 def read_out_all(
     model: nn.Module, source: Source, prober_source: Source, device: torch.device | str
 ) -> dict[str, ReadOut]:
@@ -53,11 +47,11 @@ def read_out_all(
     for evaluator in filter(None, evaluators(model, source, device, source.world.groups, prober_source)):
         prober = train_prober(evaluator, 0)
         for name, loader in evaluator.val_ds.items():
-            pairs = zip(*evaluator.read_out(prober, loader), strict=True)
-            predicted, true = (torch.cat(part).cpu().numpy() for part in pairs)
-            codes = reckoning.represent(loader)
-            reckoned = codes.columns[: len(true), :, codes.groups].cpu().numpy() * frame.unit
-            found[name] = ReadOut(predicted, true, reckoned, drawings(loader.dataset, frame.map or 0, len(true)))
+            predicted = torch.cat([read for read, _ in evaluator.read_out(prober, loader)]).cpu().numpy()
+            columns, groups, true = (part.cpu().numpy() for part in reckoning.represent(loader))
+            drawn = np.concatenate([batch.states[:, 0, frame.map or 0].numpy() > 0 for batch in in_order(loader)])
+            whole = slice(len(predicted))  # the last batch is left out where it is not full
+            found[name] = ReadOut(predicted, true[whole], columns[whole][..., groups] * frame.unit, drawn[whole])
     if not found:
         raise UserError(f"{source.describe()}: no probing set to look at, or none to train a prober on")
     return found
@@ -89,12 +83,7 @@ class Look(NamedTuple):
     cells: np.ndarray  # [C, 2]: low corners of the cells that it passes, in order
     logits: np.ndarray  # [C]: the least one decides
     told: np.ndarray  # [K, 2]: the pixels that the gate is told of
-
-    @property
-    def share(self) -> float:
-        """Of those pixels that are drawn."""
-        x, y = self.told.astype(int).clip(0, len(self.drawn) - 1).T
-        return float(self.drawn[y, x].mean())
+    share: float  # of those pixels that are drawn
 
 
 @torch.no_grad()
@@ -109,7 +98,9 @@ def look(cell: GatedCell, drawn: np.ndarray, start: np.ndarray, move: np.ndarray
     nearest = passed[:, len(cell.patch) :][:, :2].numpy() + np.floor(forward * start)
     told = rearrange(forward * (nearest[:, None] + np.array(cell.patch)), "c p k -> (c p) k")
     corners = np.where(forward > 0, nearest, -nearest - 1)
-    return Look(drawn, np.stack([start, start + move]), corners, cell.gate_logit(alone)[:, 0].numpy(), told)
+    x, y = told.astype(int).clip(0, len(drawn) - 1).T
+    logits, share = cell.gate_logit(alone)[:, 0].numpy(), float(drawn[y, x].mean())
+    return Look(drawn, np.stack([start, start + move]), corners, logits, told, share)
 
 
 def looks(cell: GatedCell, read: ReadOut) -> list[Look]:

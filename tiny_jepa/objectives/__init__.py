@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from tiny_jepa.objectives.barlow import BarlowTwins, barlow_twins_loss, cross_correlation
+from tiny_jepa.objectives.barlow import BarlowTwins, barlow_twins_loss
 from tiny_jepa.objectives.byol import BYOL
 from tiny_jepa.objectives.decision import decision_loss, share_made
 from tiny_jepa.objectives.objective import PREDICTION_WEIGHT, Objective, prediction_loss

@@ -6,16 +6,11 @@ from torch import Tensor
 from tiny_jepa.objectives.objective import PREDICTION_WEIGHT, Objective, prediction_loss
 
 
-def cross_correlation(a: Tensor, b: Tensor, epsilon: float = 1e-5) -> Tensor:
-    """Cross-correlation matrix [D, D] of two batches of codes [N, D], each standardised over the batch (eq. 2)."""
-    a = (a - a.mean(dim=0)) / (a.var(dim=0, unbiased=False) + epsilon).sqrt()
-    b = (b - b.mean(dim=0)) / (b.var(dim=0, unbiased=False) + epsilon).sqrt()
-    return a.T @ b / len(a)
-
-
-def barlow_twins_loss(a: Tensor, b: Tensor, redundancy_weight: float = 5e-3) -> Tensor:
-    """Distance of the cross-correlation matrix to the identity (eq. 1): codes [N, D] -> scalar."""
-    matrix = cross_correlation(a, b)
+def barlow_twins_loss(a: Tensor, b: Tensor, redundancy_weight: float = 5e-3, epsilon: float = 1e-5) -> Tensor:
+    """Distance (eq. 1) of the cross-correlation matrix [D, D] of codes standardised over the batch (eq. 2) to the
+    identity: codes [N, D] -> scalar."""
+    a, b = ((x - x.mean(dim=0)) / (x.var(dim=0, unbiased=False) + epsilon).sqrt() for x in (a, b))
+    matrix = a.T @ b / len(a)
     diagonal = matrix.diagonal()
     off_diagonal = matrix.square().sum() - diagonal.square().sum()
     return (1 - diagonal).square().sum() + redundancy_weight * off_diagonal

@@ -33,13 +33,10 @@ def evaluators(
     groups: Sequence[Group],
     prober_source: Source | None = None,
 ) -> list[ProbingEvaluator | None]:
-    """One for each group, or None where its sets are absent. All sets are looked at before anything is fitted.
-
-    Raises:
-        UserError: the source has sets of the first group to score but none to train its prober on.
-    """
+    """One for each group, or None where its sets are absent; a `UserError` where the source has sets of the first group
+    to score but none to train its prober on. All sets are looked at before anything is fitted."""
     found: list[ProbingEvaluator | None] = []
-    world, epochs = source.world, ProbingConfig().epochs
+    world = source.world
     for group in groups:
         train, loaders = load_group(group, source, prober_source)
         if train is None and loaders and group is groups[0]:
@@ -52,8 +49,9 @@ def evaluators(
             continue
         for loader in (train, *loaders.values()):
             look_at(loader.dataset)
-        enough = 1 if world.simulate else -(-STEPS // len(train))  # epochs; a collected set may have any size
-        config = ProbingConfig(mean=world.mean, std=world.std, epochs=max(epochs, enough))
+        config = ProbingConfig(mean=world.mean, std=world.std)
+        if not world.simulate:  # a collected set may have any size
+            config = replace(config, epochs=max(config.epochs, -(-STEPS // len(train))))
         found.append(ProbingEvaluator(device, model, train, loaders, config))
     return found
 

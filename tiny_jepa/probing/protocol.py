@@ -8,6 +8,7 @@ and the actions only. It is frozen, so its representations are computed once and
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -53,24 +54,12 @@ def scheduled_lr(step: int, max_steps: int, base: float) -> float:
     return base * cosine + 0.001 * base * (1 - cosine)
 
 
-def sample_steps(representations: Tensor, targets: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """`count` random time steps of each trajectory: [B, T, U] and [B, T, 2] -> [B, count, U] and [B, count, 2]."""
-    steps = torch.rand(targets.shape[:2], generator=rng).argsort(dim=1)[:, :count].to(targets.device)
-    rows = torch.arange(len(steps), device=steps.device)[:, None]
-    return representations[rows, steps], targets[rows, steps]
-
-
 class ProbingEvaluator:
-    """Trains probers on `probe_train_ds` and scores them on each loader of `probe_val_ds`.
+    """Trains probers on `probe_train_ds`, a loader of batches with `.states`, `.locations`, `.actions`; scores them on
+    each loader of `probe_val_ds`, by name. What of this, or of the model, is of another form is a `UserError`.
 
-    Args:
-        model: called as `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]`; its `repr_dim` is D.
-        probe_train_ds: loader of batches with `.states`, `.locations`, `.actions`, and with `.batch_size`.
-        probe_val_ds: name -> loader.
-        quick_debug: three steps of training, to see that everything runs.
-
-    Raises:
-        UserError: model or loader are not of this form.
+    `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]`, its `repr_dim` being D. `quick_debug`: three
+    steps of training, to see that everything runs.
     """
 
     def __init__(
@@ -105,12 +94,15 @@ class ProbingEvaluator:
             prober = Prober(self.frozen.width, config.hidden).to(self.device)
         rng = torch.Generator().manual_seed(config.seed)
         tied = TiedTraining(prober.hidden, prober.out, self.frozen.groups(loader))
-        optimizer = torch.optim.Adam(tied.trained(), lr=config.lr)
+        optimizer = torch.optim.Adam(tied.parameters(), lr=config.lr)
         batches = (batch for _ in range(epochs) for batch in self.frozen.batches(loader))
         steps = bar(batches, desc="prober", total=max_steps, unit="step", mininterval=1, leave=False)
-        for step, (columns, locations) in enumerate(steps):
+        for step, (columns, locations) in enumerate(islice(steps, 3 if self.quick_debug else None)):
             if columns.shape[1] > config.sample_timesteps:
-                columns, locations = sample_steps(columns, locations, config.sample_timesteps, rng)
+                order = torch.rand(locations.shape[:2], generator=rng).argsort(dim=1)
+                chosen = order[:, : config.sample_timesteps].to(self.device)
+                rows = torch.arange(len(chosen), device=self.device)[:, None]
+                columns, locations = columns[rows, chosen], locations[rows, chosen]
             loss = (tied(columns) - (locations - self.mean) / self.std).square().mean()
             optimizer.zero_grad()
             loss.backward()
@@ -118,8 +110,6 @@ class ProbingEvaluator:
             # as in the course's code: the first step runs at `lr`, the schedule sets the rate of the next
             for group in optimizer.param_groups:
                 group["lr"] = scheduled_lr(step, max_steps, base)
-            if self.quick_debug and step == 2:
-                break
         tied.write_back()
         return prober.eval()
 

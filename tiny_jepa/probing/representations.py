@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,20 +11,12 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing.columns import DistinctColumns
+from tiny_jepa.probing.columns import Represented, collect
 from tiny_jepa.progress import bar
 
 AT_ONCE = 500
 """Trajectories represented at once: few calls of the model, and activations of some MB."""
 CALLED = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
-
-
-class Represented(NamedTuple):
-    """A set after the model."""
-
-    columns: Tensor  # [N, T, U]: the distinct ones
-    groups: Tensor  # [D]: which of them each column is
-    locations: Tensor  # [N, T, 2] px: the truth
 
 
 class FrozenModel:
@@ -41,13 +33,9 @@ class FrozenModel:
         """Every trajectory of the loader's data set, through the model once however often it is asked for."""
         key = id(loader.dataset)
         if key not in self._done:
-            distinct, locations = DistinctColumns(self.width), []
-            for batch in bar(in_order(loader), desc="representations", unit="batch", mininterval=1, leave=False):
-                representations, where = self._forward(batch)
-                distinct.add(representations)
-                locations.append(where)
-            done = Represented(distinct.stored(), distinct.groups, torch.cat(locations))
-            self._done[key] = (loader.dataset, done)  # the data set stays alive: its id stays its own
+            batches = bar(in_order(loader), desc="representations", unit="batch", mininterval=1, leave=False)
+            # the data set stays alive: its id stays its own
+            self._done[key] = (loader.dataset, collect(map(self._forward, batches), self.width))
         return self._done[key][1]
 
     def groups(self, loader: Any) -> Tensor:
@@ -56,13 +44,11 @@ class FrozenModel:
 
     def batches(self, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: (representations or their distinct columns [B, T, .], locations [B, T, 2] px)."""
-        if is_indexed(loader):
-            columns, _, locations = self.represent(loader)
-            for indices in loader.batch_sampler:
-                chosen = torch.as_tensor(np.asarray(indices), device=self.device)
-                yield columns[chosen], locations[chosen]
-        else:
-            yield from map(self._forward, loader)
+        if not is_indexed(loader):
+            return map(self._forward, loader)
+        columns, _, locations = self.represent(loader)
+        chosen = (torch.as_tensor(np.asarray(indices), device=self.device) for indices in loader.batch_sampler)
+        return ((columns[each], locations[each]) for each in chosen)
 
     @torch.no_grad()
     def _forward(self, batch: Any) -> tuple[Tensor, Tensor]:

@@ -42,20 +42,6 @@ class DeadReckoning(nn.Module):
         return lift(codes, self.repr_dim) if self.lifted else codes
 
 
-def without_lift(model: JEPA) -> JEPA:
-    """The same weights, read out at the bare agent code."""
-    bare = JEPA(replace(model.architecture, repr_dim=0), model.frame)
-    bare.load_state_dict(model.state_dict())
-    return bare.eval()
-
-
-def untrained(model: JEPA) -> JEPA:
-    """The same architecture with the parameters that training starts from."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return JEPA(model.architecture, model.frame).eval()
-
-
 @dataclass(frozen=True)
 class Subject:
     """A model with all that is known of it."""
@@ -90,28 +76,28 @@ def dead_reckoning(frame: Frame, lift: bool, model: JEPA | None = None) -> Subje
 
 
 def compared(model: JEPA, path: Path, kind: Kind, lift: bool) -> Subject:
-    """A model of a weights file as it is, or what it is compared with: the same untrained, or dead reckoning."""
+    """A model of a weights file as it is, or without its lift; or what it is compared with: the same with the
+    parameters that training starts from, or dead reckoning."""
     if kind == "dead-reckoning":
         return dead_reckoning(model.frame, lift, model)
-    name, shown = str(model.metadata.get("budget", path.stem)), untrained(model) if kind == "untrained" else model
-    shown = shown if lift else without_lift(shown)
+    name = str(model.metadata.get("budget", path.stem))
+    if kind == "trained" and lift:
+        return Subject(model, name, kind, lift, path, model.metadata)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        other = JEPA(model.architecture if lift else replace(model.architecture, repr_dim=0), model.frame).eval()
     if kind == "untrained":
-        return Subject(shown, f"untrained {name}", kind, lift)
-    return Subject(shown, name, "trained", lift, path, model.metadata)
-
-
-def frames_of(source: Source) -> str:
-    """What the frames of a source's scored sets are, such as "64 px uint8"."""
-    found = (source.find(name) for group in source.world.groups for name in group.scored.values())
-    for dataset in filter(None, found):
-        dtype = str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
-        return f"{dataset.image_size} px {dtype}"
-    raise UserError(f"{source.describe()}: no probing set to score")
+        return Subject(other, f"untrained {name}", kind, lift)
+    other.load_state_dict(model.state_dict())
+    return Subject(other, name, kind, lift, path, model.metadata)
 
 
 def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source, command: str) -> Result:
     """What is stored of a measurement, before its losses."""
-    known = subject.metadata
+    known, names = subject.metadata, (name for group in source.world.groups for name in group.scored.values())
+    if (scored := next(filter(None, map(source.find, names)), None)) is None:
+        raise UserError(f"{source.describe()}: no probing set to score")
+    dtype = str(scored.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
     return Result(
         model=subject.name,
         kind=subject.kind,
@@ -123,7 +109,7 @@ def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source
         data=source.spec,
         prober_data=prober.spec,
         sets_version=source.sets_version,
-        frames=frames_of(source),
+        frames=f"{scored.image_size} px {dtype}",
         lift=subject.lift,
         seeds=seeds,
         losses={},
