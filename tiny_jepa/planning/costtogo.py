@@ -25,9 +25,7 @@ OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (
 NEIGHBOURS = [offset for offset in OFFSETS if max(map(abs, offset)) == 1]
 BESIDE = [(1, 0), (-1, 0), (0, 1), (0, -1)]
 PART = 200  # nodes tried at once: what the model computes of them stays in cache
-RISK = (
-    300.0  # more than any way round takes; what the model calls closed costs as many times more, and only at the goal
-)
+RISK = 300.0  # more than any way round takes; at the goal, what the model calls closed costs as many times more
 NOWHERE = 1e6  # steps: the cost where no way leads to the goal
 MOST_NODES = 1_000  # along an axis: where an action moves a code by less, the model is untrained
 ARRIVED = 0.25  # nodes: this near to where it should end, a move has ended there
@@ -50,8 +48,7 @@ class CostToGo:
     def solve(
         cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
     ) -> "CostToGo":
-        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]. A `UserError` for codes
-        of another width, or a model that hardly moves."""
+        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]."""
         if goal.shape[-1] != 2:
             raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}; plan by cem, cost='sum'")
         low, high = model.code_range(frames)
@@ -115,8 +112,8 @@ def by_both_ways(made: dict[tuple[int, int], Tensor], x: int, y: int) -> Tensor:
     """Whether both ways to a knight's place, each of two moves to neighbours, are made -> [E, rows, columns] bool."""
     diagonal = (x > 0) - (x < 0), (y > 0) - (y < 0)
     straight = x - diagonal[0], y - diagonal[1]
-    ways = ((diagonal, straight), (straight, diagonal))
-    return torch.stack([made[one] & seen_from(made[other], *one) for one, other in ways]).all(0)
+    first, last = made[diagonal], made[straight]
+    return first & seen_from(last, *diagonal) & last & seen_from(first, *straight)
 
 
 def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
@@ -126,8 +123,7 @@ def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
 
 
 def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
-    """Value iteration, until nothing changes: costs of going straight to the goal, and of the edges along `OFFSETS`,
-    all [E, rows, columns] -> costs of the best way."""
+    """Value iteration: costs straight to the goal and of edges along `OFFSETS`, all [E, rows, columns] -> the least."""
     before = torch.zeros_like(costs)
     while not torch.equal(before, costs):
         before = costs
@@ -137,11 +133,10 @@ def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
 
 
 class CostToGoAgent(Agent):
-    """Takes the action whose predicted code costs least.
+    """Takes the action whose predicted code costs least; straight at the goal where the model knows no way.
 
-    A deterministic planner would repeat a move that does not happen for ever: the agent is where it was. So such moves
-    are remembered, and none is chosen that begins within a node of one and should end within half a node of it. Where
-    the model knows no way, the agent goes straight at the goal.
+    A move that does not happen would be repeated for ever: the agent is where it was. So such moves are remembered, and
+    none is chosen that begins within a node of one and should end within half a node of it.
     """
 
     def prepare(self) -> None:
@@ -153,7 +148,11 @@ class CostToGoAgent(Agent):
         self.steps = 0
 
     def choose(self, code: Tensor) -> Tensor:
-        self.remember(code)
+        before, after = self.expected.chunk(2, dim=-1)
+        slack = ARRIVED * self.map.spacing  # so that noise is no failure
+        missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
+        self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
+        self.steps += 1
         straight = self.actions.clip((self.goal - code) @ self.map.to_action)
         tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
@@ -167,11 +166,3 @@ class CostToGoAgent(Agent):
         each = torch.arange(len(code))
         self.expected = moves[each, best]
         return tried[each, best]
-
-    def remember(self, code: Tensor) -> None:
-        """Keeps the last move in mind if it ended more than half its length away from where it should."""
-        before, after = self.expected.chunk(2, dim=-1)
-        slack = ARRIVED * self.map.spacing  # so that noise is no failure
-        missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
-        self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
-        self.steps += 1

@@ -3,8 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +18,7 @@ MakeAgent = Callable[[np.ndarray, np.ndarray], Agent]
 """(frames, goal frames) [E, C, H, W] -> the agent of E episodes."""
 
 
-@dataclass(frozen=True)
-class Episodes:
+class Episodes(NamedTuple):
     """What E agents did in T steps."""
 
     locations: np.ndarray  # [E, T + 1, 2] px
@@ -30,8 +28,7 @@ class Episodes:
 
 
 def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str, Any]) -> Episodes:
-    """Runs `count` episodes of `steps` steps, none ending early. `agent(frames, goal_frames)` gives one agent for all
-    episodes of a batch; `options` are the environment's."""
+    """Runs `count` episodes of `steps` steps, none ending early; `options` are the environment's."""
     locations, goals, shortest, cpu = [], [], [], np.zeros(2)
     for first in range(0, count, AT_ONCE):
         env, frames, info = start(task, FIRST_SEED + first, min(AT_ONCE, count - first), steps, **options)
@@ -53,8 +50,7 @@ def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str,
 
 
 def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tuple[Any, np.ndarray, dict[str, Any]]:
-    """Episodes of the seeds from `seed` on, side by side -> their environment, first frames [E, C, H, W], and info.
-    `options` are the environment's, which refuses bad ones."""
+    """Episodes of the seeds from `seed` on, side by side -> their environment, first frames [E, C, H, W], and info."""
     try:
         import gymnasium
     except ImportError:
@@ -65,33 +61,31 @@ def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tupl
 
 
 def score(episodes: Episodes, radii: tuple[float, ...]) -> dict[str, Any]:
-    """Shares of episodes that were within each radius `at the last step`, and `at any step`, each with its 95 %
-    interval; and of those that came within the smallest: steps to there, the way there against the shortest (both
-    medians); CPU seconds an episode and a step."""
-    distances = np.linalg.norm(episodes.locations - episodes.goals[:, None], axis=-1)  # [E, T + 1]
+    """Shares of episodes within each radius at the `last` step, and at `any`, each with its 95 % interval; of those
+    that came within the smallest, medians of steps to there and of the way against the shortest; CPU seconds."""
+    locations, goals, shortest, (planning, acting) = episodes
+    distances = np.linalg.norm(locations - goals[:, None], axis=-1)  # [E, T + 1]
     count, steps = len(distances), distances.shape[1] - 1
     there = distances < min(radii)
-    reached, first = there.any(1), there.argmax(1)
-    moved = np.linalg.norm(np.diff(episodes.locations, axis=1), axis=-1).cumsum(1)
-    each = np.arange(count)
-    way = np.where(first > 0, moved[each, first - 1], 0.0) + distances[each, first]
+    reached, first, each = there.any(1), there.argmax(1), np.arange(count)
+    moved = np.pad(np.linalg.norm(np.diff(locations, axis=1), axis=-1).cumsum(1), ((0, 0), (1, 0)))
+    way = moved[each, first] + distances[each, first]
+
+    def shares(nearest: np.ndarray) -> dict[str, list[float]]:
+        found = {radius: float((nearest < radius).mean()) for radius in radii}
+        return {f"{radius:g}": [share, *wilson(share, count)] for radius, share in found.items()}
+
     return {
         "episodes": count,
         "steps": steps,
-        "last": {f"{radius:g}": share(distances[:, -1] < radius) for radius in radii},
-        "any": {f"{radius:g}": share(distances.min(1) < radius) for radius in radii},
+        "last": shares(distances[:, -1]),
+        "any": shares(distances.min(1)),
         "median_steps": float(np.median(first[reached])) if reached.any() else None,
-        "median_way": float(np.median((way / episodes.shortest)[reached])) if reached.any() else None,
-        "cpu_episode": float(episodes.cpu.sum()) / count,
-        "cpu_plan": float(episodes.cpu[0]) / count,
-        "cpu_step": float(episodes.cpu[1]) / count / steps,
+        "median_way": float(np.median((way / shortest)[reached])) if reached.any() else None,
+        "cpu_episode": float(planning + acting) / count,
+        "cpu_plan": float(planning) / count,
+        "cpu_step": float(acting) / count / steps,
     }
-
-
-def share(hits: np.ndarray) -> list[float]:
-    """hits [E] bool -> their share, and its 95 % interval."""
-    mean = float(hits.mean())
-    return [mean, *wilson(mean, len(hits))]
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

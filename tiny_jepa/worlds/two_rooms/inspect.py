@@ -38,14 +38,12 @@ class Inspection:
     harmless: tuple[str, ...] = HARMLESS
 
     def figures(self) -> dict[str, str]:
-        def share(count: int) -> str:
-            return f"{count:,} ({count / max(self.read, 1):.1%})"
-
+        in_wall, in_door = (f"{count:,} ({count / max(self.read, 1):.1%})" for count in (self.in_wall, self.in_door))
         return {
             "wall columns": spans(self.walls),
             "blocked": f"{self.still / self.moves:.1%}" if self.moves else "-",
-            "starts in wall": share(self.in_wall),
-            "starts in door": share(self.in_door) if self.walls else "-",
+            "starts in wall": in_wall,
+            "starts in door": in_door if self.walls else "-",
         }
 
     def lines(self) -> list[str]:

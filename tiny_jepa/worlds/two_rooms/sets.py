@@ -7,10 +7,12 @@ Only locations and actions are kept (45 MB for the training set); frames are ren
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated, Literal
 
 import numpy as np
 from torch import Tensor
 
+from tiny_jepa.options import settings, within
 from tiny_jepa.worlds.contract import Group, as_tensor
 from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS
@@ -63,6 +65,19 @@ GROUPS = (
 )
 SIZES = range(62, 73)
 """Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
+Side = Annotated[int, within(SIZES[0], SIZES[-1])]
+Length = Annotated[float, within(0, 10**6)]
+
+
+@settings
+class Rooms:
+    """Where the environment's episodes take place."""
+
+    layouts: Literal["seen", "unseen", "all", "rooms", "doors", "maze"] = "seen"  # the last three were never trained
+    image_size: Side = COURSE.size  # px; side of the frames
+    goal_size: Side | None = None  # px; side of the goal's frame, if another
+    start: Literal["room", "door"] = "room"  # where episodes begin; in the door: between the wall's faces
+    noise: Length = 0.0  # px; standard deviation of what disturbs each move along each axis
 
 
 def generate_block(world: Geometry, recipe: SetRecipe, name: str, seed: int, block: int) -> Trajectories:

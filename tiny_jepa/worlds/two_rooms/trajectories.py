@@ -29,9 +29,6 @@ class Trajectories:
     actions: np.ndarray
     walls: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.actions)
-
     @property
     def layouts(self) -> np.ndarray:
         """[N, 2] int64 (wall centre, door centre), where there are two rooms."""
