@@ -1,8 +1,7 @@
 """Walls of any shape: boxes, what stops at them, how they are read off a drawing, and the floor plans of our own sets.
 
 1. What a drawing's boxes stop is what the boxes that it was drawn from stop.
-2. A move is blocked where its segment meets a wall or a border, and nowhere else; blocked means exactly still, and
-   nobody ever gets inside a wall.
+2. A move is blocked where its segment meets a wall or a border, and nowhere else; blocked means exactly still.
 3. Rooms, doors and mazes are as results/sets.md has them.
 """
 
@@ -14,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny_jepa.worlds.two_rooms import Geometry, boxes_of, render_layouts, sample_layouts, step, walls_of
-from tiny_jepa.worlds.two_rooms.plans import CELLS, PLANS, cell_lines, far_ends
-from tiny_jepa.worlds.two_rooms.trajectories import wander
+from tiny_jepa.worlds.two_rooms.plans import CELLS, PLANS, cell_lines
 from tiny_jepa.worlds.two_rooms.walls import inside, layouts_of
 
 SIZES = (62, 64, 65, 72)
@@ -24,10 +22,8 @@ SIZES = (62, 64, 65, 72)
 def scenes(kind, size, count, seed=0, **settings):
     """World, boxes [count, K, 4], free locations and actions, both [count, 50, 2]."""
     world, rng = Geometry(size=size, **settings), np.random.default_rng(seed)
-    if kind == "two rooms":
-        walls = boxes_of(world, sample_layouts(world, count, rng))
-    else:
-        walls = PLANS[kind](world, count, rng)
+    layouts = sample_layouts(world, count, rng)
+    walls = boxes_of(world, layouts) if kind == "two rooms" else PLANS[kind](world, count, rng)
     locations = rng.uniform(world.border, world.far_border, (count, 50, 2))
     while (within := inside(walls[:, None], locations)).any():
         locations[within] = rng.uniform(world.border, world.far_border, (int(within.sum()), 2))
@@ -61,17 +57,6 @@ def test_a_move_is_blocked_where_its_segment_meets_something(kind, settings):
         return (outside.any(-1) | inside(walls[:, None, None], way, margin)).any(-1)
 
     assert not (meets(-1e-6) & ~blocked).any() and not (blocked & ~meets(0.1)).any()
-
-
-@pytest.mark.parametrize("kind", PLANS)
-def test_nobody_gets_into_a_wall_or_through_one(kind):
-    world, walls, _, _ = scenes(kind, 65, 300)
-    drawn = wander(world, walls, 200, np.random.default_rng(3))
-    assert not inside(walls[:, None], drawn.locations, -1e-4).any()
-    start = drawn.locations[:, 0]
-    assert (np.abs(start.mean(0) - 32) < 4 * 17 / 300**0.5).all()  # anywhere
-    moved = np.abs(np.diff(drawn.locations, axis=1)).max(-1) > 0
-    assert 0.4 < moved.mean() < 0.95
 
 
 @settings(max_examples=60, deadline=None)
@@ -131,22 +116,9 @@ def test_a_maze_has_one_way_between_any_two_cells(size):
     reached = np.zeros((300, CELLS, CELLS), bool)
     reached[:, 0, 0] = True
     for _ in range(CELLS**2):
-        for opened, before, after in (
-            (right, np.s_[:, :, :-1], np.s_[:, :, 1:]),
-            (down, np.s_[:, :-1], np.s_[:, 1:]),
-        ):
-            either = opened & (reached[before] | reached[after])
-            reached[before] |= either
-            reached[after] |= either
+        for opened, view in ((down, reached), (right.swapaxes(1, 2), reached.swapaxes(1, 2))):
+            either = opened & (view[:, :-1] | view[:, 1:])
+            view[:, :-1] |= either
+            view[:, 1:] |= either
     assert reached.all()  # with so few ways open: a tree
     assert (np.abs(right.mean(0) - 0.6) < 0.3).all() and (np.abs(down.mean(0) - 0.6) < 0.3).all()
-
-
-@pytest.mark.parametrize("kind", PLANS)
-def test_far_ends_are_free_and_apart(kind):
-    world, walls, _, _ = scenes(kind, 64, 50)
-    for scene in walls:
-        places = far_ends(world, scene, kind == "maze", np.random.default_rng(0))
-        assert (places[:, 1] > places[:, 0]).all() and places[0, 1, 0] < places[1, 0, 0]
-        points = places[:, 0] + np.random.default_rng(0).random((30, 2, 2)) * (places[:, 1] - places[:, 0])
-        assert not inside(scene, points, -1e-6).any()
