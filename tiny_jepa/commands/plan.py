@@ -15,7 +15,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable, write_text
 from tiny_jepa.options import Count, parse, settings, within
 from tiny_jepa.planning import Sampling, plan
-from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, run, score
+from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, run
 from tiny_jepa.planning.pictures import picture, record
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
@@ -82,7 +82,7 @@ def compare(args: Options, command: str) -> str:
         }
     scores = {}
     for name, agent in rows.items():
-        scores[name] = score(run(task, agent, args.episodes, args.steps, environment), task.radii)
+        scores[name] = run(task, agent, args.episodes, args.steps, environment)
         print(f"{name}: done", file=sys.stderr, flush=True)
     print(table(scores))
     result = {

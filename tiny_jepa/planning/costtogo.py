@@ -8,7 +8,6 @@ whose predicted code costs least.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,21 +32,11 @@ DIRECTIONS, SIZES = 24, 2  # of the actions that each step compares
 MEMORY = 64  # steps for which a move that did not happen is remembered
 
 
-@dataclass(frozen=True)
 class CostToGo:
-    """Steps to E goals from the nodes of a lattice."""
+    """Steps to E goals from the nodes of a lattice: `costs` [E, rows, columns], up to NOWHERE; `first`, the first
+    node's coordinates, and the `spacing` between nodes, both in code units."""
 
-    costs: Tensor  # [E, rows, columns], up to NOWHERE
-    goal: Tensor  # codes [E, 2]
-    first: float  # the first node's coordinates, in code units
-    spacing: float  # between nodes, in code units
-    to_action: Tensor  # [2, 2]: a free agent's move in code space, times this, is its action
-    actions: Actions
-
-    @classmethod
-    def solve(
-        cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
-    ) -> "CostToGo":
+    def __init__(self, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> None:
         """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]."""
         if goal.shape[-1] != 2:
             raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}; plan by cem, cost='sum'")
@@ -59,9 +48,12 @@ class CostToGo:
         if not 0 < longest < MOST_NODES / context.shape[-1]:
             raise UserError("the model predicts that no action moves anything; train it, or load trained weights")
         spacing = pixel / math.ceil(longest - 0.001)  # so that no move to a neighbour is longer than an action
-        first = low + spacing / 2
+        self.goal, self.actions, self.to_action = goal, actions, to_action
+        self.spacing, self.first = spacing, low + spacing / 2
         index = torch.arange(round((high - low) / spacing)).to(goal)
-        nodes = first + spacing * torch.stack(torch.meshgrid(index, index, indexing="xy"), dim=-1)  # [rows, columns, 2]
+        nodes = self.first + spacing * torch.stack(
+            torch.meshgrid(index, index, indexing="xy"), dim=-1
+        )  # [rows, columns, 2]
 
         def arrives(codes: Tensor, moves: Tensor, context: Tensor) -> Tensor:
             """Whether moves [..., 2] from codes [..., 2] end where they should -> [...] bool."""
@@ -82,8 +74,7 @@ class CostToGo:
         last = torch.zeros_like(steps, dtype=torch.bool)
         last[near] = arrives(nodes[row, column], straight[near], context[episode])
         closed = torch.where(steps < 1, RISK**2 * steps, NOWHERE)
-        costs = sweep(torch.minimum(cost(last, steps, last), closed), edges)
-        return cls(costs, goal, first, spacing, to_action, actions)
+        self.costs = sweep(torch.minimum(cost(last, steps, last), closed), edges)
 
     def at(self, codes: Tensor) -> Tensor:
         """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from; straight to the goal
@@ -140,7 +131,7 @@ class CostToGoAgent(Agent):
     """
 
     def prepare(self) -> None:
-        self.map = CostToGo.solve(self.model, self.frames, self.context, self.goal, self.actions)
+        self.map = CostToGo(self.model, self.frames, self.context, self.goal, self.actions)
         self.candidates = self.actions.spread(DIRECTIONS, SIZES).to(self.goal)
         self.nodes = self.map.spacing * torch.tensor([1, 1, 0.5, 0.5]).to(self.goal)
         self.failed = torch.full((len(self.goal), MEMORY, 4), NOWHERE).to(self.goal)

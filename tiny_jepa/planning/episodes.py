@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +18,9 @@ MakeAgent = Callable[[np.ndarray, np.ndarray], Agent]
 """(frames, goal frames) [E, C, H, W] -> the agent of E episodes."""
 
 
-class Episodes(NamedTuple):
-    """What E agents did in T steps."""
-
-    locations: np.ndarray  # [E, T + 1, 2] px
-    goals: np.ndarray  # [E, 2] px
-    shortest: np.ndarray  # [E] px
-    cpu: np.ndarray  # [2] seconds: planning ahead, and all actions
-
-
-def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str, Any]) -> Episodes:
-    """Runs `count` episodes of `steps` steps, none ending early; `options` are the environment's."""
-    locations, goals, shortest, cpu = [], [], [], np.zeros(2)
+def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str, Any]) -> dict[str, Any]:
+    """The score of `count` episodes of `steps` steps, none ending early; `options` are the environment's."""
+    locations, goals, shortest, planning, acting = [], [], [], 0.0, 0.0
     for first in range(0, count, AT_ONCE):
         env, frames, info = start(task, FIRST_SEED + first, min(AT_ONCE, count - first), steps, **options)
         shortest.append(task.shortest(info["location"], info["goal"], info["walls"], frames.shape[-1]))
@@ -37,16 +28,17 @@ def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str,
         way = [info["location"]]
         begun = time.process_time()
         agents = agent(frames, info["goal_frame"])
-        cpu[0] += time.process_time() - begun
+        planning += time.process_time() - begun
         for _ in range(steps):
             begun = time.process_time()
             actions = agents.act(frames)
-            cpu[1] += time.process_time() - begun
+            acting += time.process_time() - begun
             frames, _, _, _, info = env.step(actions)
             way.append(info["location"])
         env.close()
         locations.append(np.stack(way, axis=1))
-    return Episodes(np.concatenate(locations), np.concatenate(goals), np.concatenate(shortest), cpu)
+    cpu = {"cpu_episode": (planning + acting) / count, "cpu_plan": planning / count, "cpu_step": acting / count / steps}
+    return score(task.radii, *map(np.concatenate, (locations, goals, shortest))) | cpu
 
 
 def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tuple[Any, np.ndarray, dict[str, Any]]:
@@ -60,10 +52,10 @@ def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tupl
     return (env, *env.reset(seed=seed, options={"radius": 0.0}))
 
 
-def score(episodes: Episodes, radii: tuple[float, ...]) -> dict[str, Any]:
-    """Shares of episodes within each radius at the `last` step, and at `any`, each with its 95 % interval; of those
-    that came within the smallest, medians of steps to there and of the way against the shortest; CPU seconds."""
-    locations, goals, shortest, (planning, acting) = episodes
+def score(radii: Sequence[float], locations: np.ndarray, goals: np.ndarray, shortest: np.ndarray) -> dict[str, Any]:
+    """Of locations [E, T + 1, 2], goals [E, 2] and lengths of the shortest ways [E], all in px: shares within each radius
+    at the `last` step, and at `any`, each with its 95 % interval; of episodes that came within the smallest, medians of
+    steps to there and of the way against the shortest."""
     distances = np.linalg.norm(locations - goals[:, None], axis=-1)  # [E, T + 1]
     count, steps = len(distances), distances.shape[1] - 1
     there = distances < min(radii)
@@ -82,9 +74,6 @@ def score(episodes: Episodes, radii: tuple[float, ...]) -> dict[str, Any]:
         "any": shares(distances.min(1)),
         "median_steps": float(np.median(first[reached])) if reached.any() else None,
         "median_way": float(np.median((way / shortest)[reached])) if reached.any() else None,
-        "cpu_episode": float(planning + acting) / count,
-        "cpu_plan": float(planning) / count,
-        "cpu_step": float(acting) / count / steps,
     }
 
 

@@ -91,7 +91,16 @@ class TwoRooms(gymnasium.Env):
         """`options`: the fields of `Scene`."""
         super().reset(seed=seed)
         scene, rng = read(Scene, dict(options or {}), "options of reset"), self.np_random
-        self.walls, self.radius = self._walls(scene.layout), scene.radius
+        layout, columns, rows = scene.layout, self.world.wall_columns, self.world.door_rows
+        if layout is not None and (self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows):
+            raise UserError(
+                f"the option layout is for two rooms, a wall column from {columns[0]} to {columns[-1]} and a door row "
+                f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
+            )
+        if layout is None and not self.plan:
+            layout = sample_layouts(self.world, 1, rng, self.world.columns(self.options.layouts))
+        self.radius = scene.radius
+        self.walls = self.plan(self.world, 1, rng) if self.plan else boxes_of(self.world, np.asarray(layout, np.int64))
         here, there = rng.permutation(far_ends(self.world, self.walls[0], self.options.layouts == "maze", rng))
         location = rng.uniform(here[0], here[1], (1, 2))
         if self.options.start == "door":
@@ -103,20 +112,6 @@ class TwoRooms(gymnasium.Env):
         self.goal = self._place(scene.goal, rng.uniform(there[0], there[1], (1, 2)))
         self.goal_frame = render_states(self.goal_world, self.goal[None], self.walls)[0, 0]
         return self._observe(blocked=False)
-
-    def _walls(self, layout: np.ndarray | None) -> np.ndarray:
-        """Boxes [1, K, 4]: of the layout, or drawn."""
-        columns, rows = self.world.wall_columns, self.world.door_rows
-        if layout is None and self.plan:
-            return self.plan(self.world, 1, self.np_random)
-        if layout is None:
-            layout = sample_layouts(self.world, 1, self.np_random, self.world.columns(self.options.layouts))
-        elif self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows:
-            raise UserError(
-                f"the option layout is for two rooms, a wall column from {columns[0]} to {columns[-1]} and a door row "
-                f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
-            )
-        return boxes_of(self.world, layout.astype(np.int64))
 
     def _place(self, asked: np.ndarray | None, drawn: np.ndarray) -> np.ndarray:
         """A place [1, 2] px: the one asked for, where an agent can be there."""

@@ -5,6 +5,7 @@ Only locations and actions are kept (45 MB for the training set); frames are ren
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -63,6 +64,7 @@ GROUPS = (
     Group("probe_normal/train", {name: f"probe_{name}/val" for name in SHORT}),
     Group("probe_expert/train", {"expert": "probe_expert/val"}),
 )
+KINDS: dict[str, Callable[..., Trajectories]] = {"explore": explore, "wall": run_into_wall, "expert": expert}
 SIZES = range(62, 73)
 """Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
 Side = Annotated[int, within(SIZES[0], SIZES[-1])]
@@ -80,23 +82,20 @@ class Rooms:
     noise: Length = 0.0  # px; standard deviation of what disturbs each move along each axis
 
 
-def generate_block(world: Geometry, recipe: SetRecipe, name: str, seed: int, block: int) -> Trajectories:
-    """Block `block` of a set: the same arguments give the same trajectories everywhere."""
-    count = min(BLOCK, recipe.count - block * BLOCK)
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode()), block])
-    if recipe.kind in PLANS:
-        return wander(world, PLANS[recipe.kind](world, count, rng), recipe.steps, rng)
-    layouts = sample_layouts(world, count, rng, *recipe.allowed(world))
-    if recipe.kind == "explore":
-        return explore(world, layouts, recipe.steps, rng, recipe.door_rate)
-    return {"wall": run_into_wall, "expert": expert}[recipe.kind](world, layouts, recipe.steps, rng)
-
-
 @lru_cache(maxsize=16)
 def generate(world: Geometry, recipe: SetRecipe, name: str, seed: int) -> Trajectories:
-    """A whole set's trajectories, without frames."""
-    blocks = [generate_block(world, recipe, name, seed, i) for i in range(-(-recipe.count // BLOCK))]
-    return Trajectories(*map(np.concatenate, zip(*(vars(block).values() for block in blocks), strict=True)))
+    """A whole set's trajectories, without frames: the same arguments give the same ones everywhere."""
+    blocks = []
+    for first in range(0, recipe.count, BLOCK):
+        rng, count = np.random.default_rng([seed, zlib.crc32(name.encode()), first // BLOCK]), recipe.count - first
+        if plan := PLANS.get(recipe.kind):
+            block = wander(world, plan(world, min(BLOCK, count), rng), recipe.steps, rng)
+        else:
+            more = {"door_rate": recipe.door_rate} if recipe.kind == "explore" else {}
+            layouts = sample_layouts(world, min(BLOCK, count), rng, *recipe.allowed(world))
+            block = KINDS[recipe.kind](world, layouts, recipe.steps, rng, **more)
+        blocks.append(vars(block).values())
+    return Trajectories(*map(np.concatenate, zip(*blocks, strict=True)))
 
 
 class ProceduralSet:
