@@ -53,8 +53,8 @@ def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tupl
 
 
 def score(radii: Sequence[float], locations: np.ndarray, goals: np.ndarray, shortest: np.ndarray) -> dict[str, Any]:
-    """Of locations [E, T + 1, 2], goals [E, 2] and lengths of the shortest ways [E], all in px: shares within each radius
-    at the `last` step, and at `any`, each with its 95 % interval; of episodes that came within the smallest, medians of
+    """Of locations [E, T + 1, 2], goals [E, 2] and lengths of the shortest ways [E], px: shares within each radius at
+    the `last` step, and at `any`, each with its 95 % interval; of episodes that came within the smallest, medians of
     steps to there and of the way against the shortest."""
     distances = np.linalg.norm(locations - goals[:, None], axis=-1)  # [E, T + 1]
     count, steps = len(distances), distances.shape[1] - 1
