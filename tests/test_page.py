@@ -98,7 +98,7 @@ def test_the_cost_to_go_is_the_planners(monkeypatch, budget):
     )
     model = load_model(budget)
     context, goal = model.encode_context(frame), model.encode_agent(goal_frame)
-    solved = costtogo.CostToGo.solve(model, frame, context, goal, TWO_ROOMS.task.actions)
+    solved = costtogo.CostToGo(model, frame, context, goal, TWO_ROOMS.task.actions)
     codes = rng.uniform(5, 58, (1, 2_000, 2)) / UNIT
     theirs = solved.at(torch.from_numpy(codes).float())[0].numpy()
     given = {"context": context.flatten().tolist(), "goal": goal[0].tolist(), "codes": codes[0].tolist()}

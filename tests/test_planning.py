@@ -12,7 +12,7 @@ import tiny_jepa
 from tiny_jepa.commands import plan as command
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning import CostToGo, plan
-from tiny_jepa.planning.episodes import Episodes, run, score, wilson
+from tiny_jepa.planning.episodes import run, score, wilson
 from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, boxes_of, render_states, step
 
@@ -24,11 +24,10 @@ def model():
     return tiny_jepa.load_model("250")
 
 
-def room(locations, layout=(30, 32), size=64):
+def room(locations):
     """Frames of one layout [E, 2, H, W] and its walls."""
-    world = Geometry(size=size)
-    walls = boxes_of(world, np.tile(layout, (len(locations), 1)))
-    return render_states(world, np.asarray(locations, float)[:, None], walls)[:, 0], walls
+    walls = boxes_of(Geometry(), np.tile((30, 32), (len(locations), 1)))
+    return render_states(Geometry(), np.asarray(locations, float)[:, None], walls)[:, 0], walls
 
 
 MAPS = torch.zeros(1, 21, 21, dtype=torch.uint8)
@@ -60,12 +59,10 @@ class Sliding:
         for axis in (0, 1):
             end = code.clone()
             end[..., axis] += moves[..., axis]
-            inside = ((end > 0) & (end < 1)).all(-1) & ~self.in_wall(end, wall)
+            in_wall = ((end[..., 0] - 0.5).abs() < 0.06) & (end[..., 1] < wall)
+            inside = ((end > 0) & (end < 1)).all(-1) & ~in_wall
             code = torch.where(inside[..., None], end, code)
         return code
-
-    def in_wall(self, code, height):
-        return ((code[..., 0] - 0.5).abs() < 0.06) & (code[..., 1] < height)
 
 
 def pad_to(action, dims):
@@ -108,18 +105,10 @@ def test_actions_are_bounded_by_norm_or_by_number(box):
 def test_costs_are_steps_where_nothing_is_in_the_way(pixels):
     world, goal = Sliding(seen=0), torch.tensor([[31 / 60, 25 / 60]])  # a node, where an action is 1.5 long
     maps = torch.zeros(1, pixels + 1, pixels + 1, dtype=torch.uint8)
-    found = CostToGo.solve(world, as_frames([[0.0, 0.0]]), maps, goal, Actions(1.0))
+    found = CostToGo(world, as_frames([[0.0, 0.0]]), maps, goal, Actions(1.0))
     codes = 0.1 + 0.8 * torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(0))
     steps = (codes - goal[:, None]).norm(dim=-1) / 0.05
     assert ((found.at(codes) - steps).abs() < 0.04 * steps + 0.3).all()
-
-
-def test_costs_lead_round_a_wall():
-    world, goal = Sliding(), torch.tensor([[0.7, 0.1]])
-    found = CostToGo.solve(world, as_frames([[0.0, 0.0]]), MAPS, goal, Actions(1.0))
-    straight, way = 0.4, 2 * np.hypot(0.14, 0.6) + 0.12  # from the other side, past the wall's corners
-    cost = float(found.at(torch.tensor([[[0.3, 0.1]]])))
-    assert way < 0.05 * cost < 1.15 * way and way > 3 * straight
 
 
 @pytest.mark.parametrize("box", [False, True])
@@ -127,6 +116,9 @@ def test_costs_lead_round_a_wall():
 def test_a_world_that_slides_is_planned_in_too(planner, box):
     world, start, goal = Sliding(), [[0.3, 0.1], [0.42, 0.3]], [[0.7, 0.1], [0.97, 0.03]]
     agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0, box), planner)
+    if not box:
+        way = 2 * np.hypot(0.14, 0.6) + 0.12  # past the wall's corners
+        assert way < 0.05 * float(agent.map.at(torch.tensor(start)[:, None])[0]) < 1.15 * way
     codes = act_out(world, agent, start, 50)
     assert (codes[-1] - torch.tensor(goal)).norm(dim=-1).max() < (0.001 if planner == "cost-to-go" else 0.15)
     moves = codes.diff(dim=0).norm(p=torch.inf if box else 2, dim=-1)
@@ -149,12 +141,10 @@ def test_what_did_not_happen_is_not_tried_again():
 
 
 def test_an_agent_goes_straight_at_a_goal_that_the_model_knows_no_way_to():
-    """The model takes the goal's place for wall; the agent slides as near as it can get."""
-    world = Sliding()
-    for start, wall in (([0.2, 0.3], "before"), ([0.8, 0.1], "behind")):
-        agent = plan(world, as_frames([start]), as_frames([[0.5, 0.5]]), Actions(1.0, box=True), "cost-to-go")
-        end = act_out(world, agent, [start], 20)[-1, 0]
-        assert (end - torch.tensor([0.5, 0.5])).norm() < 0.12, wall
+    """The model takes the goal's place for wall; the agent slides as near as it can get, from before or behind."""
+    world, start, goal = Sliding(), [[0.2, 0.3], [0.8, 0.1]], [[0.5, 0.5]] * 2
+    agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0, box=True), "cost-to-go")
+    assert (act_out(world, agent, start, 20)[-1] - torch.tensor(goal)).norm(dim=-1).max() < 0.12
 
 
 def test_codes_that_are_not_two_numbers_are_planned_with_by_sampling():
@@ -172,8 +162,7 @@ def test_a_quarter_of_a_thousand_parameters_reach_every_goal_in_rooms_never_seen
     pytest.importorskip("gymnasium")
     task = TWO_ROOMS.task
     for layouts in ("seen", "unseen", "rooms", "doors", "maze"):
-        done = run(task, lambda f, g: plan(model, f, g), 4, 100, {"layouts": layouts, "image_size": size})
-        found = score(done, task.radii)
+        found = run(task, lambda f, g: plan(model, f, g), 4, 100, {"layouts": layouts, "image_size": size})
         assert found["last"]["1.5"][0] == 1.0 and found["median_way"] < 1.05
 
 
@@ -190,14 +179,6 @@ def test_goals_beside_borders_and_starts_beside_walls(model):
     assert np.linalg.norm(locations - goals, axis=1).max() < 1.5
 
 
-def test_one_frame_or_many_give_the_same_actions(model):
-    starts, goals = [(10.0, 20.0), (50.0, 40.0)], [(50.0, 50.0), (12.0, 12.0)]
-    frames, goal_frames = room(starts)[0], room(goals)[0]
-    many = plan(model, frames, goal_frames).act(frames)
-    one = [plan(model, frame, goal).act(frame) for frame, goal in zip(frames, goal_frames, strict=True)]
-    assert one[0].shape == (2,) and np.allclose(many, one, atol=1e-4)
-
-
 def test_what_is_imagined_is_not_remembered(model):
     frames, goal_frames = room([(10.0, 20.0)])[0], room([(50.0, 50.0)])[0]
     agent, plain = plan(model, frames, goal_frames), plan(model, frames, goal_frames)
@@ -210,18 +191,17 @@ def test_what_is_imagined_is_not_remembered(model):
 @pytest.mark.parametrize(
     "formed",
     [
-        lambda frame: frame.astype(">f4"),
-        lambda frame: frame.astype(np.float64)[:, ::-1][:, ::-1],
-        lambda frame: frame.astype(object),
-        lambda frame: frame.tolist(),
-        lambda frame: torch.from_numpy(frame.copy()),
+        lambda frames: frames.astype(">f4")[:, ::-1][:, ::-1],
+        lambda frames: frames.tolist(),
+        lambda frames: torch.from_numpy(frames.copy()),
     ],
 )
-def test_what_numpy_can_convert_is_converted(model, formed):
-    (frame,), (goal,) = room([(10.0, 20.0)])[0], room([(50.0, 50.0)])[0]
-    frame.flags.writeable = False
-    agent = plan(model, formed(frame), formed(goal))
-    assert np.allclose(agent.act(formed(frame)), plan(model, frame, goal).act(frame), atol=1e-5)
+def test_one_frame_or_many_in_any_form_give_the_same_actions(model, formed):
+    frames, goals = room([(10.0, 20.0), (50.0, 40.0)])[0], room([(50.0, 50.0), (12.0, 12.0)])[0]
+    frames.flags.writeable = False
+    one = plan(model, frames[0], goals[0]).act(frames[0])
+    many = plan(model, formed(frames), formed(goals)).act(formed(frames))
+    assert one.shape == (2,) and many.shape == (2, 2) and np.allclose(many[0], one, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -229,15 +209,11 @@ def test_what_numpy_can_convert_is_converted(model, formed):
     [
         (lambda f: f[0], "must both be"),
         (lambda f: f.transpose(0, 2, 3, 1), "with H = W"),
-        (lambda f: f[:0], "with H = W"),
-        (lambda f: f[..., :1, :1], "with H = W"),
         (lambda f: f[:, :1], "C = 2, not"),
         (lambda f: np.concatenate([f, f]), "must both be"),
         (lambda f: 0 * f, "of one colour"),
-        (lambda f: f * np.float32("nan"), "holds NaN"),
         (lambda f: f * 1e300, "holds NaN or infinite"),
         (lambda f: f * 1j, "real numbers"),
-        (lambda f: None, "with H = W"),
     ],
 )
 def test_frames_that_cannot_be_are_named(model, changed, says):
@@ -258,17 +234,12 @@ def test_bad_requests_are_named(model):
         ({"model": tiny_jepa.load_model("250").double()}, "float32"),
         ({"model": "250", "actions": Actions(1.0)}, "a str is no model"),
         ({"actions": 1.8}, "say which actions"),
-        ({"planner": "cem", "samples": 0}, "--samples"),
-        ({"planner": "cem", "cost": "none"}, "--cost"),
         ({"planner": "cem", "speed": 1}, "unknown key 'speed'"),
         ({"horizon": 3}, "cost-to-go has no horizon"),
     ):
         given = {"model": model, "frame": frames, "goal_frame": frames, **arguments}
         with pytest.raises(UserError, match=message):
             plan(**given)
-    for limit in (0, -1.0, np.nan, np.inf, "two"):
-        with pytest.raises(UserError, match="--limit"):
-            Actions(limit)
     wide = as_frames([[0.3, 0.2, 0.5]])
     with pytest.raises(UserError, match="2 numbers, not 3"):
         plan(Sliding(dims=3), wide, wide, Actions(1.0))
@@ -283,15 +254,12 @@ def test_the_interval_is_wilsons():
 
 
 def test_the_last_step_and_any_step_are_two_rules():
-    passes, stays, never = ([[0.0, 0.0], [5.0, 0.0], [9.0, 0.0]], [[9, 0], [7, 0], [5, 0]], [[0, 0], [0, 0], [0, 0]])
-    done = Episodes(
-        np.array([passes, stays, never], float), np.tile([5.0, 0.0], (3, 1)), np.array([5.0, 4, 5]), np.array([3, 6])
-    )
-    found = score(done, (2.5, 1.0))
+    passes_stays_never = np.array([[0.0, 5, 9], [9, 7, 5], [0, 0, 0]])
+    locations, goals = (np.stack([x, 0 * x], axis=-1) for x in (passes_stays_never, np.full(3, 5.0)))
+    found = score((2.5, 1.0), locations, goals, np.array([5.0, 4, 5]))
     assert found["any"]["1"][0] == found["any"]["2.5"][0] == pytest.approx(2 / 3)
     assert found["last"]["1"][0] == pytest.approx(1 / 3)
     assert found["median_steps"] == 1.5 and found["median_way"] == 1.0
-    assert (found["cpu_plan"], found["cpu_episode"], found["cpu_step"]) == (1.0, 3.0, 1.0)
 
 
 # the command
@@ -320,11 +288,8 @@ def test_the_example_reaches_its_goal(capsys):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--layouts new", "--layouts"),
-        ("--start wall", "--start"),
         ("--layouts maze --start door", "a maze has no door"),
         ("--image-size 5", "--image-size"),
-        ("--samples 0", "--samples"),
         ("--record walk.txt", "call it walk.gif"),
         ("--store .", "is a folder"),
         ("--picture p.png --planner cem --cost sum", "does without"),

@@ -1,8 +1,7 @@
 """The dynamics, against a slow scalar reference written from the rules and nothing else.
 
 1. 170,000 random and 43,000 grid transitions at walls, jambs, corners and borders agree, those that start inside the
-   wall too; on the grid every coordinate is a multiple of 1/4 px and the reference computes in fractions, so equality
-   at planes is met and exact.
+   wall too; on the grid every coordinate is a multiple of 1/4 px, and both compute exactly: equality at planes is met.
 2. Hand-worked collisions come out as worked.
 """
 
@@ -37,12 +36,8 @@ def reference_step(size, x, y, ax, ay, wall, door):
     return nx, ny, False
 
 
-def in_wall(world, x, y, layouts):
-    return (np.abs(x - layouts[:, 0]) < world.wall_half) & (np.abs(y - layouts[:, 1]) > world.door_half)
-
-
-def near_obstacles(world, count, rng):
-    """Locations within 3 px of a face, a jamb, a corner of the door, a border or a corner of the room."""
+def near_obstacles(world, count, rng, grid):
+    """Locations in the room within 3 px of a face, a jamb, a corner of the door, a border or a corner of the room."""
     layouts = np.stack([rng.integers(20, world.size - 20, count), rng.integers(10, world.size - 10, count)], axis=1)
     spot, sign = rng.integers(0, 5, count), rng.choice([-1, 1], (2, count))
     low, high = world.border, world.far_border
@@ -53,48 +48,34 @@ def near_obstacles(world, count, rng):
     y = np.choose(spot, [anywhere[1], jamb, jamb, anywhere[1], edge[1]]) + rng.uniform(-3, 3, count)
     actions = rng.uniform(-2, 2, (count, 2))
     actions[rng.random((count, 2)) < 0.1] = 0
-    return np.stack([x, y], axis=1), actions, layouts
+    locations = np.stack([x, y], axis=1)
+    if grid:
+        locations, actions = np.rint(locations * 4) / 4, np.rint(actions * 4) / 4
+    keep = ((locations > low) & (locations < high)).all(1)
+    return locations[keep], actions[keep], layouts[keep]
 
 
-def between_borders(world, locations):
-    return (locations > world.border).all(1) & (locations < world.far_border).all(1)
-
-
-@pytest.mark.parametrize("size", [64, 65])
-def test_random_transitions_agree_with_the_reference(size):
+@pytest.mark.parametrize(("size", "grid", "count"), [(64, False, 85_000), (65, False, 85_000), (64, True, 43_000)])
+def test_transitions_agree_with_the_reference(size, grid, count):
     world = Geometry(size=size)
-    locations, actions, layouts = near_obstacles(world, 120_000, np.random.default_rng(size))
-    keep = between_borders(world, locations)
-    locations, actions, layouts = locations[keep], actions[keep], layouts[keep]
-    assert len(locations) > 85_000  # the two sizes together: 170,000
+    locations, actions, layouts = near_obstacles(world, int(1.4 * count), np.random.default_rng(size), grid)
+    assert len(locations) > count
     ends, blocked = step(world, locations, actions, layouts)
-    rows = zip(locations.tolist(), actions.tolist(), layouts.tolist(), strict=True)
-    expected = np.array([reference_step(size, *location, *action, *layout) for location, action, layout in rows])
+    rows = np.concatenate([locations, actions, layouts], axis=1).tolist()
+    expected = np.array([reference_step(size, *(map(Fraction, row) if grid else row)) for row in rows], float)
     np.testing.assert_allclose(ends, expected[:, :2], atol=1e-5, rtol=0)
     np.testing.assert_array_equal(blocked, expected[:, 2].astype(bool))
-    inside = in_wall(world, *locations.T, layouts)
-    for starts in (inside, ~inside):
-        assert (starts & blocked).sum() > 5000 and (starts & ~blocked).sum() > 5000
-
-
-def test_transitions_on_a_grid_agree_to_the_comparison_sign():
-    world = Geometry()
-    locations, actions, layouts = near_obstacles(world, 60_000, np.random.default_rng(1))
-    locations, actions = np.rint(locations * 4) / 4, np.rint(actions * 4) / 4
-    keep = between_borders(world, locations)
-    locations, actions, layouts = locations[keep], actions[keep], layouts[keep]
-    assert len(locations) > 43_000 and in_wall(world, *locations.T, layouts).sum() > 6000
-    _, blocked = step(world, locations, actions, layouts)
-    for i, row in enumerate(np.concatenate([locations, actions, layouts], axis=1).tolist()):
-        assert blocked[i] == reference_step(64, *map(Fraction, row))[2], (row, blocked[i])
+    across, along = np.abs(locations - layouts).T
+    in_wall = (across < 1) & (along > 4)
+    for starts in (in_wall, ~in_wall):
+        assert (starts & blocked).sum() > count / 20 and (starts & ~blocked).sum() > count / 20
     on_face = np.abs(locations[:, 0] + actions[:, 0] - layouts[:, 0]) == 1
-    assert on_face.sum() > 1000  # such moves end exactly on a plane
+    assert not grid or on_face.sum() > 1000  # such moves end exactly on a plane
 
 
 @pytest.mark.parametrize(
     ("x", "y", "ax", "ay", "blocked"),
     [
-        (27.0, 20.0, 1.5, 0.0, False),  # in the open, short of the face at 29
         (28.0, 20.0, 1.5, 0.0, True),  # into the wall
         (28.5, 32.0, 1.5, 0.0, False),  # into the door
         (28.5, 32.0, 5.0, 0.0, False),  # through the door at one go
@@ -102,20 +83,16 @@ def test_transitions_on_a_grid_agree_to_the_comparison_sign():
         (28.5, 36.0, 1.0, 0.0, False),  # along the jamb: |y - d| = 4 passes
         (28.5, 36.001, 1.0, 0.0, True),
         (28.5, 35.5, 1.0, 1.0, False),  # reaches the face at y = 36 exactly, the corner
-        (28.5, 35.6, 1.0, 1.0, True),  # reaches the face just beyond the corner
         (30.0, 35.5, 0.0, 0.5, False),  # to the jamb, not beyond it
         (30.0, 35.5, 0.0, 0.6, True),  # over the jamb
         (30.0, 36.0, 0.0, -0.5, False),  # from the jamb back into the door
         (30.8, 35.9, 1.0, 1.0, True),  # out of the door over its corner
         (30.8, 35.5, 1.0, 1.0, False),  # out of the door, the corner passed by
-        (30.0, 35.0, 6.0, 8.0, True),  # far, but over the jamb at once
         (26.0, 26.0, 4.0, 11.0, True),  # in through the door and out by the far jamb
-        (28.9, 35.5, 0.0, 2.0, False),  # past the door, outside it
         (5.0, 20.0, -1.0, 0.0, True),  # touches the border at 4
         (5.0, 20.0, -0.99, 0.0, False),
         (58.0, 58.0, 0.5, 1.0, True),  # touches the border at 59: neither coordinate moves
         (30.0, 32.0, 0.0, 0.0, False),  # no move
-        (30.0, 20.0, 0.5, 1.5, False),  # inside the wall, where nothing stops the agent
         (30.0, 20.0, 1.0, 0.0, True),  # from inside the wall, touches its face
         (30.0, 27.5, 0.0, 1.0, False),  # from inside the wall into the door: over the jamb inwards
         (30.5, 27.5, 2.0, 4.0, False),  # from inside the wall over the jamb, and out through the door

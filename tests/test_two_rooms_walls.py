@@ -1,8 +1,7 @@
 """Walls of any shape: boxes, what stops at them, how they are read off a drawing, and the floor plans of our own sets.
 
 1. What a drawing's boxes stop is what the boxes that it was drawn from stop.
-2. A move is blocked where its segment meets a wall or a border, and nowhere else; blocked means exactly still, and
-   nobody ever gets inside a wall.
+2. A move is blocked where its segment meets a wall or a border, and nowhere else; blocked means exactly still.
 3. Rooms, doors and mazes are as results/sets.md has them.
 """
 
@@ -14,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny_jepa.worlds.two_rooms import Geometry, boxes_of, render_layouts, sample_layouts, step, walls_of
-from tiny_jepa.worlds.two_rooms.plans import CELLS, PLANS, cell_lines, far_ends
-from tiny_jepa.worlds.two_rooms.trajectories import wander
+from tiny_jepa.worlds.two_rooms.plans import CELLS, PLANS, cell_lines
 from tiny_jepa.worlds.two_rooms.walls import inside, layouts_of
 
 SIZES = (62, 64, 65, 72)
@@ -24,10 +22,8 @@ SIZES = (62, 64, 65, 72)
 def scenes(kind, size, count, seed=0, **settings):
     """World, boxes [count, K, 4], free locations and actions, both [count, 50, 2]."""
     world, rng = Geometry(size=size, **settings), np.random.default_rng(seed)
-    if kind == "two rooms":
-        walls = boxes_of(world, sample_layouts(world, count, rng))
-    else:
-        walls = PLANS[kind](world, count, rng)
+    layouts = sample_layouts(world, count, rng)
+    walls = boxes_of(world, layouts) if kind == "two rooms" else PLANS[kind](world, count, rng)
     locations = rng.uniform(world.border, world.far_border, (count, 50, 2))
     while (within := inside(walls[:, None], locations)).any():
         locations[within] = rng.uniform(world.border, world.far_border, (int(within.sum()), 2))
@@ -63,17 +59,6 @@ def test_a_move_is_blocked_where_its_segment_meets_something(kind, settings):
     assert not (meets(-1e-6) & ~blocked).any() and not (blocked & ~meets(0.1)).any()
 
 
-@pytest.mark.parametrize("kind", PLANS)
-def test_nobody_gets_into_a_wall_or_through_one(kind):
-    world, walls, _, _ = scenes(kind, 65, 300)
-    drawn = wander(world, walls, 200, np.random.default_rng(3))
-    assert not inside(walls[:, None], drawn.locations, -1e-4).any()
-    start = drawn.locations[:, 0]
-    assert (np.abs(start.mean(0) - 32) < 4 * 17 / 300**0.5).all()  # anywhere
-    moved = np.abs(np.diff(drawn.locations, axis=1)).max(-1) > 0
-    assert 0.4 < moved.mean() < 0.95
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 6))
 def test_whatever_is_drawn_the_boxes_cover_it_and_nothing_else(seed, share, scale):
@@ -98,23 +83,20 @@ def spread(values, low, high):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_three_and_four_rooms_in_a_row(size):
+def test_three_and_four_rooms_in_a_row_and_two_and_three_doors_in_a_wall(size):
     walls = PLANS["rooms"](Geometry(size=size), 4000, np.random.default_rng(0)).reshape(4000, 3, 2, 4)
     columns, there = walls[:, :, 0, :2].mean(-1), walls[:, :, 0, 0] < size
     assert np.bincount(there.sum(1)).tolist() == [0, 0, 2000, 2000] and there[:, :2].all()
     spread(columns[there], 10, size - 11)
-    assert all((np.diff(row[here]) >= 9).all() for row, here in zip(columns, there, strict=True))
+    assert np.diff(columns, axis=1).min() >= 9  # the third of some is far outside
     spread((walls[..., 0, 3] + walls[..., 1, 2])[there] / 2, 10, size - 11)
     assert (walls[..., 1, 2] - walls[..., 0, 3] == 10).all() and (np.ptp(walls[..., :2], axis=-1) == 2).all()
 
-
-@pytest.mark.parametrize("size", SIZES)
-def test_two_and_three_doors_in_a_wall(size):
     walls = PLANS["doors"](Geometry(size=size), 4000, np.random.default_rng(0))
     doors, there = (walls[:, :-1, 3] + walls[:, 1:, 2]) / 2, walls[:, 1:, 2] < size
     assert np.bincount(there.sum(1)).tolist() == [0, 0, 2000, 2000] and there[:, :2].all()
     spread(doors[there], 10, size - 11)
-    assert all((np.diff(row[here]) >= 11).all() for row, here in zip(doors, there, strict=True))
+    assert np.diff(doors, axis=1).min() >= 11
     spread(walls[:, 0, :2].mean(-1), 20, size - 21)
     assert (walls[:, 1:, 2] - walls[:, :-1, 3] == 10).all() and (walls[:, :, :2] == walls[:, :1, :2]).all()
 
@@ -131,22 +113,9 @@ def test_a_maze_has_one_way_between_any_two_cells(size):
     reached = np.zeros((300, CELLS, CELLS), bool)
     reached[:, 0, 0] = True
     for _ in range(CELLS**2):
-        for opened, before, after in (
-            (right, np.s_[:, :, :-1], np.s_[:, :, 1:]),
-            (down, np.s_[:, :-1], np.s_[:, 1:]),
-        ):
-            either = opened & (reached[before] | reached[after])
-            reached[before] |= either
-            reached[after] |= either
+        for opened, view in ((down, reached), (right.swapaxes(1, 2), reached.swapaxes(1, 2))):
+            either = opened & (view[:, :-1] | view[:, 1:])
+            view[:, :-1] |= either
+            view[:, 1:] |= either
     assert reached.all()  # with so few ways open: a tree
     assert (np.abs(right.mean(0) - 0.6) < 0.3).all() and (np.abs(down.mean(0) - 0.6) < 0.3).all()
-
-
-@pytest.mark.parametrize("kind", PLANS)
-def test_far_ends_are_free_and_apart(kind):
-    world, walls, _, _ = scenes(kind, 64, 50)
-    for scene in walls:
-        places = far_ends(world, scene, kind == "maze", np.random.default_rng(0))
-        assert (places[:, 1] > places[:, 0]).all() and places[0, 1, 0] < places[1, 0, 0]
-        points = places[:, 0] + np.random.default_rng(0).random((30, 2, 2)) * (places[:, 1] - places[:, 0])
-        assert not inside(scene, points, -1e-6).any()

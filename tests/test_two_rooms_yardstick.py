@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tiny_jepa.worlds.two_rooms import Geometry, boxes_of, render_states, step
+from tiny_jepa.worlds.two_rooms import Geometry, render_states, step
 from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.walls import inside
 from tiny_jepa.worlds.two_rooms.yardstick import TrueDynamics, shortest_ways
@@ -32,23 +32,6 @@ def test_true_dynamics_are_the_worlds_in_a_models_form(kind):
     np.testing.assert_array_equal(one.numpy(), found[0])
 
 
-def test_shortest_ways_are_the_best_of_all_crossings():
-    rng, count = np.random.default_rng(0), 30
-    layouts = np.stack([rng.integers(20, 43, count), rng.integers(10, 53, count)], axis=1)
-    start = np.stack([rng.uniform(4, layouts[:, 0] - 1), rng.uniform(4, 59, count)], axis=1)
-    goal = np.stack([rng.uniform(layouts[:, 0] + 1, 59), rng.uniform(4, 59, count)], axis=1)
-    start[0], goal[0] = layouts[0], (50.0, 50.0)  # from the door
-    first, second = np.meshgrid(np.linspace(-4, 4, 81), np.linspace(-4, 4, 81))
-    at = [layouts + np.stack([np.full_like(y, x), y], axis=-1)[:, :, None] for x, y in ((-1.0, first), (1.0, second))]
-    at[0][:, :, 0] = start[0]
-    legs = [np.linalg.norm(b - a, axis=-1) for a, b in ((start, at[0]), (at[0], at[1]), (at[1], goal))]
-    best = sum(legs).min((0, 1))
-    walls = boxes_of(Geometry(), layouts)
-    found = shortest_ways(start, goal, walls, 64)
-    assert (found <= best + 1e-9).all() and (found > best - 0.02).all()
-    np.testing.assert_allclose(found, shortest_ways(goal, start, walls, 64), atol=1e-6)
-
-
 def test_shortest_ways_turn_at_corners():
     post = np.array([[[29, 31, -1000, 39]]])  # its foot at y = 40
     points = np.array([[20.0, 30.0]]), np.array([[40.0, 30.0]])
@@ -65,10 +48,7 @@ def test_shortest_ways_are_a_little_shorter_than_those_of_a_lattice(kind):
     world, rng = Geometry(), np.random.default_rng(5)
     walls = PLANS[kind](world, 6, rng)
     offsets = np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3) if np.gcd(x, y) == 1])
-    nodes = np.stack(np.meshgrid(np.arange(5, 60), np.arange(5, 60), indexing="ij"), axis=-1).reshape(-1, 2) - (
-        0.3,
-        0.17,
-    )
+    nodes = np.argwhere(np.ones((55, 55))) + np.array([4.7, 4.83])
     for scene in walls:
         free = nodes[~inside(scene, nodes)]
         start, goal = free[rng.choice(len(free), 2, replace=False)]
@@ -80,4 +60,5 @@ def test_shortest_ways_are_a_little_shorter_than_those_of_a_lattice(kind):
             ways = np.minimum(ways, (costs + ways[there]).min(1))
         lattice = ways[(nodes == start).all(1)][0]
         (found,) = shortest_ways(start[None], goal[None], scene[None], 64)
+        np.testing.assert_allclose(found, shortest_ways(goal[None], start[None], scene[None], 64))
         assert np.linalg.norm(goal - start) <= found + 1e-9 and found - 1e-5 <= lattice < 1.04 * found + 4

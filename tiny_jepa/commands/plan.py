@@ -4,6 +4,7 @@ import contextlib
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,11 +15,12 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable, write_text
 from tiny_jepa.options import Count, parse, settings, within
 from tiny_jepa.planning import Sampling, plan
-from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, run, score
+from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, run
 from tiny_jepa.planning.pictures import picture, record
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
+from tiny_jepa.worlds.two_rooms.sets import Rooms
 
 
 @settings
@@ -26,6 +28,7 @@ class Options:
     """Who plans, and in which episodes."""
 
     sampling: Sampling
+    rooms: Rooms
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
     world: str | None = None  # of the budget; a weights file says its own
@@ -33,11 +36,6 @@ class Options:
     alone: bool = False  # without the true dynamics, straight at the goal and a random policy beside it
     episodes: Count = 200  # episodes, of the same seeds whoever plans
     steps: Annotated[int, within(1, 10_000)] = 200  # steps of an episode; none ends early
-    layouts: Literal["seen", "unseen", "all", "rooms", "doors", "maze"] = "seen"  # the last three were never trained
-    image_size: int = 64  # px; side of the frames
-    goal_size: int | None = None  # px; side of the goal's frame, if another
-    start: Literal["room", "door"] = "room"  # where episodes begin
-    noise: Annotated[float, within(0, 10)] = 0.0  # px; standard deviation of what disturbs each move
     record: Path | None = None  # animate the first episode in this GIF
     picture: Path | None = None  # draw the cost-to-go of three episodes in this PNG
     json: bool = False  # one JSON object on stdout, the rest on stderr
@@ -69,8 +67,7 @@ def compare(args: Options, command: str) -> str:
     print(subject.describe(), flush=True)
     model: Any = subject.model
     drawing: dict[str, Any] = {} if args.planner == "cost-to-go" else vars(args.sampling)
-    asked = {name: getattr(args, name) for name in ("layouts", "image_size", "goal_size", "start", "noise")}
-    environment = {name: value for name, value in asked.items() if value is not None}
+    environment = {name: value for name, value in asdict(args.rooms).items() if value is not None}
 
     def planned(model: Any, planner: str, **settings: Any) -> MakeAgent:
         return lambda frames, goals: plan(model, frames, goals, task.actions, planner, **settings)
@@ -85,7 +82,7 @@ def compare(args: Options, command: str) -> str:
         }
     scores = {}
     for name, agent in rows.items():
-        scores[name] = score(run(task, agent, args.episodes, args.steps, environment), task.radii)
+        scores[name] = run(task, agent, args.episodes, args.steps, environment)
         print(f"{name}: done", file=sys.stderr, flush=True)
     print(table(scores))
     result = {

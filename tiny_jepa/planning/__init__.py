@@ -37,9 +37,6 @@ def plan(
         actions: what the world allows; by default, what the model's world says.
         planner: one of `PLANNERS`.
         settings: of cem and mppi, the fields of `Sampling`.
-
-    Raises:
-        UserError: an argument that cannot be; the sentence says what is wanted.
     """
     if planner not in PLANNERS:
         raise UserError(f"no planner '{planner}'; there are {', '.join(PLANNERS)}")

@@ -15,8 +15,7 @@ class Agent:
     """Takes one action a frame towards a goal frame, in one episode or E at once. Subclasses `prepare` and `choose`."""
 
     def __init__(self, model: WorldModel, frame: Any, goal_frame: Any, actions: Actions) -> None:
-        """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones. A `UserError` where the
-        model is none, or the frames are none of its world."""
+        """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones."""
         if not isinstance(model, WorldModel):
             raise UserError(f"a {type(model).__name__} is no model to plan with; docs/planning.md says what one has")
         if isinstance(model, torch.nn.Module) and any(p.dtype != torch.float32 for p in model.parameters()):
@@ -30,12 +29,9 @@ class Agent:
                 f"not {list(first.shape)} and {list(goal.shape)}"
             )
         self.single, self.shape = first.ndim == 3, first.shape
-        self.frames = self.batch(first)
-        self.context, self.goal = model.encode_context(self.frames), model.encode_agent(self.batch(goal))
+        self.frames, goals = (frames.reshape(-1, *frames.shape[-3:]) for frames in (first, goal))
+        self.context, self.goal = model.encode_context(self.frames), model.encode_agent(goals)
         self.prepare()
-
-    def batch(self, frame: np.ndarray) -> np.ndarray:
-        return frame[None] if self.single else frame
 
     def prepare(self) -> None:
         """Computes what the whole episode needs."""
@@ -45,7 +41,7 @@ class Agent:
         frame = as_frames(frame, "frame")
         if frame.shape != self.shape:
             raise UserError(f"frame must be {list(self.shape)}, as the first one was, not {list(frame.shape)}")
-        return self.model.encode_agent(self.batch(frame))
+        return self.model.encode_agent(frame.reshape(self.frames.shape))
 
     @torch.no_grad()
     def act(self, frame: Any) -> np.ndarray:
@@ -70,8 +66,7 @@ class Agent:
 
 
 def as_frames(given: Any, name: str) -> np.ndarray:
-    """Anything that numpy makes frames of -> [..., C, H, W] uint8 or float32, in this machine's order of bytes; a
-    `UserError` for anything else, or frames that show nothing."""
+    """Anything that numpy makes frames of -> [..., C, H, W] uint8 or float32, in this machine's order of bytes."""
     try:
         frames = np.asarray(given)
         if np.iscomplexobj(frames):
@@ -90,11 +85,8 @@ def as_frames(given: Any, name: str) -> np.ndarray:
 
 
 def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, actions: Actions) -> Tensor:
-    """The matrix [D, 2] that turns a free agent's move in code space into its action: `move @ matrix`.
-
-    Read from what the model predicts of moves along both axes of actions: the median over codes drawn from their range
-    for `frames`, most of which have nothing near them.
-    """
+    """The matrix [D, 2] that turns a free agent's move in code space into its action: `move @ matrix`. By what the
+    model predicts of moves along both axes: the median over codes of all the range, most with nothing near them."""
     low, high = model.code_range(frames)
     dims = model.encode_agent(frames[:1]).shape[-1]
     codes = low + (high - low) * torch.rand(256, 1, dims, generator=torch.Generator().manual_seed(0)).to(context.device)

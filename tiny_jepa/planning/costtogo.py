@@ -8,7 +8,6 @@ whose predicted code costs least.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,9 +24,7 @@ OFFSETS = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if abs(x * y) in (
 NEIGHBOURS = [offset for offset in OFFSETS if max(map(abs, offset)) == 1]
 BESIDE = [(1, 0), (-1, 0), (0, 1), (0, -1)]
 PART = 200  # nodes tried at once: what the model computes of them stays in cache
-RISK = (
-    300.0  # more than any way round takes; what the model calls closed costs as many times more, and only at the goal
-)
+RISK = 300.0  # more than any way round takes; at the goal, what the model calls closed costs as many times more
 NOWHERE = 1e6  # steps: the cost where no way leads to the goal
 MOST_NODES = 1_000  # along an axis: where an action moves a code by less, the model is untrained
 ARRIVED = 0.25  # nodes: this near to where it should end, a move has ended there
@@ -35,23 +32,12 @@ DIRECTIONS, SIZES = 24, 2  # of the actions that each step compares
 MEMORY = 64  # steps for which a move that did not happen is remembered
 
 
-@dataclass(frozen=True)
 class CostToGo:
-    """Steps to E goals from the nodes of a lattice."""
+    """Steps to E goals from the nodes of a lattice: `costs` [E, rows, columns], up to NOWHERE; `first`, the first
+    node's coordinates, and the `spacing` between nodes, both in code units."""
 
-    costs: Tensor  # [E, rows, columns], up to NOWHERE
-    goal: Tensor  # codes [E, 2]
-    first: float  # the first node's coordinates, in code units
-    spacing: float  # between nodes, in code units
-    to_action: Tensor  # [2, 2]: a free agent's move in code space, times this, is its action
-    actions: Actions
-
-    @classmethod
-    def solve(
-        cls, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions
-    ) -> "CostToGo":
-        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]. A `UserError` for codes
-        of another width, or a model that hardly moves."""
+    def __init__(self, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> None:
+        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]."""
         if goal.shape[-1] != 2:
             raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}; plan by cem, cost='sum'")
         low, high = model.code_range(frames)
@@ -62,9 +48,12 @@ class CostToGo:
         if not 0 < longest < MOST_NODES / context.shape[-1]:
             raise UserError("the model predicts that no action moves anything; train it, or load trained weights")
         spacing = pixel / math.ceil(longest - 0.001)  # so that no move to a neighbour is longer than an action
-        first = low + spacing / 2
+        self.goal, self.actions, self.to_action = goal, actions, to_action
+        self.spacing, self.first = spacing, low + spacing / 2
         index = torch.arange(round((high - low) / spacing)).to(goal)
-        nodes = first + spacing * torch.stack(torch.meshgrid(index, index, indexing="xy"), dim=-1)  # [rows, columns, 2]
+        nodes = self.first + spacing * torch.stack(
+            torch.meshgrid(index, index, indexing="xy"), dim=-1
+        )  # [rows, columns, 2]
 
         def arrives(codes: Tensor, moves: Tensor, context: Tensor) -> Tensor:
             """Whether moves [..., 2] from codes [..., 2] end where they should -> [...] bool."""
@@ -85,8 +74,7 @@ class CostToGo:
         last = torch.zeros_like(steps, dtype=torch.bool)
         last[near] = arrives(nodes[row, column], straight[near], context[episode])
         closed = torch.where(steps < 1, RISK**2 * steps, NOWHERE)
-        costs = sweep(torch.minimum(cost(last, steps, last), closed), edges)
-        return cls(costs, goal, first, spacing, to_action, actions)
+        self.costs = sweep(torch.minimum(cost(last, steps, last), closed), edges)
 
     def at(self, codes: Tensor) -> Tensor:
         """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from; straight to the goal
@@ -115,8 +103,8 @@ def by_both_ways(made: dict[tuple[int, int], Tensor], x: int, y: int) -> Tensor:
     """Whether both ways to a knight's place, each of two moves to neighbours, are made -> [E, rows, columns] bool."""
     diagonal = (x > 0) - (x < 0), (y > 0) - (y < 0)
     straight = x - diagonal[0], y - diagonal[1]
-    ways = ((diagonal, straight), (straight, diagonal))
-    return torch.stack([made[one] & seen_from(made[other], *one) for one, other in ways]).all(0)
+    first, last = made[diagonal], made[straight]
+    return first & seen_from(last, *diagonal) & last & seen_from(first, *straight)
 
 
 def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
@@ -126,8 +114,7 @@ def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
 
 
 def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
-    """Value iteration, until nothing changes: costs of going straight to the goal, and of the edges along `OFFSETS`,
-    all [E, rows, columns] -> costs of the best way."""
+    """Value iteration: costs straight to the goal and of edges along `OFFSETS`, all [E, rows, columns] -> the least."""
     before = torch.zeros_like(costs)
     while not torch.equal(before, costs):
         before = costs
@@ -137,15 +124,14 @@ def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
 
 
 class CostToGoAgent(Agent):
-    """Takes the action whose predicted code costs least.
+    """Takes the action whose predicted code costs least; straight at the goal where the model knows no way.
 
-    A deterministic planner would repeat a move that does not happen for ever: the agent is where it was. So such moves
-    are remembered, and none is chosen that begins within a node of one and should end within half a node of it. Where
-    the model knows no way, the agent goes straight at the goal.
+    A move that does not happen would be repeated for ever: the agent is where it was. So such moves are remembered, and
+    none is chosen that begins within a node of one and should end within half a node of it.
     """
 
     def prepare(self) -> None:
-        self.map = CostToGo.solve(self.model, self.frames, self.context, self.goal, self.actions)
+        self.map = CostToGo(self.model, self.frames, self.context, self.goal, self.actions)
         self.candidates = self.actions.spread(DIRECTIONS, SIZES).to(self.goal)
         self.nodes = self.map.spacing * torch.tensor([1, 1, 0.5, 0.5]).to(self.goal)
         self.failed = torch.full((len(self.goal), MEMORY, 4), NOWHERE).to(self.goal)
@@ -153,7 +139,11 @@ class CostToGoAgent(Agent):
         self.steps = 0
 
     def choose(self, code: Tensor) -> Tensor:
-        self.remember(code)
+        before, after = self.expected.chunk(2, dim=-1)
+        slack = ARRIVED * self.map.spacing  # so that noise is no failure
+        missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
+        self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
+        self.steps += 1
         straight = self.actions.clip((self.goal - code) @ self.map.to_action)
         tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
@@ -167,11 +157,3 @@ class CostToGoAgent(Agent):
         each = torch.arange(len(code))
         self.expected = moves[each, best]
         return tried[each, best]
-
-    def remember(self, code: Tensor) -> None:
-        """Keeps the last move in mind if it ended more than half its length away from where it should."""
-        before, after = self.expected.chunk(2, dim=-1)
-        slack = ARRIVED * self.map.spacing  # so that noise is no failure
-        missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
-        self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
-        self.steps += 1

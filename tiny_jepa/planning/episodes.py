@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,20 +18,9 @@ MakeAgent = Callable[[np.ndarray, np.ndarray], Agent]
 """(frames, goal frames) [E, C, H, W] -> the agent of E episodes."""
 
 
-@dataclass(frozen=True)
-class Episodes:
-    """What E agents did in T steps."""
-
-    locations: np.ndarray  # [E, T + 1, 2] px
-    goals: np.ndarray  # [E, 2] px
-    shortest: np.ndarray  # [E] px
-    cpu: np.ndarray  # [2] seconds: planning ahead, and all actions
-
-
-def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str, Any]) -> Episodes:
-    """Runs `count` episodes of `steps` steps, none ending early. `agent(frames, goal_frames)` gives one agent for all
-    episodes of a batch; `options` are the environment's."""
-    locations, goals, shortest, cpu = [], [], [], np.zeros(2)
+def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str, Any]) -> dict[str, Any]:
+    """The score of `count` episodes of `steps` steps, none ending early; `options` are the environment's."""
+    locations, goals, shortest, planning, acting = [], [], [], 0.0, 0.0
     for first in range(0, count, AT_ONCE):
         env, frames, info = start(task, FIRST_SEED + first, min(AT_ONCE, count - first), steps, **options)
         shortest.append(task.shortest(info["location"], info["goal"], info["walls"], frames.shape[-1]))
@@ -40,21 +28,21 @@ def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str,
         way = [info["location"]]
         begun = time.process_time()
         agents = agent(frames, info["goal_frame"])
-        cpu[0] += time.process_time() - begun
+        planning += time.process_time() - begun
         for _ in range(steps):
             begun = time.process_time()
             actions = agents.act(frames)
-            cpu[1] += time.process_time() - begun
+            acting += time.process_time() - begun
             frames, _, _, _, info = env.step(actions)
             way.append(info["location"])
         env.close()
         locations.append(np.stack(way, axis=1))
-    return Episodes(np.concatenate(locations), np.concatenate(goals), np.concatenate(shortest), cpu)
+    cpu = {"cpu_episode": (planning + acting) / count, "cpu_plan": planning / count, "cpu_step": acting / count / steps}
+    return score(task.radii, *map(np.concatenate, (locations, goals, shortest))) | cpu
 
 
 def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tuple[Any, np.ndarray, dict[str, Any]]:
-    """Episodes of the seeds from `seed` on, side by side -> their environment, first frames [E, C, H, W], and info.
-    `options` are the environment's, which refuses bad ones."""
+    """Episodes of the seeds from `seed` on, side by side -> their environment, first frames [E, C, H, W], and info."""
     try:
         import gymnasium
     except ImportError:
@@ -64,34 +52,29 @@ def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tupl
     return (env, *env.reset(seed=seed, options={"radius": 0.0}))
 
 
-def score(episodes: Episodes, radii: tuple[float, ...]) -> dict[str, Any]:
-    """Shares of episodes that were within each radius `at the last step`, and `at any step`, each with its 95 %
-    interval; and of those that came within the smallest: steps to there, the way there against the shortest (both
-    medians); CPU seconds an episode and a step."""
-    distances = np.linalg.norm(episodes.locations - episodes.goals[:, None], axis=-1)  # [E, T + 1]
+def score(radii: Sequence[float], locations: np.ndarray, goals: np.ndarray, shortest: np.ndarray) -> dict[str, Any]:
+    """Of locations [E, T + 1, 2], goals [E, 2] and lengths of the shortest ways [E], px: shares within each radius at
+    the `last` step, and at `any`, each with its 95 % interval; of episodes that came within the smallest, medians of
+    steps to there and of the way against the shortest."""
+    distances = np.linalg.norm(locations - goals[:, None], axis=-1)  # [E, T + 1]
     count, steps = len(distances), distances.shape[1] - 1
     there = distances < min(radii)
-    reached, first = there.any(1), there.argmax(1)
-    moved = np.linalg.norm(np.diff(episodes.locations, axis=1), axis=-1).cumsum(1)
-    each = np.arange(count)
-    way = np.where(first > 0, moved[each, first - 1], 0.0) + distances[each, first]
+    reached, first, each = there.any(1), there.argmax(1), np.arange(count)
+    moved = np.pad(np.linalg.norm(np.diff(locations, axis=1), axis=-1).cumsum(1), ((0, 0), (1, 0)))
+    way = moved[each, first] + distances[each, first]
+
+    def shares(nearest: np.ndarray) -> dict[str, list[float]]:
+        found = {radius: float((nearest < radius).mean()) for radius in radii}
+        return {f"{radius:g}": [share, *wilson(share, count)] for radius, share in found.items()}
+
     return {
         "episodes": count,
         "steps": steps,
-        "last": {f"{radius:g}": share(distances[:, -1] < radius) for radius in radii},
-        "any": {f"{radius:g}": share(distances.min(1) < radius) for radius in radii},
+        "last": shares(distances[:, -1]),
+        "any": shares(distances.min(1)),
         "median_steps": float(np.median(first[reached])) if reached.any() else None,
-        "median_way": float(np.median((way / episodes.shortest)[reached])) if reached.any() else None,
-        "cpu_episode": float(episodes.cpu.sum()) / count,
-        "cpu_plan": float(episodes.cpu[0]) / count,
-        "cpu_step": float(episodes.cpu[1]) / count / steps,
+        "median_way": float(np.median((way / shortest)[reached])) if reached.any() else None,
     }
-
-
-def share(hits: np.ndarray) -> list[float]:
-    """hits [E] bool -> their share, and its 95 % interval."""
-    mean = float(hits.mean())
-    return [mean, *wilson(mean, len(hits))]
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

@@ -42,7 +42,7 @@ class Sampler(Agent):
         self.steps, self.generator = 0, torch.Generator().manual_seed(0)
         self.mean = torch.zeros(len(self.goal), -(-s.horizon // s.hold), 2).to(self.goal)  # [E, T / hold, 2]
         if s.cost == "cost-to-go":
-            self.map = CostToGo.solve(self.model, self.frames, self.context, self.goal, self.actions)
+            self.map = CostToGo(self.model, self.frames, self.context, self.goal, self.actions)
 
     def choose(self, code: Tensor) -> Tensor:
         s = self.sampling

@@ -81,9 +81,8 @@ class Inspection(Protocol):
     faults: Counter[str]  # how many of them have a fault, by its name
     harmless: tuple[str, ...]  # how the names begin of faults that a model does not mind
 
-    def add(self, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None) -> None:
-        """Looks at more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them."""
-
+    # looks at more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them
+    def add(self, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None) -> None: ...
     def figures(self) -> dict[str, str]: ...  # what a table says of the set
     def lines(self) -> list[str]: ...  # what is wrong, a sentence each
     def notes(self) -> list[str]: ...  # what is no fault, but unusual
@@ -120,10 +119,8 @@ class WorldModel(Protocol):
     def encode_agent(self, frames: np.ndarray) -> Tensor: ...  # [E, C, H, W] -> codes [E, D]
     def encode_context(self, frames: np.ndarray) -> Tensor: ...  # [E, C, H, W] -> what does not move [E, S, S] uint8
     def code_range(self, frames: np.ndarray) -> tuple[float, float]: ...  # least and largest coordinate of a code
-    def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        """code [..., D], action [..., 2], context [..., S, S] -> next code [..., D]. What comes before these
-        broadcasts."""
-        ...
+    # code [..., D], action [..., 2], context [..., S, S] -> next code [..., D]; what comes before these broadcasts
+    def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)

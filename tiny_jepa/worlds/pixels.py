@@ -9,12 +9,8 @@ SETS = ("train", "probe_normal/train", "probe_normal/val")
 
 
 def pixel_world(size: int, *, gates: int = 2, channels: int = 3) -> World:
-    """The world of one dot in square frames of `size` px; larger frames are averaged down to it.
-
-    Args:
-        gates: 1 where a blocked move leaves the agent where it was, 2 where it slides along.
-        channels: of a frame.
-    """
+    """The world of one dot in square frames of `size` px; larger frames are averaged down to it. Where a move is
+    blocked, the agent stays where it was (`gates` 1), or slides along (2)."""
     unit = size / 3.5  # so that what spreads over a whole frame spreads less than the objective wants: it stays awake
     frame = Frame(channels, None, None, unit, gates, side=size)
     middle, spread = (size / 2, size / 2), (size / 4, size / 4)

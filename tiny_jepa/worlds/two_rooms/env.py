@@ -18,13 +18,14 @@ except ImportError:
     raise ImportError("the environment needs gymnasium; install it with: pip install gymnasium") from None
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.options import read, settings, within
+from tiny_jepa.options import read, settings
 from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS, far_ends
-from tiny_jepa.worlds.two_rooms.render import COLOURS, paint, render_states
-from tiny_jepa.worlds.two_rooms.sets import SIZES
+from tiny_jepa.worlds.two_rooms.render import render_states
+from tiny_jepa.worlds.two_rooms.sets import Length, Rooms
 from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
 
+COLOURS = {"floor": (247, 247, 244), "wall": (59, 66, 82), "goal": (46, 139, 87), "agent": (208, 72, 40)}
 GOAL_RADIUS = 4.5  # px: this near is there
 MAX_STEPS = 200
 LONGEST = 1.8  # px along each axis, of an action
@@ -42,21 +43,14 @@ def pair(value: Any) -> np.ndarray:
 
 
 Pair = Annotated[Any, AfterValidator(pair)]
-Length = Annotated[float, within(0, 10**6)]
-Side = Annotated[int, within(SIZES[0], SIZES[-1])]
 
 
 @settings
-class Options:
+class Options(Rooms):
     """Of the environment."""
 
-    image_size: Side = 64  # px
-    layouts: Literal["seen", "unseen", "all", "rooms", "doors", "maze"] = "seen"  # in training, or another floor plan
     render_mode: Literal["rgb_array"] | None = None
     max_norm: Length | None = None  # px: longer actions are cut to this norm, instead of `LONGEST` along each axis
-    noise: Length = 0.0  # px: the standard deviation of what disturbs each move along each axis
-    goal_size: Side | None = None  # px: the side of `goal_frame`, if it is not that of the frames
-    start: Literal["room", "door"] = "room"  # where episodes begin; in the door: between the wall's faces
 
 
 @settings
@@ -97,7 +91,16 @@ class TwoRooms(gymnasium.Env):
         """`options`: the fields of `Scene`."""
         super().reset(seed=seed)
         scene, rng = read(Scene, dict(options or {}), "options of reset"), self.np_random
-        self.walls, self.radius = self._walls(scene.layout), scene.radius
+        layout, columns, rows = scene.layout, self.world.wall_columns, self.world.door_rows
+        if layout is not None and (self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows):
+            raise UserError(
+                f"the option layout is for two rooms, a wall column from {columns[0]} to {columns[-1]} and a door row "
+                f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
+            )
+        if layout is None and not self.plan:
+            layout = sample_layouts(self.world, 1, rng, self.world.columns(self.options.layouts))
+        self.radius = scene.radius
+        self.walls = self.plan(self.world, 1, rng) if self.plan else boxes_of(self.world, np.asarray(layout, np.int64))
         here, there = rng.permutation(far_ends(self.world, self.walls[0], self.options.layouts == "maze", rng))
         location = rng.uniform(here[0], here[1], (1, 2))
         if self.options.start == "door":
@@ -108,21 +111,7 @@ class TwoRooms(gymnasium.Env):
             there = here
         self.goal = self._place(scene.goal, rng.uniform(there[0], there[1], (1, 2)))
         self.goal_frame = render_states(self.goal_world, self.goal[None], self.walls)[0, 0]
-        return self._observe(), self._info(blocked=False)
-
-    def _walls(self, layout: np.ndarray | None) -> np.ndarray:
-        """Boxes [1, K, 4]: of the layout, or drawn."""
-        columns, rows = self.world.wall_columns, self.world.door_rows
-        if layout is None and self.plan:
-            return self.plan(self.world, 1, self.np_random)
-        if layout is None:
-            layout = sample_layouts(self.world, 1, self.np_random, self.world.columns(self.options.layouts))
-        elif self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows:
-            raise UserError(
-                f"the option layout is for two rooms, a wall column from {columns[0]} to {columns[-1]} and a door row "
-                f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
-            )
-        return boxes_of(self.world, layout.astype(np.int64))
+        return self._observe(blocked=False)
 
     def _place(self, asked: np.ndarray | None, drawn: np.ndarray) -> np.ndarray:
         """A place [1, 2] px: the one asked for, where an agent can be there."""
@@ -144,26 +133,28 @@ class TwoRooms(gymnasium.Env):
             move = move + self.np_random.normal(0.0, self.options.noise, (1, 2))
         self.location, blocked = step(self.world, self.location, move, self.walls)
         there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
-        return self._observe(), float(there), there, False, self._info(blocked=bool(blocked[0]))
+        frame, info = self._observe(blocked=bool(blocked[0]))
+        return frame, float(there), there, False, info
 
     def render(self) -> np.ndarray | None:
         """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
         if self.render_mode is None:
             return None
-        picture = paint(self._observe()[1]).astype(np.float64)
-        for name, where in (("goal", self.goal), ("agent", self.location)):
-            weight = render_states(self.world, where[None], self.walls)[0, 0, 0][..., None] / 255
-            picture += weight * (np.asarray(COLOURS[name]) - picture)
+        goal, agent = (
+            render_states(self.world, at[None], self.walls)[0, 0, ..., None] for at in (self.goal, self.location)
+        )
+        picture = np.where(goal[1] > 0, COLOURS["wall"], COLOURS["floor"]).astype(np.float64)
+        for name, frame in (("goal", goal), ("agent", agent)):
+            picture += frame[0] / 255 * (np.asarray(COLOURS[name]) - picture)
         return np.rint(picture).astype(np.uint8)
 
-    def _observe(self) -> np.ndarray:
-        return render_states(self.world, self.location[None], self.walls)[0, 0]
-
-    def _info(self, blocked: bool) -> dict[str, Any]:
+    def _observe(self, blocked: bool) -> tuple[np.ndarray, dict[str, Any]]:
+        """The frame, and `info`."""
         scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame[None]}
         if not self.plan:
             scene["layout"] = layouts_of(self.walls)
-        return {"blocked": blocked} | {name: array[0].copy() for name, array in scene.items()}
+        info = {"blocked": blocked} | {name: array[0].copy() for name, array in scene.items()}
+        return render_states(self.world, self.location[None], self.walls)[0, 0], info
 
 
 gymnasium.register("TwoRooms-v0", entry_point="tiny_jepa.worlds.two_rooms.env:TwoRooms", max_episode_steps=MAX_STEPS)

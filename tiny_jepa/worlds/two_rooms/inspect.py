@@ -29,29 +29,24 @@ class Inspection:
     image_size: int
     walls: set[int] = field(default_factory=set)  # columns
     read: int = 0  # trajectories
-    moves: int = 0
-    still: int = 0  # moves that left the agent in place
-    broken: int = 0  # moves that the world would not have made
-    in_wall: int = 0  # trajectories that start there
-    in_door: int = 0  # likewise
+    seen: Counter[str] = field(default_factory=Counter)  # moves, and starts of trajectories
     faults: Counter[str] = field(default_factory=Counter)
     harmless: tuple[str, ...] = HARMLESS
 
     def figures(self) -> dict[str, str]:
-        def share(count: int) -> str:
-            return f"{count:,} ({count / max(self.read, 1):.1%})"
-
+        starts = (self.seen["starts in wall"], self.seen["starts in door"])
+        in_wall, in_door = (f"{count:,} ({count / max(self.read, 1):.1%})" for count in starts)
         return {
             "wall columns": spans(self.walls),
-            "blocked": f"{self.still / self.moves:.1%}" if self.moves else "-",
-            "starts in wall": share(self.in_wall),
-            "starts in door": share(self.in_door) if self.walls else "-",
+            "blocked": f"{self.seen['blocked'] / self.seen['moves']:.1%}" if self.seen["moves"] else "-",
+            "starts in wall": in_wall,
+            "starts in door": in_door if self.walls else "-",
         }
 
     def lines(self) -> list[str]:
         found = [f"{text} ({count:,} of {self.read:,} trajectories read)" for text, count in self.faults.items()]
-        if self.broken > RULE_TOLERANCE * self.moves:
-            found.append(f"moves that the walls would have stopped, or stops without a wall ({self.broken:,})")
+        if (broken := self.seen["broken"]) > RULE_TOLERANCE * self.seen["moves"]:
+            found.append(f"moves that the walls would have stopped, or stops without a wall ({broken:,})")
         return found
 
     def notes(self) -> list[str]:
@@ -89,22 +84,22 @@ class Inspection:
         self.count("the agent gets inside a wall", within[:, 1:] & ~near[:, :-1] & readable[:, None])
         if kind != "explore":  # an ordinary trajectory may start there, and stay for a while
             self.count("the agent starts inside a wall", within[:, 0] & readable)
-        self.in_wall += int((within[:, 0] & readable).sum())
+        self.seen["starts in wall"] += int((within[:, 0] & readable).sum())
         if kind not in PLANS:
             self.walls.update(layouts[readable, 0].tolist())
             in_door = (np.abs(where[:, 0] - layouts) <= (world.wall_half, world.door_half)).all(1)
-            self.in_door += int((in_door & readable).sum())
+            self.seen["starts in door"] += int((in_door & readable).sum())
         beyond = (where < world.border - tolerance) | (where > world.far_border + tolerance)
         self.count("the agent is outside the borders", beyond)
 
         move = np.diff(where.astype(np.float64), axis=1)
         still = np.abs(move).max(-1) < tolerance
         self.compare("actions.npy", np.where(still[..., None], actions, move), actions, 2 * tolerance)
-        self.moves, self.still = self.moves + still.size, self.still + int((still & (actions != 0).any(-1)).sum())
+        self.seen += Counter({"moves": still.size, "blocked": int((still & (actions != 0).any(-1)).sum())})
         if locations is not None:
             start, end = (part[readable].astype(np.float64) for part in (locations[:, :-1], locations[:, 1:]))
             expected, _ = step(world, start, actions[readable], walls[readable, None])
-            self.broken += int((np.abs(expected - end).max(-1) > tolerance).sum())
+            self.seen["broken"] += int((np.abs(expected - end).max(-1) > tolerance).sum())
 
     def count(self, fault: str, bad: np.ndarray) -> None:
         """Counts trajectories of which something is bad [N, ...]."""

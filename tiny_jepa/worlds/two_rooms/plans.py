@@ -51,17 +51,14 @@ def maze(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
 def spanning_tree(turns: list[list[list[int]]]) -> set[frozenset]:
     """Pairs of cells (x, y) that a depth-first search steps through. `turns` [x][y]: the order in which it looks right,
     left, down and up from there."""
-    opened, seen = set(), set()
-
-    def visit(x: int, y: int) -> None:
-        seen.add((x, y))
-        for turn in turns[x][y]:
-            cell = ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1))[turn]
-            if cell not in seen and min(cell) >= 0 and max(cell) < CELLS:
-                opened.add(frozenset([(x, y), cell]))
-                visit(*cell)
-
-    visit(0, 0)
+    opened, seen, stack = set[frozenset](), set(), [((0, 0), (0, 0))]
+    while stack:
+        before, (x, y) = stack.pop()
+        if (x, y) not in seen and min(x, y) >= 0 and max(x, y) < CELLS:
+            seen.add((x, y))
+            opened.add(frozenset([before, (x, y)]))
+            ways = ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1))
+            stack += [((x, y), ways[turn]) for turn in reversed(turns[x][y])]
     return opened
 
 

@@ -11,7 +11,6 @@ from einops import rearrange, reduce
 
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
-COLOURS = {"floor": (247, 247, 244), "wall": (59, 66, 82), "goal": (46, 139, 87), "agent": (208, 72, 40)}
 DType = np.dtype | type
 
 
@@ -33,21 +32,13 @@ def render_agents(
     """Agent channels [N, H, W] for locations [N, 2] in px; `out` (of zeros) is drawn into where given."""
     if out is None:
         out = np.zeros((len(locations), world.size, world.size), dtype)
-    (_draw_patches if out.dtype == np.uint8 else _draw_densities)(world, locations, out)
-    return out
-
-
-def _draw_densities(world: Geometry, locations: np.ndarray, out: np.ndarray) -> None:
-    """Gaussians that sum to 1, one axis times the other."""
-    falloff = np.exp(-((np.arange(world.size) - locations[:, :, None]) ** 2) / (2 * world.dot_std**2))  # [N, 2, size]
-    falloff /= falloff.sum(-1, keepdims=True)
-    falloff[falloff < 1e-18] = 0  # no subnormal products: they are slow, and nothing
-    falloff = falloff.astype(out.dtype)
-    np.multiply(falloff[:, 1, :, None], falloff[:, 0, None, :], out=out)
-
-
-def _draw_patches(world: Geometry, locations: np.ndarray, out: np.ndarray) -> None:
-    """uint8 dots: floor() leaves nothing of them beyond a small radius, so a patch is all there is to draw."""
+    if out.dtype != np.uint8:
+        falloff = np.exp(-((np.arange(world.size) - locations[:, :, None]) ** 2) / (2 * world.dot_std**2))
+        falloff /= falloff.sum(-1, keepdims=True)  # [N, 2, size]
+        falloff[falloff < 1e-18] = 0  # no subnormal products: they are slow, and nothing
+        falloff = falloff.astype(out.dtype)
+        return np.multiply(falloff[:, 1, :, None], falloff[:, 0, None, :], out=out)
+    # floor() leaves nothing beyond a small radius, so a patch is all there is to draw
     radius = math.ceil(world.dot_std * math.sqrt(2 * math.log(255.0)))
     side = 2 * radius + 1
     corner = np.clip(np.rint(locations).astype(np.int64) - radius, 0, world.size - side)  # [N, 2]
@@ -58,6 +49,7 @@ def _draw_patches(world: Geometry, locations: np.ndarray, out: np.ndarray) -> No
     # every side x side window of every frame, as a view: one index a frame picks where its patch goes
     windows = np.lib.stride_tricks.sliding_window_view(out, (side, side), axis=(1, 2), writeable=True)
     windows[np.arange(len(locations)), corner[:, 1], corner[:, 0]] = patch
+    return out
 
 
 def render_states(world: Geometry, locations: np.ndarray, walls: np.ndarray, dtype: DType = np.uint8) -> np.ndarray:
@@ -74,8 +66,3 @@ def read_agents(agent: np.ndarray) -> np.ndarray:
     columns, rows = (reduce(agent, f"n t h w -> n t {axis}", "sum") for axis in "wh")
     with np.errstate(invalid="ignore"):
         return np.stack([columns @ index, rows @ index], axis=-1) / agent.sum((2, 3), dtype=np.float32)[..., None]
-
-
-def paint(layout: np.ndarray) -> np.ndarray:
-    """A layout channel [H, W] as a picture [H, W, 3] uint8."""
-    return np.where(layout[..., None] > 0, COLOURS["wall"], COLOURS["floor"]).astype(np.uint8)

@@ -5,12 +5,15 @@ Only locations and actions are kept (45 MB for the training set); frames are ren
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated, Literal
 
 import numpy as np
 from torch import Tensor
 
+from tiny_jepa.options import settings, within
 from tiny_jepa.worlds.contract import Group, as_tensor
 from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS
@@ -61,27 +64,38 @@ GROUPS = (
     Group("probe_normal/train", {name: f"probe_{name}/val" for name in SHORT}),
     Group("probe_expert/train", {"expert": "probe_expert/val"}),
 )
+KINDS: dict[str, Callable[..., Trajectories]] = {"explore": explore, "wall": run_into_wall, "expert": expert}
 SIZES = range(62, 73)
 """Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
+Side = Annotated[int, within(SIZES[0], SIZES[-1])]
+Length = Annotated[float, within(0, 10**6)]
 
 
-def generate_block(world: Geometry, recipe: SetRecipe, name: str, seed: int, block: int) -> Trajectories:
-    """Block `block` of a set: the same arguments give the same trajectories everywhere."""
-    count = min(BLOCK, recipe.count - block * BLOCK)
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode()), block])
-    if recipe.kind in PLANS:
-        return wander(world, PLANS[recipe.kind](world, count, rng), recipe.steps, rng)
-    layouts = sample_layouts(world, count, rng, *recipe.allowed(world))
-    if recipe.kind == "explore":
-        return explore(world, layouts, recipe.steps, rng, recipe.door_rate)
-    return {"wall": run_into_wall, "expert": expert}[recipe.kind](world, layouts, recipe.steps, rng)
+@settings
+class Rooms:
+    """Where the environment's episodes take place."""
+
+    layouts: Literal["seen", "unseen", "all", "rooms", "doors", "maze"] = "seen"  # the last three were never trained
+    image_size: Side = COURSE.size  # px; side of the frames
+    goal_size: Side | None = None  # px; side of the goal's frame, if another
+    start: Literal["room", "door"] = "room"  # where episodes begin; in the door: between the wall's faces
+    noise: Length = 0.0  # px; standard deviation of what disturbs each move along each axis
 
 
 @lru_cache(maxsize=16)
 def generate(world: Geometry, recipe: SetRecipe, name: str, seed: int) -> Trajectories:
-    """A whole set's trajectories, without frames."""
-    blocks = [generate_block(world, recipe, name, seed, i) for i in range(-(-recipe.count // BLOCK))]
-    return Trajectories(*map(np.concatenate, zip(*(vars(block).values() for block in blocks), strict=True)))
+    """A whole set's trajectories, without frames: the same arguments give the same ones everywhere."""
+    blocks = []
+    for first in range(0, recipe.count, BLOCK):
+        rng, count = np.random.default_rng([seed, zlib.crc32(name.encode()), first // BLOCK]), recipe.count - first
+        if plan := PLANS.get(recipe.kind):
+            block = wander(world, plan(world, min(BLOCK, count), rng), recipe.steps, rng)
+        else:
+            more = {"door_rate": recipe.door_rate} if recipe.kind == "explore" else {}
+            layouts = sample_layouts(world, min(BLOCK, count), rng, *recipe.allowed(world))
+            block = KINDS[recipe.kind](world, layouts, recipe.steps, rng, **more)
+        blocks.append(vars(block).values())
+    return Trajectories(*map(np.concatenate, zip(*blocks, strict=True)))
 
 
 class ProceduralSet:

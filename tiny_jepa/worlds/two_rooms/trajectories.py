@@ -29,9 +29,6 @@ class Trajectories:
     actions: np.ndarray
     walls: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.actions)
-
     @property
     def layouts(self) -> np.ndarray:
         """[N, 2] int64 (wall centre, door centre), where there are two rooms."""
@@ -151,15 +148,12 @@ def expert(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Gene
     side = rng.choice([-1.0, 1.0], len(layouts))
     start, goal = room_points(world, layouts, side, rng), room_points(world, layouts, -side, rng)
     height = layouts[:, 1] + rng.uniform(-DOOR_AIM, DOOR_AIM, len(layouts))
-    before, behind = (
-        np.stack([layouts[:, 0] + gap, height], axis=1) for gap in (side * EXPERT_GAP, -side * EXPERT_GAP)
-    )
+    gap = side * EXPERT_GAP
     starts_there, ends_there = (
         (np.abs(point - layouts) <= (EXPERT_GAP, DOOR_AIM)).all(axis=1)[:, None] for point in (start, goal)
     )
-    before = np.where(starts_there, start, before)
-    behind[:, 1] = before[:, 1]
-    behind = np.where(ends_there, before, behind)
+    before = np.where(starts_there, start, np.stack([layouts[:, 0] + gap, height], axis=1))
+    behind = np.where(ends_there, before, np.stack([layouts[:, 0] - gap, before[:, 1]], axis=1))
     legs = np.diff(np.stack([start, before, behind, goal], axis=1), axis=1)  # [N, 3, 2]
     length = np.linalg.norm(legs, axis=-1)
     whole = np.floor(length / EXPERT_SPEED)

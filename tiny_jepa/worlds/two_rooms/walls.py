@@ -42,7 +42,7 @@ def layouts_of(walls: np.ndarray) -> np.ndarray:
 
 
 def inside(walls: np.ndarray, points: np.ndarray, margin: float = 0.0) -> np.ndarray:
-    """Which points [..., 2] px lie in a box of walls [..., K, 4], or within `margin` px of one -> [...] bool."""
+    """Which points [..., 2] px lie in a box of walls [..., K, 4], or within `margin` px of one."""
     x_low, x_high, y_low, y_high = np.moveaxis(walls + REACH, -1, 0)
     x, y = np.moveaxis(points[..., None, :], -1, 0)
     across, along = (x_low - margin <= x) & (x <= x_high + margin), (y_low - margin < y) & (y < y_high + margin)
@@ -108,10 +108,8 @@ def _meets(start: np.ndarray, end: np.ndarray, walls: np.ndarray) -> np.ndarray:
         shift = (face - x0) * dy
         return np.sign((y0 - low) * dx + shift) * np.sign((y0 - high) * dx + shift) < 0
 
-    blocked = np.zeros(len(start), bool)
-    for face in (left, right):
-        touches = (np.minimum(x0, x1) <= face) & (face <= np.maximum(x0, x1))
-        blocked |= touches & between(x0, dx, face, y0, dy, top, bottom)
-    for face, inwards in ((top, (y0 <= top) & (top < y1)), (bottom, (y1 < bottom) & (bottom <= y0))):
-        blocked |= inwards & between(y0, dy, face, x0, dx, left, right)
-    return blocked
+    upright = [((np.minimum(x0, x1) <= face) & (face <= np.maximum(x0, x1)), face) for face in (left, right)]
+    level = [((y0 <= top) & (top < y1), top), ((y1 < bottom) & (bottom <= y0), bottom)]
+    stops = [touches & between(x0, dx, face, y0, dy, top, bottom) for touches, face in upright]
+    stops += [inwards & between(y0, dy, face, x0, dx, left, right) for inwards, face in level]
+    return np.any(stops, axis=0)

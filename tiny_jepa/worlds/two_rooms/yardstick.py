@@ -29,23 +29,19 @@ class TrueDynamics:
 
 def shortest_ways(start: np.ndarray, goal: np.ndarray, walls: np.ndarray, size: int) -> np.ndarray:
     """Lengths [N] px of the shortest ways of a point from start to goal [N, 2] px past walls [N, K, 4]; infinite where
-    there is none."""
-    world = Geometry(size=size)
-    return np.array([shortest_way(world, *scene) for scene in zip(start, goal, walls, strict=True)])
-
-
-def shortest_way(world: Geometry, start: np.ndarray, goal: np.ndarray, walls: np.ndarray) -> float:
-    """The same in one scene: it turns at corners of boxes alone, and each stretch leads from one that sees the next."""
-    boxes = np.unique(walls, axis=0) + REACH
-    corners = boxes[:, [[0, 2], [0, 3], [1, 2], [1, 3]]].reshape(-1, 2).astype(np.float64)
-    free = ((corners > world.border) & (corners < world.far_border)).all(1) & ~enters(corners, corners, boxes)
-    points = np.concatenate([[start, goal], corners[free]])
-    lengths = np.linalg.norm(points[:, None] - points, axis=-1)
-    lengths[enters(points[:, None], points, boxes)] = np.inf
-    ways = lengths[0]
-    for _ in points:
-        ways = (ways[:, None] + lengths).min(0)
-    return float(ways[1])
+    there is none. They turn at corners of boxes alone, and each stretch leads from one that sees the next."""
+    world, found = Geometry(size=size), []
+    for *ends, boxes in zip(start, goal, walls + REACH, strict=True):
+        corners = boxes[:, [[0, 2], [0, 3], [1, 2], [1, 3]]].reshape(-1, 2).astype(np.float64)
+        free = ((corners > world.border) & (corners < world.far_border)).all(1) & ~enters(corners, corners, boxes)
+        points = np.concatenate([ends, np.unique(corners[free], axis=0)])
+        lengths = np.linalg.norm(points[:, None] - points, axis=-1)
+        lengths[enters(points[:, None], points, boxes)] = np.inf
+        ways = lengths[0]
+        for _ in points:
+            ways = (ways[:, None] + lengths).min(0)
+        found.append(ways[1])
+    return np.array(found)
 
 
 def enters(start: np.ndarray, end: np.ndarray, boxes: np.ndarray) -> np.ndarray:
