@@ -129,7 +129,7 @@ def test_the_pages_are_written_between_their_marks(tmp_path: Path):
     write_result(tmp_path / RECORDS / "bare.json", result(lift=False, model="bare"))
     (tmp_path / "docs").mkdir()
     for name in readme.tables(tmp_path / RECORDS):
-        (tmp_path / name).write_text("before\n{}\nold\n{}\nafter\n".format(*tables.marks()))
+        (tmp_path / name).write_text("before\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
     readme.main(tmp_path)
     text, records = ((tmp_path / name).read_text() for name in readme.tables(tmp_path / RECORDS))
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "bare" not in records
