@@ -39,7 +39,9 @@ def _status_of(main: Callable[[], int | None]) -> int:
     try:
         return main() or 0
     except SystemExit as end:
-        return end.code or 0  # type: ignore[return-value]  # a text is printed by Python itself
+        if not isinstance(end.code, str):
+            return int(end.code or 0)
+        reason = end.code
     except UserError as error:
         reason = " ".join(str(error).split())
     except KeyboardInterrupt:
