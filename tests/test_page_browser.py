@@ -89,10 +89,9 @@ def test_arrow_keys_drive_the_dot_into_the_wall_and_the_imagined_dot_stops_too(v
 
 
 def test_the_mouse_drives_the_dot_through_the_door(visitor):
-    visitor.drive((15, 20), (20, DOOR), hold=1.2)
-    visitor.arrive(20, DOOR)
-    visitor.drive((20, DOOR), (44, DOOR + 1), hold=1.2)
-    visitor.arrive(44, DOOR + 1)
+    for start, end in (((15, 20), (20, DOOR)), ((20, DOOR), (44, DOOR + 1))):
+        visitor.drive(start, end, hold=1.2)
+        visitor.arrive(*end)
     assert visitor.ask("now.error") < 0.1 and visitor.ask("steps") > 20
 
 
