@@ -274,7 +274,7 @@ def test_the_harness_gets_costs_and_actions_in_the_shapes_that_it_wants(trained)
     info = {"pixels": np.stack([start] * 2, 1), "goal": np.stack([goal] * 2, 1)}  # [B, S, 1, H, W, C]
     costs = Costable(model).get_cost(info, candidates)
     assert costs.shape == (1, 2) and costs[0, 0] < costs[0, 1]
-    action = Policy(model, "cost-to-go").get_action({"pixels": start, "goal": goal})
+    action = Policy(model, "cost-to-go").get_action({"pixels": start, "goal": goal, "state": np.zeros((1, 1, 2))})
     assert action.shape == (1, 2) and action[0, 1] < -0.5
 
 
