@@ -4,7 +4,7 @@ counts an episode as a success once the agent was within a radius of the goal.
 Who plans: --weights, or the trained weights of a --budget of the --world. Planners are ours (cost-to-go, straight,
 random, ...) or their-cem, theirs on our model. --vary names what differs from episode to episode, as door.position
 door.size; --record animates cost-to-go in the first four episodes; --table measures nothing and writes the table of
-docs/tworoom.md from the stored results.
+results/tworoom.md from the stored results.
 """
 
 import json
@@ -30,7 +30,7 @@ from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
 
 SHOWN = 4  # episodes of an animation
-RESULTS, PAGE = Path("results/tworoom"), Path("docs/tworoom.md")
+RESULTS, PAGE = Path("results/tworoom"), Path("results/tworoom.md")
 VARIED = {
     "default": "nothing: the package's own door",
     "doors": "place and size of the door",
