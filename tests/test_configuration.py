@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from dataclasses import fields
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tiny_jepa.commands.train import Options, read_options
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import Architecture
-from tiny_jepa.options import flag
+from tiny_jepa.options import flag, imported
 from tiny_jepa.settings import TrainingConfig
 
 GROUPS = ("training", "architecture")  # of Options
@@ -55,3 +56,10 @@ def test_a_bad_option_is_one_sentence(words, says):
 @pytest.mark.parametrize("option", ["--gate-widths 8,8", "--gate_widths 8,8", "--gate_widths=8,8"])
 def test_widths_are_honoured_however_they_are_spelt(option):
     assert read_options(["--budget", "10k", *option.split()])[1].architecture.gate_widths == (8, 8)
+
+
+def test_a_module_of_ones_own_is_found_in_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "room_of_mine.py").write_text("WORLD = 1", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+    assert imported("room_of_mine:WORLD", "no world") == 1

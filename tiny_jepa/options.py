@@ -5,7 +5,9 @@ import contextlib
 import dataclasses
 import importlib
 import io
+import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -107,6 +109,8 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
 
 def imported(path: str, what: str) -> Any:
     """What `package.module:NAME` names; a `UserError` that begins with `what` where there is no such thing."""
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # a module of one's own is found from any folder
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
