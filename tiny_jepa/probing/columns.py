@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
+PART = 16  # trajectories looked at at once: what is compared stays in cache
+
 
 class Represented(NamedTuple):
     """A set after the model."""
@@ -28,7 +30,7 @@ def collect(batches: Iterable[tuple[Tensor, Tensor]], width: int) -> Represented
     chunks: list[Tensor] = []
     for batch, locations in batches:
         groups = groups.to(batch.device)
-        if not torch.equal(batch, batch[..., first][..., groups]):
+        if not all(torch.equal(part, part[..., first][..., groups]) for part in batch.split(PART)):
             keys = torch.cat([groups[None].to(batch.dtype), batch.flatten(0, -2)]).cpu()
             finer = torch.unique(keys, dim=1, return_inverse=True)[1]
             first = [finer.tolist().index(group) for group in range(int(finer.max()) + 1)]

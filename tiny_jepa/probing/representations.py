@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing.columns import Represented, collect
+from tiny_jepa.probing.columns import PART, Represented, collect
 from tiny_jepa.progress import bar
 
 AT_ONCE = 500
@@ -61,7 +61,7 @@ class FrozenModel:
         if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
             what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
             raise UserError(f"{CALLED} returns {what}, not floats [B, T, D] = {expected}, D its repr_dim")
-        if not found.isfinite().all():
+        if not all(part.isfinite().all() for part in found.split(PART)):
             raise UserError(f"{CALLED} returns numbers that are not finite")
         if locations.shape != (*expected[:2], 2):
             raise UserError(f"a batch has locations of shape {tuple(locations.shape)}, not {(*expected[:2], 2)}")
