@@ -19,15 +19,15 @@ class TrainingConfig:
     encode_steps: Count = 1_000  # steps of phase 1
     encode_batch: Annotated[int, within(2, 10**5)] = 64  # trajectories a step of phase 1
     encode_frames: Annotated[int, within(2, 10**4)] = 4  # consecutive frames of each trajectory
-    encode_lr: Rate = 0.2  # Adam's first rate in phase 1; a cosine takes it to zero
+    encode_lr: Rate = 0.2  # Adam's highest rate in phase 1; a cosine takes it to zero
     variance_weight: Weight = 0.3  # of VICReg's variance hinge; 0 invites collapse
-    # phase 2, `predict`: the gate, on the codes of the frozen encoders
+    # phase 2, `predict`: the gate, on the codes of the frozen encoder
     cached: Several = 40_000  # trajectories whose codes are computed once and kept
     auditions: Annotated[int, within(1, 1_000)] = 8  # gates tried before phase 2; the best one-step error goes on
     audition_steps: Count = 600  # training steps of each audition
     predict_steps: Count = 4_000  # steps of phase 2
     predict_batch: Annotated[int, within(2, 10**6)] = 4_096  # looks a step of phase 2; all, if there are fewer
-    predict_lr: Rate = 2e-2  # Adam's first rate in phase 2; a cosine takes it to zero
+    predict_lr: Rate = 2e-2  # Adam's highest rate in phase 2; a cosine takes it to zero
     teacher_weight: Weight = 1.0  # of the squared error of one-step predictions
     decision_weight: Weight = 1.0  # of the gate's logistic loss on the same steps: was the move made?
     # all

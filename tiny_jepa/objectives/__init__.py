@@ -13,4 +13,4 @@ def build_objective(name: str, agent_encoder: nn.Module, variance_weight: float)
     """The objective `name` (vicreg, barlow or byol) for this encoder."""
     if name == "byol":
         return BYOL(agent_encoder)
-    return BarlowTwins() if name == "barlow" else VICReg(variance_weight)
+    return {"vicreg": lambda: VICReg(variance_weight), "barlow": BarlowTwins}[name]()
