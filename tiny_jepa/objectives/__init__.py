@@ -1,5 +1,7 @@
 """Objectives: prediction in representation space, and what keeps representations from collapsing."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from tiny_jepa.objectives.barlow import BarlowTwins, barlow_twins_loss
@@ -11,6 +13,9 @@ from tiny_jepa.objectives.vicreg import VICReg, covariance_loss, variance_loss
 
 def build_objective(name: str, agent_encoder: nn.Module, variance_weight: float) -> Objective:
     """The objective `name` (vicreg, barlow or byol) for this encoder."""
-    if name == "byol":
-        return BYOL(agent_encoder)
-    return {"vicreg": lambda: VICReg(variance_weight), "barlow": BarlowTwins}[name]()
+    made: dict[str, Callable[[], Objective]] = {
+        "vicreg": lambda: VICReg(variance_weight),
+        "barlow": BarlowTwins,
+        "byol": lambda: BYOL(agent_encoder),
+    }
+    return made[name]()
