@@ -8,6 +8,7 @@ encoder, computed once.
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,8 @@ class Trainer:
             free = model.predictor.action * actions.cumsum(dim=1)  # the unroll of a predictor whose gate is open
             predicted = torch.cat([codes[:, :1], codes[:, :1] + free], dim=1)
             terms = self.objective(predicted, codes, profiles)
-            yield terms, Seen(codes[..., 0].numel(), codes.detach(), actions, model.encode_context(states[:, 0]))
+            maps = partial(model.encode_context, states[:, 0])
+            yield terms, Seen(codes[..., 0].numel(), codes.detach(), actions, maps)
 
     def predict(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
         """Phase 2. Before its first step, the action's scale is fitted and a gate is chosen; begun again from the same
@@ -112,12 +114,12 @@ class Trainer:
         c, cell = self.config, self.model.predictor
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
         codes = encode_trajectories(self.model, self.dataset, chosen, self.device, self.workers)
-        maps = codes.maps
-        seen = Seen(c.predict_batch, codes.agent[:SHOWN], codes.actions[:SHOWN], maps.pixels[maps.whose[:SHOWN]])
+        maps = codes.maps.pixels[codes.maps.whose[:SHOWN]]
+        seen = Seen(c.predict_batch, codes.agent[:SHOWN], codes.actions[:SHOWN], lambda: maps)
         if done == 0:
             fit_action(cell, codes)
         draws = Draws(Examples.of(cell, codes), c.predict_batch)
-        del codes, maps  # a map for each of tens of thousands of trajectories
+        del codes  # a map for each of tens of thousands of trajectories
         if done == 0 and c.auditions > 1:
             cell.load_state_dict(best_gate(self.model, draws, c))
         for step in range(c.encode_steps + done, self.total_steps):

@@ -1,6 +1,7 @@
 """Watches a run for collapse, and for the plateau at which walls do not exist."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -10,20 +11,19 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
 
 COLLAPSED_STD = 0.1
-"""Code units: a dimension that spreads less than 1.6 px says nothing."""
+"""Code units: a dimension that spreads less says nothing."""
 PATIENCE = 6
 """Looks in a row that must find a collapse before the run is stopped."""
 GRACE_STEPS = 200
 
 
 class Seen(NamedTuple):
-    """What a step looked at: how many frames or transitions, agent codes [B, T, 2], actions [B, T-1, 2] px, maps
-    [B, S, S]."""
+    """What a step looked at."""
 
-    size: int
-    codes: Tensor
-    actions: Tensor
-    contexts: Tensor
+    size: int  # frames or transitions
+    codes: Tensor  # of agents [B, T, 2]
+    actions: Tensor  # [B, T-1, 2] px
+    contexts: Callable[[], Tensor]  # maps [B, S, S]: few steps are looked at
 
 
 def effective_rank(codes: Tensor) -> float:
@@ -41,7 +41,7 @@ def look(model: JEPA, seen: Seen) -> dict[str, float]:
     predictors)."""
     before, after = seen.codes[:, :-1], seen.codes[:, 1:]
     guesses = {
-        "one_step": model.step(before, seen.actions, seen.contexts[:, None]),
+        "one_step": model.step(before, seen.actions, seen.contexts()[:, None]),
         "still": before,
         "reckoned": before + model.predictor.action * seen.actions,
     }
