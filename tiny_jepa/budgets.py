@@ -8,7 +8,7 @@ from pathlib import Path
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.models.size import build, solve
+from tiny_jepa.models.size import parameter_count, solve
 from tiny_jepa.options import read, settings
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.worlds.contract import World
@@ -43,8 +43,11 @@ class Budget:
         return replace(self, architecture=solve(self.limit, self.architecture, self.world.frame))
 
     def build(self) -> JEPA:
-        """An untrained model."""
-        return build(self.solved().architecture, self.limit, self.world.frame)
+        """An untrained model, of no more parameters than the ceiling."""
+        architecture, frame = self.solved().architecture, self.world.frame
+        if (count := parameter_count(architecture, frame)) > self.limit:
+            raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {self.limit:,}")
+        return JEPA(architecture, frame)
 
 
 def presets(world: World) -> Path:

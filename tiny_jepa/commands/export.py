@@ -1,6 +1,5 @@
 """`python -m tiny_jepa export`: a trained model as ONNX graphs or as a safetensors file."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tiny_jepa.commands import choose, the_course
@@ -8,10 +7,10 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.export.onnx import agreement, write_onnx
 from tiny_jepa.export.safetensors import Kind, save
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.options import parse
+from tiny_jepa.options import parse, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Options:
     """What is exported, and as what."""
 

@@ -1,6 +1,5 @@
 """`python -m tiny_jepa page`: one file that opens in any browser, without a network, and shows what a model knows."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tiny_jepa import list_budgets, load_model
@@ -10,13 +9,13 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.export.page import build_page
 from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.options import parse
+from tiny_jepa.options import parse, settings
 
 MENU = range(250, 10_001)  # parameters of the presets that every page has
 LIMIT = 150_000  # bytes of a page, at most
 
 
-@dataclass(frozen=True)
+@settings
 class Options:
     """What is shown."""
 

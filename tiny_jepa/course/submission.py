@@ -18,7 +18,12 @@ TOP = "DL_Final_Proj"
 """The folder that the zip unpacks to."""
 SCRIPTS = ("main.py", "evaluator.py", "train.py", "count_params.py")
 REQUIRED = (*SCRIPTS, "tiny_jepa/__init__.py", "model_weights.pth", "requirements.txt", "metrics.txt")
-FOLDERS = {"tiny_jepa": ("*.py", "*.csv"), "budgets": ("*.ini", "*.py"), "docs": ("*.md", "*.png")}
+FOLDERS = {
+    "tiny_jepa": ("*.py", "*.csv"),
+    "budgets": ("*.ini", "*.py"),
+    "docs": ("*.md", "*.png"),
+    "results": ("*.md",),
+}
 """Folders that go along, with the files that are needed to run and to read."""
 TO_READ = ("README.md", "LICENSE")
 PLACEHOLDERS = {"", "team", "team name", "your team", "your team name", "placeholder", "name", "tiny jepa", "todo"}

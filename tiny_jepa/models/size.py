@@ -1,5 +1,5 @@
-"""From a parameter budget to an architecture: the encoder is the same at every budget, since more taps do not place
-the dot any better (docs/model.md); all the rest goes to the predictor's gate."""
+"""From a parameter budget to an architecture: the encoder is the same at every budget, all the rest goes to the
+predictor's gate."""
 
 from dataclasses import replace
 
@@ -30,10 +30,3 @@ def solve(limit: int, base: Architecture, frame: Frame) -> Architecture:
     if limit < least:
         raise UserError(f"no model fits a budget of {limit} parameters; the smallest buildable one has {least}")
     return replace(base, gate_widths=((limit - least) // (next_one - least) + 1,))  # each unit costs the same
-
-
-def build(architecture: Architecture, limit: int, frame: Frame) -> JEPA:
-    """Builds a model; its count may not exceed `limit`."""
-    if (count := parameter_count(architecture, frame)) > limit:
-        raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {limit:,}")
-    return JEPA(architecture, frame)

@@ -7,7 +7,7 @@ from tiny_jepa.objectives.objective import PREDICTION_WEIGHT, Objective, predict
 
 COVARIANCE_WEIGHT = 0.006
 TARGET_STD = 0.9
-"""Of each code dimension over a batch, in units of 16 px: about what locations spread."""
+"""Of each code dimension over a batch, in code units: about what locations spread in two rooms."""
 
 
 def variance_loss(codes: Tensor, target_std: float = 1.0, epsilon: float = 1e-4) -> Tensor:

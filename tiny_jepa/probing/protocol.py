@@ -45,7 +45,7 @@ class Prober(nn.Module):
         return self.out(torch.relu(self.hidden(representations)))
 
 
-def scheduled_lr(step: int, max_steps: int, base: float) -> float:
+def protocol_lr(step: int, max_steps: int, base: float) -> float:
     """Learning rate after `step` steps of the schedule: linear warm-up over a tenth, then cosine to `base` / 1000."""
     warmup = int(0.1 * max_steps)
     if step < warmup:
@@ -109,7 +109,7 @@ class ProbingEvaluator:
             optimizer.step()
             # as in the course's code: the first step runs at `lr`, the schedule sets the rate of the next
             for group in optimizer.param_groups:
-                group["lr"] = scheduled_lr(step, max_steps, base)
+                group["lr"] = protocol_lr(step, max_steps, base)
         tied.write_back()
         return prober.eval()
 
