@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tiny_jepa.worlds.contract import read_agents
 from tiny_jepa.worlds.two_rooms import (
     Geometry,
     boxes_of,
@@ -17,7 +18,6 @@ from tiny_jepa.worlds.two_rooms import (
     rollout,
     walls_of,
 )
-from tiny_jepa.worlds.two_rooms.render import read_agents
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_samples"
 

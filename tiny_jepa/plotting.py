@@ -68,6 +68,6 @@ def animate(figure: Any, lines: Sequence[tuple[Any, Points]], path: Path, dpi: i
             line.set_data(*(points[min(step, len(points) - 1)] if isinstance(points, list) else points[: step + 1]).T)
         return []
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    FuncAnimation(figure, show, [*range(steps), *[steps - 1] * 6]).save(path, PillowWriter(fps=6), dpi=dpi)
+    moving = FuncAnimation(figure, show, [*range(steps), *[steps - 1] * 6])
+    write_atomically(path, lambda temporary: moving.save(temporary, PillowWriter(fps=6), dpi=dpi))
     return path

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from einops import rearrange, reduce
+from einops import rearrange
 
 from tiny_jepa.plotting import animate, pyplot, save
-from tiny_jepa.worlds.contract import Frame, TrajectorySet
+from tiny_jepa.worlds.contract import Frame, TrajectorySet, read_agents
 
 
 def show(dataset: TrajectorySet, frame: Frame, indices: np.ndarray, out: Path) -> list[Path]:
@@ -17,7 +17,7 @@ def show(dataset: TrajectorySet, frame: Frame, indices: np.ndarray, out: Path) -
     too; where colours are mixed, only probing sets can be shown."""
     plt = pyplot()
     states = dataset.frames(indices).numpy()
-    paths = dataset.locations(indices).numpy() if frame.agent is None else centroids(states[:, :, frame.agent])
+    paths = dataset.locations(indices).numpy() if frame.agent is None else read_agents(states[:, :, frame.agent])
     drawn = rearrange(states[:, 0], "n c h w -> n h w c") if frame.map is None else states[:, 0, frame.map]
     columns = min(4, len(indices))
     rows = math.ceil(len(indices) / columns)
@@ -40,10 +40,3 @@ def show(dataset: TrajectorySet, frame: Frame, indices: np.ndarray, out: Path) -
     for each in dots:
         each.set_visible(False)
     return [sheet, animate(figure, lines, out / "trajectories.gif")]
-
-
-def centroids(agent: np.ndarray) -> np.ndarray:
-    """The mean coordinates (x, y) [N, T, 2] of agent channels [N, T, H, W]."""
-    index = np.arange(agent.shape[-1], dtype=np.float32)
-    across, down = (reduce(agent.astype(np.float32), f"n t h w -> n t {axis}", "sum") for axis in "wh")
-    return np.stack([across @ index, down @ index], axis=-1) / across.sum(-1)[..., None]

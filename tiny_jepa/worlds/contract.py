@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from einops import reduce
 from torch import Tensor
 
 from tiny_jepa.options import settings, within
@@ -44,6 +45,14 @@ def as_tensor(array: np.ndarray) -> Tensor:
     if array.dtype != np.uint8:
         array = array.astype(np.float32, copy=False)
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
+
+
+def read_agents(agent: np.ndarray) -> np.ndarray:
+    """The mean coordinates [N, T, 2] of agent channels [N, T, H, W]; NaN where they are empty."""
+    index = np.arange(agent.shape[-1], dtype=np.float32)
+    columns, rows = (reduce(agent, f"n t h w -> n t {axis}", "sum") for axis in "wh")
+    with np.errstate(invalid="ignore"):
+        return np.stack([columns @ index, rows @ index], axis=-1) / agent.sum((2, 3), dtype=np.float32)[..., None]
 
 
 Channel = Annotated[int, within(0, 63)]

@@ -8,9 +8,10 @@ from itertools import groupby
 import numpy as np
 
 from tiny_jepa.options import read
+from tiny_jepa.worlds.contract import read_agents
 from tiny_jepa.worlds.two_rooms.geometry import UNSEEN_WALLS, Geometry
 from tiny_jepa.worlds.two_rooms.plans import PLANS
-from tiny_jepa.worlds.two_rooms.render import read_agents, render_layouts
+from tiny_jepa.worlds.two_rooms.render import render_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES
 from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step, walls_of
 

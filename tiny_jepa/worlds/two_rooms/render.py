@@ -1,4 +1,4 @@
-"""Rendering: a 2-channel frame, the agent's Gaussian in channel 0 and the layout in channel 1; and what a frame shows.
+"""Rendering: a 2-channel frame, the agent's Gaussian in channel 0 and the layout in channel 1.
 
 uint8 frames hold floor(255 exp(-r²/(2 std²))) and a layout of 255; float32 frames, as in the course's files, an
 agent that sums to 1 and a layout at the dot's peak value 1/(2 pi std²).
@@ -7,7 +7,7 @@ agent that sums to 1 and a layout at the dot's peak value 1/(2 pi std²).
 import math
 
 import numpy as np
-from einops import rearrange, reduce
+from einops import rearrange
 
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
@@ -58,11 +58,3 @@ def render_states(world: Geometry, locations: np.ndarray, walls: np.ndarray, dty
     render_agents(world, locations.reshape(-1, 2), out=states.reshape(-1, 2, world.size, world.size)[:, 0])
     states[:, :, 1] = render_layouts(world, walls, dtype)[:, None]
     return states
-
-
-def read_agents(agent: np.ndarray) -> np.ndarray:
-    """The mean coordinates [N, T, 2] of agent channels [N, T, H, W]; NaN where they are empty."""
-    index = np.arange(agent.shape[-1], dtype=np.float32)
-    columns, rows = (reduce(agent, f"n t h w -> n t {axis}", "sum") for axis in "wh")
-    with np.errstate(invalid="ignore"):
-        return np.stack([columns @ index, rows @ index], axis=-1) / agent.sum((2, 3), dtype=np.float32)[..., None]

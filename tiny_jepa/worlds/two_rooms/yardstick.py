@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tiny_jepa.worlds.contract import read_agents
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, Geometry
-from tiny_jepa.worlds.two_rooms.render import read_agents
 from tiny_jepa.worlds.two_rooms.walls import REACH, step, walls_of
 
 
