@@ -12,7 +12,7 @@ from tiny_jepa.commands.score import RECORDS
 from tiny_jepa.course import COURSE_SETS, SETS
 from tiny_jepa.course.ranking import PEERS, Entry, our_entries, read_peers
 from tiny_jepa.errors import UserError
-from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
+from tiny_jepa.plotting import FLOOR, MISSED, OURS, THEIRS, pyplot, save
 from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, size
 
@@ -25,7 +25,6 @@ TITLES = {
     "wall_other": "wall_other: unseen wall columns",
     "expert": "expert: long horizon (procedural: an easier set)",
 }
-FLOOR = 1e-5  # px²: what is below is drawn here
 NOTE = f"""
 Errors in px², 64 px uint8 / 65 px float32 frames, same weights: means over training seeds ([all
 records](docs/records.md)). Published figures are of the course's own data. Written from `{RECORDS}/`

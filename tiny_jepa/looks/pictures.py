@@ -64,8 +64,8 @@ def maps(read: ReadOut, name: str, path: Path) -> Path:
     edges = np.linspace(0, side, side // 3)
     figure, axes = pyplot().subplots(1, 2, figsize=(10, 4.8), layout="constrained")
     for axis, who in zip(axes, (name, "dead reckoning"), strict=True):
-        cells = np.clip(binned(read.errors(reckoned=who != name), edges, y, x), 1e-3, 1e2)
-        image = axis.pcolormesh(edges, edges, cells, norm=LogNorm(1e-3, 1e2), cmap="magma_r")
+        cells = np.clip(binned(read.errors(reckoned=who != name), edges, y, x), FLOOR, 1e2)
+        image = axis.pcolormesh(edges, edges, cells, norm=LogNorm(FLOOR, 1e2), cmap="magma_r")
         axis.set(title=who, aspect="equal", ylim=(side, 0), **PIXELS)
         axis.grid(False)
     figure.colorbar(image, ax=axes, label="mean error, px² (white: nobody was there)", shrink=0.6)
