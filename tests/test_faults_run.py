@@ -121,7 +121,7 @@ def test_a_resumed_run_keeps_its_own_settings(folder, capsys):
     for words in (["--clip", "2"], ["--budget", "2k"], ["--gate-widths", "3"], ["--data", "procedural:seed=1"]):
         with pytest.raises(UserError, match=f"the run's own settings; leave out {words[0]}"):
             resume(*words)
-    assert resume("--seed", "0", "--world", "two_rooms", "--workers", "1") == 0  # what is so anyway
+    assert resume("--seed", "0", "--world", "two_rooms") == 0  # what is so anyway
     with pytest.raises(UserError, match="is finished: its weights are"):
         resume()
 
