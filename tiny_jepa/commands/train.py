@@ -116,7 +116,6 @@ def main(argv: list[str]) -> int:
         else:
             write_text(run.folder / "config.json", json.dumps(asdict(config), indent=1) + "\n")
             run.save(trainer)  # a folder that cannot be written to is found now, not hours later
-        run.open_board(trainer.step)
         try:
             figures = train(trainer, run)
         except KeyboardInterrupt:
