@@ -37,7 +37,8 @@ def page_data(models: dict[str, JEPA], chosen: str) -> dict[str, Any]:
     described = []
     for name, model in models.items():
         known = {"name": name, "parameters": count_parameters(model), "unit": model.frame.unit}
-        known |= {key: getattr(model.architecture, key) for key in ("crossings", "reach", "corners")}
+        known |= {key: getattr(model.architecture, key) for key in ("reach", "corners")}
+        known["crossings"] = model.predictor.crossings
         arrays = {key: values.numpy().astype("<f4") for key, values in model.state_dict().items()}
         weights = {key: base64.b64encode(array.tobytes()).decode() for key, array in arrays.items()}
         described.append(known | {"weights": weights})

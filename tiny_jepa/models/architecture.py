@@ -10,10 +10,12 @@ from tiny_jepa.options import Numbers, settings, within
 
 @settings
 class Architecture:
-    """The form of a model. What a world's frames hold is said elsewhere (`Frame`)."""
+    """The form of a model; what a world's frames hold is said elsewhere (`Frame`). Unless given, crossings and
+    radius are 2 and 0, in worlds of colours what the data say."""
 
     agent_kernel: Annotated[int, within(1, 63)] = 5  # taps of the agent encoder's filter, an odd number
-    crossings: Annotated[int, within(1, 32)] = 2  # pixel centres that one move can pass along an axis
+    crossings: Annotated[int, within(1, 32)] | None = None  # pixel centres that one move can pass along an axis
+    radius: Annotated[int, within(0, 32)] | None = None  # px by which what the map shows is widened on all sides
     reach: Annotated[int, within(0, 32)] = 1  # pixels before and behind each cell that the gate is told of
     corners: Annotated[int, within(0, 4)] = 4  # of the cell that a move starts in: how many the gate is told of
     gate_widths: Annotated[Numbers, Field(min_length=1, max_length=100)] | None = None  # hidden; None: to be solved for

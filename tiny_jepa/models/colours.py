@@ -1,20 +1,31 @@
 """Colour frames, taken apart into walls and agent, whatever their colours: nothing here is learned.
 
-Most pixels are floor, so that most rows and columns have its colour for their median; those that a wall fills have the
-wall's. Two small things may be left that these do not explain: the agent, which is blurred, and a door that is drawn,
-which is flat. Each pixel is then a mixture of floor, wall, door and agent; on edges and under a blurred agent, too.
+Most pixels are floor, and most of the others wall. Two small things may be left that these do not explain: the agent,
+which is blurred, and a door that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door and agent,
+by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone.
 """
 
 import torch
+from einops import rearrange
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
-CHUNK = 32  # frames taken apart at once: what is computed of them stays in cache
-FAINT = 0.05  # of the strongest wall's contrast: what differs less from the floor is floor
-SAME = 1e-3  # of the strongest wall's contrast: colours that differ by less are the same
-FLAT = 1e-3  # what a pixel of a neighbour's colour counts as the agent's
-INSIDE = 0.05  # what a pixel in a wall's row or column counts when the agent's colour is looked for
-APART = 0.01  # a squared sine: colours whose directions from the floor's are more alike than that cannot be told apart
+CHUNK = 32
+"""Frames taken apart at once: what is computed of them stays in cache."""
+FAINT = 0.05
+"""Of the wall's contrast: what differs less from a colour is of that colour."""
+SAME = 1e-3
+"""The same, of neighbours."""
+FLAT = 1e-3
+"""What a pixel of a neighbour's colour counts as the agent's."""
+OFTEN = 0.25
+"""Of a frame's side: pixels of one colour that are frequent."""
+BESIDE = 0.05
+"""What a pixel in a wall, or in line with one, counts when the agent's colour is looked for."""
+APART = 0.01
+"""A squared sine: colours whose directions from the floor's are more alike than that cannot be told apart."""
+HASH = 257
+"""Makes one number of a pixel's channels."""
 
 
 def unmixed(frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,61 +36,80 @@ def unmixed(frames: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """`unmixed`, of some frames."""
-    columns, rows = frames.median(dim=2, keepdim=True).values, frames.median(dim=3, keepdim=True).values
-    floor = columns.median(dim=3, keepdim=True).values
-    off, columns, rows = frames - floor, columns - floor, rows - floor
-    wall = torch.where(dot(columns, columns) >= dot(rows, rows), columns, rows)  # [N, C, S, S]
-    contrast = dot(wall, wall).sqrt()
-    most = contrast.amax((2, 3), keepdim=True)
-    drawn = contrast > FAINT * most
-    wall = wall * drawn
-    flat = least_step(off) < SAME * most
+    """`unmixed`, of some frames. Colours [N, C, 1] are differences from the floor's."""
+    side = frames.shape[-1]
+    floor, wall = palette(frames)
+    off = rearrange(frames, "n c h w -> n c (h w)") - floor
+    seen, contrast = off.square().sum(1), wall.norm(dim=1)  # [N, P], [N, 1]
+    other = rearrange((seen > (FAINT * contrast) ** 2).float(), "n (h w) -> n h w", h=side)
+    lines = (other.mean(1, keepdim=True) > 0.5) | (other.mean(2, keepdim=True) > 0.5)
+    is_wall = rearrange((off - wall).square().sum(1) < (FAINT * contrast) ** 2, "n (h w) -> n h w", h=side)
+    solid = is_wall & (avg_pool2d(is_wall.float(), 3, 1, 1) > 2.5 / 9)  # a dot of the wall's colour is smaller
+    flat = least_step(frames) < SAME * contrast[..., None]
+    edge = flat & (max_pool2d(solid.float(), 3, 1, 1) > 0)  # averaged walls have edges, straight ones
+    near, flat = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat))
     counts = torch.where(flat, FLAT, 1.0)
-    left = off - share_of(wall, off) * wall
-    agent = colour_at(off, dot(left, left) * counts * torch.where(drawn, INSIDE, 1.0))
-    other = agent * told(agent, wall)[1].isfinite()  # where both are alike, it is wall
-    left = drawn * (off - share_of(wall, off, other) * wall - share_of(agent, off, wall) * agent)
-    left = left * (dot(left, left) > torch.maximum(APART * dot(off, off), (FAINT * most) ** 2))
-    door = colour_at(off * (left != 0), dot(left, left)) * drawn
-    walls = share_of(wall, off, other, door) * contrast / most.clamp_min(1e-12)
-    agents = counts * share_of(agent, off, wall, door).clamp_min(0).square()
-    return walls.clamp(0, 1)[:, 0], agents[:, 0]
+
+    wall_alone = near * shares(off, wall)[:, 0].clamp(0, 1)
+    left = (off - wall_alone[:, None] * wall).square().sum(1)
+    agent = colour_at(off, left * counts * torch.where(near, BESIDE, 1.0), side)
+    of_wall, of_agent = shares(off, wall, agent).unbind(1)
+    left = near * (off - of_wall[:, None] * wall - of_agent[:, None] * agent).square().sum(1)
+    left = left * (left > torch.maximum(APART * seen, (FAINT * contrast) ** 2))
+    door = colour_at(off * (left > 0)[:, None], left, side)
+    mixed = shares(off, wall, agent, door)
+    agents = torch.where(near, mixed[:, 1], shares(off, agent)[:, 0]).clamp_min(0).square() * counts
+    walls = (near * mixed[:, 0]).clamp(0, 1)
+    return tuple(rearrange(each, "n (h w) -> n h w", h=side) for each in (walls, agents))  # type: ignore[return-value]
 
 
-def dot(one: Tensor, other: Tensor) -> Tensor:
-    """Products of colours [N, C, ...], which broadcast -> [N, 1, ...]."""
-    return (one * other).sum(1, keepdim=True)
+def palette(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """frames [N, C, S, S] -> the colours of floor and wall [N, C, 1]: the most frequent one, and of those in the
+    direction that most other pixels have from it, the farthest that is frequent."""
+    found = [floor_and_wall(rearrange(frame, "c h w -> (h w) c")) for frame in frames]
+    floor, wall = (torch.stack(each)[..., None] for each in zip(*found, strict=True))
+    return floor, wall
 
 
-def told(colour: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-    """What is in a colour and not in others [N, C, ...], from the floor's, and its square [N, 1, ...]: infinite where
-    the colour is too like the others."""
-    known = list[Tensor]()
-    for each in (*others, colour):
-        own = each
-        for other in known:
-            own = own - dot(own, other) * other
-        size = dot(own, own)
-        size = torch.where(size > APART * dot(each, each), size, torch.inf)
-        known.append(own * size.rsqrt())
-    return own, size
+def floor_and_wall(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """`palette`, of one frame's pixels [P, C]."""
+    places = HASH ** torch.arange(min(pixels.shape[1], 7), device=pixels.device)
+    _, whose, counts = torch.unique((pixels[:, :7].long() * places).sum(1), return_inverse=True, return_counts=True)
+    colours = pixels.new_zeros(len(counts), pixels.shape[1])
+    colours[whose] = pixels
+    floor = colours[counts.argmax()]
+    often = counts >= min(OFTEN * len(pixels) ** 0.5, float(counts.topk(min(2, len(counts))).values[-1]))
+    off, counts = colours[often] - floor, counts[often]
+    sizes = off.norm(dim=1)
+    ways = off / sizes.clamp_min(1e-9)[:, None]
+    alike = (ways @ ways.T > 1 - APART) & (sizes > FAINT * sizes.max())
+    most = (alike * counts).sum(1).argmax()
+    return floor, off[torch.where(alike[most], sizes, -1.0).argmax()]
 
 
-def share_of(colour: Tensor, off: Tensor, *others: Tensor) -> Tensor:
-    """How much of a colour is in pixels `off` beside others, by least squares; all [N, C, ...], from the floor's
-    -> [N, 1, ...]. Where it is too like the others, they have it all."""
-    own, size = told(colour, *others)
-    return dot(off, own) / size
+def shares(off: Tensor, *colours: Tensor) -> Tensor:
+    """How much of each colour [N, C, 1] is in pixels [N, C, P], by least squares -> [N, K, P]. Of one that is too like
+    those before it, nothing."""
+    own = list[Tensor]()
+    for colour in colours:  # Gram and Schmidt
+        rest = colour
+        for one in own:
+            rest = rest - (rest * one).sum(1, keepdim=True) * one
+        size = rest.square().sum(1, keepdim=True)
+        apart = size > APART * colour.square().sum(1, keepdim=True)
+        own.append(torch.where(apart, rest * size.clamp_min(1e-12).rsqrt(), 0.0))
+    basis, all_colours = torch.cat(own, 2), torch.cat(colours, 2)  # [N, C, K]
+    inverse = torch.linalg.pinv(torch.triu(basis.mT @ all_colours))
+    return inverse @ (basis.mT @ off)
 
 
-def least_step(off: Tensor) -> Tensor:
-    """How far each pixel's colour [N, C, S, S] is from that of the nearest of its neighbours -> [N, 1, S, S]."""
-    x, y = pad(off.diff(dim=3).abs().amax(1, True), (1, 1)), pad(off.diff(dim=2).abs().amax(1, True), (0, 0, 1, 1))
-    return torch.stack([x[..., 1:], x[..., :-1], y[..., 1:, :], y[..., :-1, :]]).amin(0)
+def least_step(frames: Tensor) -> Tensor:
+    """How far each pixel's colour [N, C, S, S] is from that of the nearest of its neighbours -> [N, S, S]."""
+    x, y = pad(frames.diff(dim=3).abs().amax(1), (1, 1)), pad(frames.diff(dim=2).abs().amax(1), (0, 0, 1, 1))
+    return torch.minimum(torch.minimum(x[..., 1:], x[..., :-1]), torch.minimum(y[..., 1:, :], y[..., :-1, :]))
 
 
-def colour_at(off: Tensor, much: Tensor) -> Tensor:
-    """The colour of pixels [N, C, S, S] where there is most of [N, 1, S, S] about -> [N, C, 1, 1]."""
-    place = avg_pool2d(much, 5, 1, 2).flatten(1).argmax(1)
-    return off.flatten(2)[torch.arange(len(off), device=off.device), :, place][..., None, None]
+def colour_at(off: Tensor, much: Tensor, side: int) -> Tensor:
+    """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] about -> [N, C, 1]."""
+    place = avg_pool2d(rearrange(much, "n (h w) -> n 1 h w", h=side), 5, 1, 2).flatten(1).argmax(1)
+    return off.gather(2, place[:, None, None].expand(-1, off.shape[1], 1))

@@ -1,6 +1,7 @@
 """The JEPA that joins encoder, map and predictor: one frame and a sequence of actions in, a representation of every
 future frame out (LeCun 2022, "A path towards autonomous machine intelligence")."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tiny_jepa.models.architecture import Architecture
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.lift import lift
-from tiny_jepa.models.map import Maps, channel_map
+from tiny_jepa.models.map import Maps, channel_map, widened
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.worlds.contract import Frame
 
@@ -34,6 +35,11 @@ class JEPA(nn.Module):
             torch.manual_seed(seed)
             return GatedCell(self.architecture, self.frame)
 
+    def set_scales(self, crossings: int, radius: int) -> None:
+        """How far moves go, and how near an agent comes to what stops it; neither changes a parameter."""
+        self.architecture = replace(self.architecture, crossings=crossings, radius=radius)
+        self.predictor.crossings = crossings
+
     def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
         """frames [..., C, H, W] -> the same on the model's device [N, C, S, S], and what `unpack` needs. Frames that
         are a whole number of times as large as the frame's `side` are averaged down to it."""
@@ -45,6 +51,11 @@ class JEPA(nn.Module):
     def agent_profiles(self, frames: Tensor) -> Tensor:
         """frames [N, C, S, S] -> what the agent encoder takes: [N, 2, S] of its channel, or of what it alone can be."""
         return marginals(unmixed(frames)[1] if self.frame.agent is None else frames[:, self.frame.agent])
+
+    def take_apart(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Colour frames [T, C, H, W] -> agent profiles [T, 2, S] and maps [T, S, S] uint8, not widened."""
+        walls, agents = unmixed(self.as_frames(frames)[0])
+        return marginals(agents), (255 * walls).round().byte()
 
     def encode_agent(self, frames: Tensor | np.ndarray) -> Tensor:
         """frames [..., C, H, W], uint8 or float: one, or any number of them -> agent codes [..., 2] in code units."""
@@ -58,7 +69,7 @@ class JEPA(nn.Module):
             maps = (255 * unmixed(flat)[0]).round().byte()
         else:
             maps = channel_map(flat[:, self.frame.map])
-        return unpack(maps, shape, "* h w")[0]
+        return unpack(widened(maps, self.architecture.radius or 0), shape, "* h w")[0]
 
     def code_range(self, frames: Tensor | np.ndarray) -> tuple[float, float]:
         """The least and the largest coordinate that the agent code of such frames can have, in code units."""

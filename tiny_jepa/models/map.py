@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 
 class Maps(NamedTuple):
@@ -27,6 +28,12 @@ class Maps(NamedTuple):
         side = self.pixels.shape[-1]
         column, row = places.long().clamp(0, side - 1).unbind(-1)
         return self.pixels.flatten()[(self.whose[..., None, None] * side + row) * side + column].to(places.dtype) / 255
+
+
+def widened(pixels: Tensor, radius: int) -> Tensor:
+    """Maps [N, S, S] uint8 in which all that is drawn reaches `radius` px farther, corners too: where an agent of that
+    radius is stopped, its centre meets something."""
+    return max_pool2d(pixels.float(), 2 * radius + 1, 1, radius).byte() if radius else pixels
 
 
 def channel_map(channel: Tensor) -> Tensor:

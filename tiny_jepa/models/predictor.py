@@ -36,19 +36,27 @@ class GatedCell(nn.Module):
         super().__init__()
         if architecture.gate_widths is None:
             raise UserError("gate_widths are not given; models.size.solve finds those of a budget")
-        widths, self.frame, self.crossings = architecture.gate_widths, frame, architecture.crossings
+        widths, self.frame, self.crossings = architecture.gate_widths, frame, architecture.crossings or 2
         beside = [at for k in range(1, architecture.reach + 1) for at in ((-k, 0), (0, -k), (1 + k, 0), (0, 1 + k))]
         self.patch, self.corners = (*CORNERS, *beside), CORNERS[: architecture.corners]
-        self.cells = 2 * self.crossings + 1  # that a move passes, at most
-        self.parts = frame.gates > 1  # where a move is made in part, where in its cell it ends matters
+        self.parts = frame.gates > 1 or frame.agent is None  # walls may lie between pixel centres
         self.cell = nn.Linear(len(self.patch) + 2 + 2 * self.parts, widths[0])
         self.start = nn.Linear(len(self.corners) + 4 * self.parts, widths[0], bias=False)
         self.hidden = nn.ModuleList(nn.Linear(*both) for both in pairwise(widths))
         self.out = nn.Linear(widths[-1], frame.gates)
-        self.inputs = [self.cells * self.cell.in_features, self.start.in_features]  # numbers that the gate sees
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.action = nn.Parameter(torch.zeros(()))
         nn.init.constant_(self.out.bias, OPEN)
+
+    @property
+    def cells(self) -> int:
+        """That a move passes, at most."""
+        return 2 * self.crossings + 1
+
+    @property
+    def inputs(self) -> list[int]:
+        """Numbers that the gate sees: of all cells, and of the start."""
+        return [self.cells * self.cell.in_features, self.start.in_features]
 
     def gate_parameters(self) -> list[nn.Parameter]:
         """All but the action's scale."""

@@ -17,14 +17,19 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from tiny_jepa.data import TrajectorySet
+from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.models.map import widened
 from tiny_jepa.objectives import build_objective
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import Draws, Examples, encode_trajectories, fit_action, one_step_error, one_step_terms
+from tiny_jepa.training.verdict import judge
 from tiny_jepa.training.watch import Seen
 
 WARM_UP = 100  # steps
+PROFILED = 300
+"""Trajectories whose colours phase 1 takes apart."""
 SHOWN = 512
 """Trajectories that the watch looks at in phase 2: what the gate trains on is no fair draw."""
 
@@ -82,26 +87,39 @@ class Trainer:
         """All that is random in step number `step` of a run."""
         return np.random.default_rng([self.config.seed, 0, step])
 
-    def read(self, step: int) -> tuple[Tensor, Tensor]:
-        """The frames [B, T, C, H, W] and the actions [B, T-1, 2] px of a step of phase 1."""
-        rng, longest = self.randomness(step), self.dataset.length
-        frames = min(self.config.encode_frames, longest)
-        indices = np.sort(rng.integers(0, len(self.dataset), self.config.encode_batch))
-        start = int(rng.integers(0, longest - frames + 1))
-        actions = self.dataset.actions(indices)[:, start : start + frames - 1]
-        return self.dataset.frames(indices, start, start + frames), actions
+    def profiles(self, done: int) -> Iterator[tuple[Tensor, Tensor, Callable[[], Tensor]]]:
+        """Of each step of phase 1: agent profiles [B * T, 2, S], actions [B, T-1, 2] px, and what draws the maps
+        [B, S, S]. Colours are taken apart once, those of `PROFILED` trajectories."""
+        c, model, longest, count = self.config, self.model, self.dataset.length, len(self.dataset)
+        frames, kept, drawn = min(c.encode_frames, longest), torch.empty(0), torch.empty(0)
+        if model.frame.agent is None:
+            count = min(PROFILED, count)
+            parts = [model.take_apart(self.dataset.frames(np.array([i]))[0]) for i in range(count)]
+            kept, drawn = (torch.stack(each) for each in zip(*((p, maps[0]) for p, maps in parts), strict=True))
+        for step in range(done, c.encode_steps):
+            rng = self.randomness(step)
+            indices = np.sort(rng.integers(0, count, c.encode_batch))
+            start = int(rng.integers(0, longest - frames + 1))
+            actions = self.dataset.actions(indices)[:, start : start + frames - 1].to(self.device)
+            if model.frame.agent is None:
+                profiles = rearrange(kept[indices, start : start + frames], "b t k s -> (b t) k s")
+                yield profiles, actions, partial(drawn.__getitem__, indices)
+            else:
+                states = self.dataset.frames(indices, start, start + frames).to(self.device)
+                yield (
+                    model.agent_profiles(model.as_frames(states)[0]),
+                    actions,
+                    partial(model.encode_context, states[:, 0]),
+                )
 
     def encode(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
         """Phase 1."""
         model = self.model
-        for step in range(done, self.config.encode_steps):
-            states, actions = (part.to(self.device) for part in self.read(step))
-            profiles = model.agent_profiles(model.as_frames(states)[0])
-            codes = rearrange(model.agent_encoder(profiles), "(b t) d -> b t d", b=len(states))
+        for profiles, actions, maps in self.profiles(done):
+            codes = rearrange(model.agent_encoder(profiles), "(b t) d -> b t d", b=len(actions))
             free = model.predictor.action * actions.cumsum(dim=1)  # the unroll of a predictor whose gate is open
             predicted = torch.cat([codes[:, :1], codes[:, :1] + free], dim=1)
             terms = self.objective(predicted, codes, profiles)
-            maps = partial(model.encode_context, states[:, 0])
             yield terms, Seen(codes[..., 0].numel(), codes.detach(), actions, maps)
 
     def predict(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
@@ -110,10 +128,18 @@ class Trainer:
         c, cell = self.config, self.model.predictor
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
         codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
-        maps = codes.maps.pixels[codes.maps.whose[:SHOWN]]
-        seen = Seen(c.predict_batch, codes.agent[:SHOWN], codes.actions[:SHOWN], lambda: maps)
         if done == 0:
             fit_action(cell, codes)
+        self.verdict = judge(codes, float(cell.action.detach()), self.model.frame.unit)
+        if says := self.verdict.misfit():
+            raise UserError(f"this world is none that the kit can learn: {says}")
+        if self.model.frame.agent is None:
+            form = self.model.architecture
+            radius = self.verdict.radius if form.radius is None else form.radius
+            self.model.set_scales(form.crossings or 1 + int(self.verdict.largest), radius)
+            codes = codes._replace(maps=codes.maps._replace(pixels=widened(codes.maps.pixels, radius)))
+        maps = codes.maps.pixels[codes.maps.whose[:SHOWN]]
+        seen = Seen(c.predict_batch, codes.agent[:SHOWN], codes.actions[:SHOWN], lambda: maps)
         draws = Draws(Examples.of(cell, codes), c.predict_batch)
         del codes  # a map for each of tens of thousands of trajectories
         if done == 0 and c.auditions > 1:
