@@ -43,13 +43,15 @@ class OwnWorld(gymnasium.Env):
             frame[np.ix_(rows, columns)] = self.palette[1]
         return frame
 
-    def free(self, place):
+    def free(self, places):
+        """places [..., 2] px -> whether all are clear of walls."""
         low, high = self.boxes[:, ::2] - self.radius, self.boxes[:, 1::2] + self.radius
-        return not ((low < place) & (place < high)).all(1).any()
+        at = np.asarray(places)[..., None, :]
+        return not ((low < at) & (at < high)).all(-1).any()
 
     def passes(self, start, end):
         parts = max(2, int(np.ceil(np.abs(end - start).max() / 0.1)) + 1)
-        return all(self.free(start + share * (end - start)) for share in np.linspace(0, 1, parts))
+        return self.free(start + np.linspace(0, 1, parts)[:, None] * (end - start))
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)

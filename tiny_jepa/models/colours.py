@@ -43,23 +43,27 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     seen, contrast = off.square().sum(1), wall.norm(dim=1)  # [N, P], [N, 1]
     other = rearrange((seen > (FAINT * contrast) ** 2).float(), "n (h w) -> n h w", h=side)
     lines = (other.mean(1, keepdim=True) > 0.5) | (other.mean(2, keepdim=True) > 0.5)
-    is_wall = rearrange((off - wall).square().sum(1) < (FAINT * contrast) ** 2, "n (h w) -> n h w", h=side)
+    apart = (off - wall).square().sum(1)
+    is_wall = rearrange(apart < (SAME * contrast) ** 2, "n (h w) -> n h w", h=side)
     solid = is_wall & (avg_pool2d(is_wall.float(), 3, 1, 1) > 2.5 / 9)  # a dot of the wall's colour is smaller
     flat = least_step(frames) < SAME * contrast[..., None]
     edge = flat & (max_pool2d(solid.float(), 3, 1, 1) > 0)  # averaged walls have edges, straight ones
     near, flat = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat))
     counts = torch.where(flat, FLAT, 1.0)
 
-    wall_alone = near * shares(off, wall)[:, 0].clamp(0, 1)
+    wall_alone = torch.where(near, shares(off, wall)[:, 0].clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
     agent = colour_at(off, left * counts * torch.where(near, BESIDE, 1.0), side)
     of_wall, of_agent = shares(off, wall, agent).unbind(1)
     left = near * (off - of_wall[:, None] * wall - of_agent[:, None] * agent).square().sum(1)
     left = left * (left > torch.maximum(APART * seen, (FAINT * contrast) ** 2))
     door = colour_at(off * (left > 0)[:, None], left, side)
-    mixed = shares(off, wall, agent, door)
-    agents = torch.where(near, mixed[:, 1], shares(off, agent)[:, 0]).clamp_min(0).square() * counts
-    walls = (near * mixed[:, 0]).clamp(0, 1)
+    mixed, alone = shares(off, wall, agent, door), shares(off, agent)[:, 0]
+    over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
+    on_wall = (off - wall - over[:, None] * (agent - wall)).square().sum(1) + (FAINT * contrast) ** 2
+    on_wall = on_wall < (off - alone[:, None] * agent).square().sum(1)
+    agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0).square() * counts
+    walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
     return tuple(rearrange(each, "n (h w) -> n h w", h=side) for each in (walls, agents))  # type: ignore[return-value]
 
 
@@ -90,7 +94,7 @@ def floor_and_wall(pixels: Tensor) -> tuple[Tensor, Tensor]:
 def shares(off: Tensor, *colours: Tensor) -> Tensor:
     """How much of each colour [N, C, 1] is in pixels [N, C, P], by least squares -> [N, K, P]. Of one that is too like
     those before it, nothing."""
-    own = list[Tensor]()
+    own, known = list[Tensor](), list[Tensor]()
     for colour in colours:  # Gram and Schmidt
         rest = colour
         for one in own:
@@ -98,9 +102,9 @@ def shares(off: Tensor, *colours: Tensor) -> Tensor:
         size = rest.square().sum(1, keepdim=True)
         apart = size > APART * colour.square().sum(1, keepdim=True)
         own.append(torch.where(apart, rest * size.clamp_min(1e-12).rsqrt(), 0.0))
-    basis, all_colours = torch.cat(own, 2), torch.cat(colours, 2)  # [N, C, K]
-    inverse = torch.linalg.pinv(torch.triu(basis.mT @ all_colours))
-    return inverse @ (basis.mT @ off)
+        known.append(torch.where(apart, colour, 0.0))
+    basis = torch.cat(own, 2)  # [N, C, K]
+    return torch.linalg.pinv(torch.triu(basis.mT @ torch.cat(known, 2))) @ (basis.mT @ off)
 
 
 def least_step(frames: Tensor) -> Tensor:

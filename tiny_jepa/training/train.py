@@ -20,16 +20,18 @@ from tiny_jepa.data import TrajectorySet
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.map import widened
-from tiny_jepa.objectives import build_objective
+from tiny_jepa.objectives import Objective, build_objective
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import Draws, Examples, encode_trajectories, fit_action, one_step_error, one_step_terms
-from tiny_jepa.training.verdict import judge
+from tiny_jepa.training.verdict import Verdict, judge
 from tiny_jepa.training.watch import Seen
 
 WARM_UP = 100  # steps
-PROFILED = 300
+PROFILED = 200
 """Trajectories whose colours phase 1 takes apart."""
+STARTS = 3
+"""Phases 1 that may end with codes that follow no agent, each from other weights."""
 SHOWN = 512
 """Trajectories that the watch looks at in phase 2: what the gate trains on is no fair draw."""
 
@@ -50,16 +52,20 @@ class Trainer:
 
     def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
         self.model, self.dataset, self.config, self.device = model.to(device), dataset, config, device
-        self.objective = build_objective(config.objective, model.agent_encoder, config.variance_weight)
+        self.objective = self.build_objective()
         encoder, gate = [*model.agent_encoder.parameters(), model.predictor.action], model.predictor.gate_parameters()
         self.phases = (
             Phase("encode", config.encode_steps, config.encode_lr, encoder, self.encode),
             Phase("predict", config.predict_steps, config.predict_lr, gate, self.predict),
         )
         self.total_steps = config.encode_steps + config.predict_steps
-        self.step = 0
+        self.step, self.start = 0, 0
+        self.verdict: Verdict | None = None
         self.whole = True  # step, weights and optimizer belong together: a checkpoint may be written
         self.optimizer = adam(encoder)
+
+    def build_objective(self) -> Objective:
+        return build_objective(self.config.objective, self.model.agent_encoder, self.config.variance_weight)
 
     def at(self, step: int) -> tuple[Phase, int]:
         """The phase that does step number `step`, and how many of its steps come before."""
@@ -84,8 +90,8 @@ class Trainer:
                 yield loss, seen
 
     def randomness(self, step: int) -> np.random.Generator:
-        """All that is random in step number `step` of a run."""
-        return np.random.default_rng([self.config.seed, 0, step])
+        """All that is random in step number `step` of a run, from its last start on."""
+        return np.random.default_rng([self.config.seed, self.start, step])
 
     def profiles(self, done: int) -> Iterator[tuple[Tensor, Tensor, Callable[[], Tensor]]]:
         """Of each step of phase 1: agent profiles [B * T, 2, S], actions [B, T-1, 2] px, and what draws the maps
@@ -123,16 +129,18 @@ class Trainer:
             yield terms, Seen(codes[..., 0].numel(), codes.detach(), actions, maps)
 
     def predict(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
-        """Phase 2. Before its first step, the action's scale is fitted and a gate is chosen; begun again from the same
-        encoder, both come out the same."""
+        """Phase 2. Before its first step, the codes are judged, the action's scale is fitted and a gate is chosen; begun
+        again from the same encoder, all come out the same. Codes that follow no agent lead back to phase 1."""
         c, cell = self.config, self.model.predictor
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
         codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
         if done == 0:
             fit_action(cell, codes)
         self.verdict = judge(codes, float(cell.action.detach()), self.model.frame.unit)
-        if says := self.verdict.misfit():
-            raise UserError(f"this world is none that the kit can learn: {says}")
+        if self.model.frame.agent is None and (says := self.verdict.misfit()):
+            if self.start + 1 < STARTS:
+                return self.begin_again()
+            raise UserError(f"nothing to plan with is in this world's data: {says}; docs/worlds.md says what fits")
         if self.model.frame.agent is None:
             form = self.model.architecture
             radius = self.verdict.radius if form.radius is None else form.radius
@@ -147,11 +155,21 @@ class Trainer:
         for step in range(c.encode_steps + done, self.total_steps):
             yield one_step_terms(cell, *draws.draw(self.randomness(step)), c), seen
 
+    def begin_again(self) -> None:
+        """Phase 1 from other weights."""
+        self.step, self.start = 0, self.start + 1
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed * 1_000 + self.start)
+            fresh = JEPA(self.model.architecture, self.model.frame)
+        self.model.load_state_dict(fresh.state_dict())
+        self.objective = self.build_objective()
+
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on to the same end, bit for bit."""
         fresh = self.at(self.step)[1] == 0  # the next step builds its optimizer anew
         return {
             "step": self.step,
+            "start": self.start,
             "model": self.model.state_dict(),
             "optimizer": None if fresh else self.optimizer.state_dict(),
             "objective": self.objective.state_dict(),
@@ -161,7 +179,7 @@ class Trainer:
         """Goes on where `state()` was asked for; raises whatever it likes where that was another training."""
         if state["step"] not in range(self.total_steps + 1):
             raise ValueError(f"step {state['step']} of {self.total_steps}")
-        self.step = state["step"]
+        self.step, self.start = state["step"], int(state["start"])
         self.model.load_state_dict(state["model"])
         self.objective.load_state_dict(state["objective"])
         phase, done = self.at(self.step)
