@@ -1,14 +1,26 @@
 """Eight worlds that nobody tuned for: do they train with every seed, all settings as they are by default?
 
-    python -m benchmarks.own_worlds [--worlds wall32 maze64] [--seeds 5]
-
-Of each world: trajectories of a random policy, trainings of several seeds, and then how far the codes of 500 frames are
-from where the agent is, and how many of 100 random goals are reached. Writes results/own_worlds/ and a table.
+Of each world: trajectories of random actions, trainings of several seeds, each by one command, and then how far the
+codes of 500 frames are from where the agent is, and how many of 100 random goals are reached: the agent within a
+sixteenth of the frame's side, at the last step. What is done is kept, and not done again.
 """
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import gymnasium
 import numpy as np
+import torch
 
+from benchmarks.shared import run, write_table
+from tiny_jepa.files import write_text
+from tiny_jepa.planning import plan
+from tiny_jepa.tables import markdown
+from tiny_jepa.weights import read_weights
+from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.pixels import pixel_world
 
 PALETTES = {  # room, wall, agent
@@ -134,3 +146,93 @@ SCENES = {
 for name, scene in SCENES.items():
     gymnasium.register(f"Own-{name}-v0", lambda scene=scene, **given: OwnWorld(*scene, **given))
     globals()[name] = pixel_world(scene[0], gates=2 if scene[3] else 1)
+
+
+def score(weights, scene, val, goals):
+    """Distances of codes from where agents are, px: their mean and 95th percentile; and the share of goals reached."""
+    model, side, speed = read_weights(weights)[0], *scene[:2]
+    frames, locations = (np.load(val / f"{name}.npy", mmap_mode="r") for name in ("states", "locations"))
+    some = 500 // frames.shape[1] + 1
+    with torch.no_grad():
+        codes = model.frame.unit * model.encode_agent(np.array(frames[:some])).numpy()
+    apart = np.linalg.norm(codes - locations[:some], axis=-1)
+
+    envs, pictures, places = [OwnWorld(*scene) for _ in range(goals)], [], []
+    for first in (10_000, 20_000):  # seeds of goals, and of starts
+        for number, env in enumerate(envs):
+            env.reset(seed=first + number)
+        pictures.append(see(envs))
+        places.append([env.place for env in envs])
+    agent = plan(model, pictures[1], pictures[0], Actions(1.0, box=True))
+    for _ in range(int(6 * side / speed)):
+        for env, action in zip(envs, agent.act(see(envs)), strict=True):
+            env.step(action)
+    there = [np.linalg.norm(env.place - end) < side / 16 for env, end in zip(envs, places[0], strict=True)]
+    return {"px": float(apart.mean()), "px95": float(np.quantile(apart, 0.95)), "reached": float(np.mean(there))}
+
+
+def see(envs):
+    return np.stack([env.render().transpose(2, 0, 1) for env in envs])
+
+
+def command(*words):
+    """Runs a script of the root -> CPU seconds, and the last line of what it said."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, *map(str, words)], text=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = (done.stderr if done.returncode else done.stdout).strip().splitlines()[-1]
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, said if done.returncode else None
+
+
+def main(
+    worlds: tuple[str, ...] = tuple(SCENES), seeds: int = 5, goals: int = 100, out: Path = Path("runs/own_worlds")
+) -> None:
+    torch.set_num_threads(1)
+    page, rows = Path("results/own_worlds.md"), []
+    for name in SCENES:
+        data, found = out / name, []
+        for seed in range(seeds):
+            stored = page.with_suffix("") / f"{name}-{seed}.json"
+            if name in worlds and not stored.is_file():
+                if not (data / "probe_normal/val/states.npy").is_file():
+                    command(
+                        "-m", "tiny_jepa", "data", "collect", "--env", f"{__spec__.name}:Own-{name}-v0", "--out", data
+                    )
+                run_name = f"{name}-{seed}"
+                words = ["--world", f"{__spec__.name}:{name}", "--data", data, "--seed", seed, "--name", run_name]
+                seconds, refused = command("train.py", *words, "--runs", out / "runs", "--no-install")
+                weights = out / "runs" / run_name / "weights.pth"
+                figures = (
+                    {"refused": refused} if refused else score(weights, SCENES[name], data / "probe_normal/val", goals)
+                )
+                write_text(stored, json.dumps({"minutes": seconds / 60} | figures) + "\n")
+                print(name, seed, stored.read_text().strip(), flush=True)
+            found += [json.loads(stored.read_text())] if stored.is_file() else []
+        whole = [each for each in found if "px" in each]
+        good = sum(each["px"] < 0.3 and each["reached"] >= 0.95 for each in whole)
+        figures = [[each[key] for each in whole] or [np.nan] for key in ("px", "px95", "reached")]
+        minutes = np.mean([each["minutes"] for each in found or [{"minutes": np.nan}]])
+        side, speed, palette, slides, plan_name = SCENES[name]
+        rows.append([name, f"{side}", f"{speed}", f"{palette}, {plan_name}", "slides" if slides else "stays"])
+        rows[-1] += [
+            f"{good} of {len(found)}",
+            f"{max(figures[0]):.3f} / {max(figures[1]):.3f}",
+            f"{min(figures[2]):.0%}",
+        ]
+        rows[-1].append(f"{minutes:.1f}")
+    head = [
+        "world",
+        "px",
+        "px an action",
+        "colours, plan",
+        "agent",
+        "right",
+        "worst code, px",
+        "least reached",
+        "CPU min",
+    ]
+    write_table(page, markdown(head, rows), "own worlds")
+
+
+if __name__ == "__main__":
+    run(main)

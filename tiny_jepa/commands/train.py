@@ -126,11 +126,15 @@ def main(argv: list[str]) -> int:
             return 130
         metadata: dict[str, Any] = {"seed": budget.training.seed, "steps": trainer.step, "sets_read": ["train"]}
         metadata |= {"run": run.folder.name, "version": __version__, "metrics": {}}
+        if (verdict := trainer.verdict) and figures:
+            metadata["verdict"] = asdict(verdict) | {name: figures[name] for name in ("one_step", "still", "reckoned")}
         save_weights(run.weights, model, asdict(config) | metadata | {"minutes": round(run.seconds / 60, 2)})
         print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
         if not options.no_install:
             install(run)
         run.checkpoint.unlink(missing_ok=True)
+        if verdict:
+            print(verdict.line())
         if figures and (says := plateau(figures)):
             print(f"warning: {says}")
         try:
@@ -142,7 +146,7 @@ def main(argv: list[str]) -> int:
 
 def train(trainer: Trainer, run: Run) -> dict[str, float]:
     """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
-    watch, figures = Watch(), dict[str, float]()
+    watch, figures = Watch(trainer.model.frame.agent is None), dict[str, float]()
     started, frames = time.monotonic(), 0
     first = trainer.at(trainer.step)[0].name
     with bar(total=trainer.total_steps, initial=trainer.step, unit="step", desc=first, mininterval=0.5) as shown:

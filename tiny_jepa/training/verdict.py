@@ -9,7 +9,7 @@ from tiny_jepa.training.examples import Codes
 
 FAR = 8  # px: no agent is stopped farther from what is drawn
 STILL = 0.02  # px: what moves by less stands still
-UNSURE, UNEVEN, PUSHED = 0.15, 1.25, 0.25  # limits of `off`, `uneven` and `drift`
+IDLE, UNSURE, UNEVEN, PUSHED = 0.15, 0.15, 1.25, 0.25  # limits of `follows`, `off`, `uneven` and `drift`
 
 
 @settings
@@ -18,18 +18,28 @@ class Verdict:
 
     px_per_action: float  # how far an action of size 1 moves the agent
     largest: float  # px along an axis, of all moves
+    follows: float  # how much of all moves that actions ask for is made: least squares
     off: float  # how far moves that are made end from where dead reckoning does, as a share of their length: the median
-    uneven: (
-        float  # px per action in the half of the frame where it is larger, by the other half's; of x and y the worse
-    )
+    uneven: float  # px per action in one half of the frame by that in the other, at least 1; of x and y the worse
     drift: float  # how far the agent moves by itself, as a share of a move's median length
     blocked: float  # share of moves that are not made
     radius: int  # px: how near the agent comes to what stops it
 
+    def line(self) -> str:
+        """What a user should know."""
+        return (
+            f"this world: an action of 1 moves the agent {self.px_per_action:.3g} px, the largest {self.largest:.3g} px "
+            f"along an axis; {self.blocked:.0%} of the moves are blocked"
+        )
+
     def misfit(self) -> str | None:
         """Why the kit cannot learn this world, if so."""
-        if self.largest < STILL or not self.px_per_action > 0:
-            return "actions do not move what the encoder follows, or nothing in the frames moves"
+        if not self.largest > STILL:
+            return "nothing moves in the frames, or nothing that actions lead"
+        if self.follows < IDLE:
+            return (
+                f"actions do not move what the encoder follows: {max(self.follows, 0):.0%} of what they ask for is made"
+            )
         if self.drift > PUSHED:
             return f"what moves also moves by itself, by {self.drift:.0%} of a move, without an action"
         if self.off > UNSURE:
@@ -57,9 +67,10 @@ def judge(codes: Codes, scale: float, unit: float) -> Verdict:
     return Verdict(
         px_per_action=max(scale * unit, 0.0),
         largest=float(meant.abs().max()),
+        follows=float((moved * meant).sum() / meant.square().sum().clamp_min(1e-9)),
         off=float((off / size)[free].median()) if free.any() else 1.0,
         uneven=max(unevenness(places[:, :-1][free], moved[free], actions[free], axis) for axis in (0, 1)),
-        drift=float((moved - meant)[~blocked].median(dim=0).values.norm() / typical) if (~blocked).any() else 0.0,
+        drift=float((moved - meant).flatten(0, 1).median(dim=0).values.norm() / typical),
         blocked=float(blocked.float().mean()),
         radius=radius_of(codes, places[:, :-1] + meant, blocked & (size > 0.5 * typical), free),
     )

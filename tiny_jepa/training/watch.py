@@ -54,8 +54,8 @@ def look(model: JEPA, seen: Seen) -> dict[str, float]:
 class Watch:
     """Stops a run that learns nothing."""
 
-    def __init__(self) -> None:
-        self.found_collapsed = 0
+    def __init__(self, judged: bool) -> None:
+        self.found_collapsed, self.judged = 0, judged  # where codes are judged after phase 1, a collapse stops nothing
 
     def check(self, figures: dict[str, float], step: int) -> None:
         """Raises a `UserError` at once where a figure is no number, and where a collapse stays."""
@@ -66,7 +66,7 @@ class Watch:
                     "try smaller rates and weights, or look for faults in --data"
                 )
         name = min("std_x", "std_y", key=figures.__getitem__)
-        collapsed = step > GRACE_STEPS and figures[name] <= COLLAPSED_STD
+        collapsed = not self.judged and step > GRACE_STEPS and figures[name] <= COLLAPSED_STD
         self.found_collapsed = self.found_collapsed + 1 if collapsed else 0
         if self.found_collapsed >= PATIENCE:
             raise UserError(
