@@ -129,8 +129,8 @@ class Trainer:
             yield terms, Seen(codes[..., 0].numel(), codes.detach(), actions, maps)
 
     def predict(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
-        """Phase 2. Before its first step, codes are judged, the action's scale is fitted and a gate is chosen; begun again
-        from the same encoder, all come out the same. Codes that follow no agent lead back to phase 1."""
+        """Phase 2. Before its first step, codes are judged, the action's scale is fitted and a gate is chosen; begun
+        again from the same encoder, all come out the same. Codes that follow no agent lead back to phase 1."""
         c, cell = self.config, self.model.predictor
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
         codes = encode_trajectories(self.model, self.dataset, chosen, self.device)

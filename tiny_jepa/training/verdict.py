@@ -28,8 +28,8 @@ class Verdict:
     def line(self) -> str:
         """What a user should know."""
         return (
-            f"this world: an action of 1 moves the agent {self.px_per_action:.3g} px, the largest one {self.largest:.3g} "
-            f"px along an axis; {self.blocked:.0%} of all moves are blocked"
+            f"this world: an action of 1 moves the agent {self.px_per_action:.3g} px, the largest {self.largest:.3g} px; "
+            f"{self.blocked:.0%} of all moves are blocked"
         )
 
     def misfit(self) -> str | None:
