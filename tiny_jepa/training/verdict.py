@@ -28,7 +28,7 @@ class Verdict:
     def line(self) -> str:
         """What a user should know."""
         return (
-            f"this world: an action of 1 moves the agent {self.px_per_action:.3g} px, the largest {self.largest:.3g} px; "
+            f"its world: an action of 1 moves the agent {self.px_per_action:.3g} px, the largest {self.largest:.3g}; "
             f"{self.blocked:.0%} of all moves are blocked"
         )
 
