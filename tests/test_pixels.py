@@ -225,7 +225,9 @@ def trained(tmp_path_factory):
     collect(collected(out, env="stand_in:StandInDoors-v0", episodes=600, policy="mixed", expert="stand_in:Expert"))
     source = open_source(str(out), STAND_IN)
     torch.manual_seed(0)
-    model = find_budget("300", STAND_IN).build()
+    budget = find_budget("300", STAND_IN)
+    # the dot stops far from the wall, and goes into doors as if it were a point
+    model = replace(budget, architecture=replace(budget.architecture, crossings=2, radius=0)).build()
     config = replace(
         TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=700, predict_batch=512
     )
@@ -249,6 +251,36 @@ def test_a_pixel_world_trains_with_the_same_loop(trained):
     reckoned = (where[:, 0] + dataset.actions(everyone).sum(1) - where[:, -1]).square().mean()
     assert error < 0.3 * reckoned
     assert measure(model, source, groups=STAND_IN.groups)["normal"][0] < 2 * reckoned
+
+
+MISFITS = {
+    "nothing moves": lambda place, action, rng: place,
+    "actions do not move what the encoder follows": lambda place, action, rng: rng.uniform([4, 4], [11, 28]),
+    "moves by itself": lambda place, action, rng: place + action + [0, 0.7],
+    "more than one thing moves": lambda place, action, rng: place + action,
+}
+
+
+@pytest.mark.parametrize("says", MISFITS)
+def test_a_world_that_cannot_be_learned_is_refused_in_a_sentence(tmp_path, monkeypatch, says):
+    def step(self, action):
+        self.place = np.clip(MISFITS[says](self.place, action, self.np_random), 4, [11, 28])
+        self.other = np.clip(getattr(self, "other", [24, 16]) + self.np_random.normal(0, 0.7, 2), [20, 4], 28)
+        return self.place.astype(np.float32), 0.0, False, False, {"state": self.place}
+
+    def render(self):
+        other = getattr(self, "other", [24, 16]) if says.startswith("more") else self.place
+        return np.minimum(stand_in.draw(self.place), stand_in.draw(other))
+
+    monkeypatch.setattr(stand_in.StandIn, "step", step)
+    monkeypatch.setattr(stand_in.StandIn, "render", render)
+    monkeypatch.setattr("tiny_jepa.training.train.STARTS", 2)
+    collect(collected(tmp_path))
+    budget = find_budget("300", STAND_IN)
+    dataset = open_source(str(tmp_path), STAND_IN).require("train")
+    config = replace(budget.training, encode_steps=200)
+    with pytest.raises(UserError, match=says):
+        list(Trainer(budget.build(), dataset, config, torch.device("cpu")).run())
 
 
 @pytest.mark.parametrize("door, half", [(10, 2), (17, 4), (23, 3)])

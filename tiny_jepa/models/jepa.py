@@ -35,10 +35,10 @@ class JEPA(nn.Module):
             torch.manual_seed(seed)
             return GatedCell(self.architecture, self.frame)
 
-    def set_scales(self, crossings: int, radius: int) -> None:
+    def set_scales(self, crossings: int | None, radius: int | None) -> None:
         """How far moves go, and how near an agent comes to what stops it; neither changes a parameter."""
         self.architecture = replace(self.architecture, crossings=crossings, radius=radius)
-        self.predictor.crossings = crossings
+        self.predictor.crossings = crossings or 2
 
     def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
         """frames [..., C, H, W] -> the same on the model's device [N, C, S, S], and what `unpack` needs. Frames that

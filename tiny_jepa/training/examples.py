@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.models.map import Maps
+from tiny_jepa.models.map import Maps, widened
 from tiny_jepa.models.predictor import GatedCell, was_made
 from tiny_jepa.objectives import decision_loss, share_made
 from tiny_jepa.progress import bar
@@ -33,6 +33,10 @@ class Codes(NamedTuple):
     agent: Tensor
     actions: Tensor
     maps: Maps
+
+    def widened(self, radius: int) -> "Codes":
+        """The same with maps in which all that is drawn reaches `radius` px farther."""
+        return self._replace(maps=self.maps._replace(pixels=widened(self.maps.pixels, radius)))
 
 
 @torch.no_grad()

@@ -8,7 +8,9 @@ encoder, computed once.
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +26,7 @@ from tiny_jepa.objectives import Objective, build_objective
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import Draws, Examples, encode_trajectories, fit_action, one_step_error, one_step_terms
-from tiny_jepa.training.verdict import Verdict, judge
+from tiny_jepa.training.verdict import FAR, Verdict, judge
 from tiny_jepa.training.watch import Seen
 
 WARM_UP = 100  # steps
@@ -136,28 +138,32 @@ class Trainer:
         codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
         if done == 0:
             fit_action(cell, codes)
-        self.verdict = judge(codes, float(cell.action.detach()), self.model.frame.unit)
-        if self.model.frame.agent is None and (says := self.verdict.misfit()):
-            if self.start + 1 < STARTS:
-                return self.begin_again()
-            raise UserError(f"nothing to plan with is in this world's data: {says}; docs/worlds.md says what fits")
+        self.verdict = self.verdict or judge(codes, float(cell.action.detach()), self.model.frame.unit)
+        form, radii = self.model.architecture, [0]
         if self.model.frame.agent is None:
-            form = self.model.architecture
-            radius = self.verdict.radius if form.radius is None else form.radius
-            self.model.set_scales(form.crossings or 1 + int(self.verdict.largest), radius)
-            codes = codes._replace(maps=codes.maps._replace(pixels=widened(codes.maps.pixels, radius)))
-        maps = codes.maps.pixels[codes.maps.whose[:SHOWN]]
-        seen = Seen(c.predict_batch, codes.agent[:SHOWN], codes.actions[:SHOWN], lambda: maps)
-        draws = Draws(Examples.of(cell, codes), c.predict_batch)
+            if (says := self.verdict.misfit()) and self.start + 1 < STARTS:
+                return self.begin_again()
+            if says:
+                raise UserError(f"nothing to plan with is in this world's data: {says}; docs/worlds.md says what fits")
+            if form.radius is None:
+                radii = sorted({max(self.verdict.radius - less, 0) for less in (0, 1, 2, FAR)})
+            self.model.set_scales(form.crossings or 1 + int(self.verdict.largest), form.radius)
+        shown = codes.maps.pixels[codes.maps.whose[:SHOWN]]
+        draws = {radius: Draws(Examples.of(cell, codes.widened(radius)), c.predict_batch) for radius in radii}
+        agent, actions, radius = codes.agent[:SHOWN], codes.actions[:SHOWN], 0
         del codes  # a map for each of tens of thousands of trajectories
-        if done == 0 and c.auditions > 1:
-            cell.load_state_dict(best_gate(self.model, draws, c))
+        if done == 0 and c.auditions * len(radii) > 1:
+            radius, gate = best_gate(self.model, draws, c)
+            cell.load_state_dict(gate)
+        if len(radii) > 1:
+            self.model.set_scales(cell.crossings, radius)
+        seen = Seen(c.predict_batch, agent, actions, partial(widened, shown, radius))
         for step in range(c.encode_steps + done, self.total_steps):
-            yield one_step_terms(cell, *draws.draw(self.randomness(step)), c), seen
+            yield one_step_terms(cell, *draws[radius].draw(self.randomness(step)), c), seen
 
     def begin_again(self) -> None:
         """Phase 1 from other weights."""
-        self.step, self.start = 0, self.start + 1
+        self.step, self.start, self.verdict = 0, self.start + 1, None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed * 1_000 + self.start)
             fresh = JEPA(self.model.architecture, self.model.frame)
@@ -170,6 +176,8 @@ class Trainer:
         return {
             "step": self.step,
             "start": self.start,
+            "scales": (self.model.architecture.crossings, self.model.architecture.radius),
+            "verdict": self.verdict and asdict(self.verdict),
             "model": self.model.state_dict(),
             "optimizer": None if fresh else self.optimizer.state_dict(),
             "objective": self.objective.state_dict(),
@@ -181,6 +189,8 @@ class Trainer:
             raise ValueError(f"step {state['step']} of {self.total_steps}")
         self.step, self.start = state["step"], int(state["start"])
         self.model.load_state_dict(state["model"])
+        self.model.set_scales(*state["scales"])
+        self.verdict = state["verdict"] and Verdict(**state["verdict"])
         self.objective.load_state_dict(state["objective"])
         phase, done = self.at(self.step)
         self.optimizer = adam(phase.learned)
@@ -192,24 +202,24 @@ class Trainer:
                     raise ValueError("its optimizer is of other parameters")
 
 
-def best_gate(model: JEPA, draws: Draws, config: TrainingConfig) -> dict[str, Tensor]:
-    """Trains `auditions` freshly drawn gates for `audition_steps` -> the state of the predictor with the least one-step
-    error. A narrow gate that starts badly stays at dead reckoning. The choice is by training codes: no label, no other
-    set."""
-    action, steps = model.predictor.action, config.audition_steps
-    best, least = model.predictor.state_dict(), math.inf
-    with bar(total=config.auditions * steps, desc="auditions", unit="step", leave=False) as shown:
-        for number in range(config.auditions):
+def best_gate(model: JEPA, draws: dict[int, Draws], config: TrainingConfig) -> tuple[int, dict[str, Tensor]]:
+    """Trains `auditions` freshly drawn gates of each radius of the agent for `audition_steps` -> the radius and the
+    state of the predictor with the least one-step error. A narrow gate that starts badly stays at dead reckoning. The
+    choice is by training codes: no label, no other set."""
+    action, steps, tried = model.predictor.action, config.audition_steps, config.auditions * len(draws)
+    best, least = (0, model.predictor.state_dict()), math.inf
+    with bar(total=tried * steps, desc="auditions", unit="step", leave=False) as shown:
+        for number, (radius, examples) in zip(range(tried), cycle(draws.items()), strict=False):
             cell = model.fresh_predictor(seed=config.seed * 1_000 + number).to(action.device)
             cell.action.data.copy_(action.data)
             optimizer, rng = adam(cell.gate_parameters()), np.random.default_rng([config.seed, 3, number])
             for step in range(steps):
-                terms = one_step_terms(cell, *draws.draw(rng), config)
+                terms = one_step_terms(cell, *examples.draw(rng), config)
                 descend(optimizer, terms, scheduled_lr(step, steps, config.predict_lr), config.clip)
                 optimizer.step()
                 shown.update()
-            if (error := one_step_error(cell, draws.examples)) < least:
-                best, least = cell.state_dict(), error
+            if (error := one_step_error(cell, examples.examples)) < least:
+                best, least = (radius, cell.state_dict()), error
             shown.set_postfix_str(f"least one-step error {least:.4f} px²", refresh=False)
     return best
 
