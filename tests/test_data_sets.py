@@ -85,7 +85,7 @@ def test_where_data_comes_from(tmp_path, monkeypatch):
     monkeypatch.delenv("TINY_JEPA_DATA", raising=False)
     monkeypatch.setattr("tiny_jepa.data.source.COURSE_ROOTS", (tmp_path / "none", tmp_path / "course"))
     said = open_source(None, TWO_ROOMS).describe()
-    assert said == "procedural (64 px, uint8, seed 0, sets version 3), chosen by default"
+    assert said == "procedural (64 px, uint8, seed 0), sets version 3, chosen by default"
     course, mine = write(tmp_path / "course"), write(tmp_path / "mine")
     assert open_source(None, TWO_ROOMS).root == course
     monkeypatch.setenv("TINY_JEPA_DATA", "")
@@ -96,7 +96,7 @@ def test_where_data_comes_from(tmp_path, monkeypatch):
     assert open_source("procedural", TWO_ROOMS).sets_version == SETS_VERSION
     source = open_source("procedural:seed=2,size=65,dtype=float32", TWO_ROOMS)
     assert (source.root, source.drawn) == (None, Drawn(seed=2, size=65, dtype="float32"))
-    assert source.spec == "procedural:seed=2,size=65,dtype=float32" and open_source(source.spec, TWO_ROOMS) == source
+    assert source.spec == "procedural:dtype=float32,seed=2,size=65" and open_source(source.spec, TWO_ROOMS) == source
     assert open_source(str(mine), TWO_ROOMS).find("probe_expert/val") is None
     with pytest.raises(UserError, match="has no set probe_expert/val"):
         open_source(str(mine), TWO_ROOMS).require("probe_expert/val")
@@ -111,15 +111,16 @@ STATES = PROCEDURAL.frames(np.arange(40)).numpy()
         ({"states": None}, r"states\.npy is missing: a set needs states\.npy and actions\.npy"),
         ({"actions": None}, r"actions\.npy is missing"),
         ({"locations": None}, r"locations\.npy is missing"),
-        ({"states": STATES[:, :, :1]}, r"shape \(40, 17, 1, 64, 64\) .* expected 2 channels"),
-        ({"states": STATES[..., :60]}, r"shape \(40, 17, 2, 64, 60\) .* expected square images"),
-        ({"states": STATES[:, 0]}, r"shape \(40, 2, 64, 64\) .* expected five axes"),
-        ({"states": STATES[:0]}, "expected at least one trajectory"),
-        ({"states": STATES.astype(np.int64)}, "type int64; expected uint8 or float values"),
-        ({"states": STATES[:30]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(30, 16, 2\)"),
-        ({"states": STATES[:, :16]}, r"actions\.npy has shape \(40, 16, 2\) .* expected \(40, 15, 2\)"),
+        ({"states": STATES[:, :, :1]}, r"shape \(40, 17, 1, 64, 64\) .* expected \(N, T, 2, size, size\)"),
+        ({"states": STATES[..., :60]}, r"shape \(40, 17, 2, 64, 60\) .* expected \(N, T, 2, size, size\)"),
+        ({"states": STATES[:, 0]}, r"shape \(40, 2, 64, 64\) .* expected \(N, T, 2, size, size\)"),
+        ({"states": STATES[0, 0, 0, 0]}, r"shape \(64,\) .* expected \(N, T, 2, size, size\)"),
+        ({"states": STATES[:0]}, "N from 1"),
+        ({"states": STATES.astype(np.int64)}, "type int64; expected .* of uint8 or floats"),
+        ({"states": STATES[:30]}, r"actions\.npy has shape \(40, 16, 2\) .* expected floats \(30, 16, 2\)"),
+        ({"states": STATES[:, :16]}, r"actions\.npy has shape \(40, 16, 2\) .* expected floats \(40, 15, 2\)"),
         ({"locations": np.zeros((40, 16, 2), np.float32)}, r"locations\.npy has shape \(40, 16, 2\) .* \(40, 17, 2\)"),
-        ({"actions": np.zeros((40, 16, 2), np.int32)}, "expected float values"),
+        ({"actions": np.zeros((40, 16, 2), np.int32)}, "expected floats"),
     ],
 )
 def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, message):
@@ -132,7 +133,7 @@ def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, messag
     ("data", "message"),
     [
         ("{tmp}/nowhere", "no such data folder: .*nowhere"),
-        ("{tmp}", "holds no set; expected folders such as"),
+        ("{tmp}", "not the folder of all sets; expected train/"),
         ("procedural:colour=red", "takes seed, size and dtype: unknown key 'colour'"),
         ("procedural:seed=x", "valid integer, .*not x"),
         ("procedural:size=10", "size must be from 62 to 72 px, not 10"),

@@ -1,6 +1,5 @@
 """The contract of a world: all that the other rooms may know of one."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import pi
@@ -83,18 +82,8 @@ class Group:
         return Group(self.train, {name: where for name, where in self.scored.items() if name in names})
 
 
-class Inspection(Protocol):
-    """What a world finds in the trajectories of a set that claims to be one of its own."""
-
-    read: int  # trajectories looked at
-    faults: Counter[str]  # how many of them have a fault, by its name
-    harmless: tuple[str, ...]  # how the names begin of faults that a model does not mind
-
-    # looks at more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them
-    def add(self, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None) -> None: ...
-    def figures(self) -> dict[str, str]: ...  # what a table says of the set
-    def lines(self) -> list[str]: ...  # what is wrong, a sentence each
-    def notes(self) -> list[str]: ...  # what is no fault, but unusual
+UNUSUAL = "unusual"
+"""How the names of faults begin that a model does not mind."""
 
 
 @settings
@@ -160,5 +149,7 @@ class World:
     groups: tuple[Group, ...]
     simulate: Callable[[str, int, int, str], TrajectorySet] | None  # (set, seed, size, dtype); None: data from folders
     task: Task | None = None  # what planning is measured by
-    inspect: Callable[[str, int], Inspection] | None = None  # (set, size): what to look for in a folder's set
+    inspect: Callable[[np.ndarray, np.ndarray, np.ndarray | None], dict[str, np.ndarray]] | None = None
+    """states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] if there are any -> which of them [N] have which
+    fault."""
     presets: str | None = None  # the folder in budgets/ that holds its presets

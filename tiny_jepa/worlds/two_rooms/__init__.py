@@ -2,7 +2,7 @@
 
 from tiny_jepa.worlds.contract import Actions, Frame, Task, World
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, UNSEEN_WALLS, Geometry, sample_layouts
-from tiny_jepa.worlds.two_rooms.inspect import Inspection
+from tiny_jepa.worlds.two_rooms.inspect import inspect
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
 from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, simulate
 from tiny_jepa.worlds.two_rooms.trajectories import NORM_MAX, Trajectories, expert, explore, rollout, run_into_wall
@@ -20,7 +20,7 @@ TWO_ROOMS = World(
     size=COURSE.size,
     groups=GROUPS,
     simulate=simulate,
-    inspect=Inspection,
+    inspect=inspect,
     presets=".",
     task=Task(
         environment="tiny_jepa.worlds.two_rooms.env:TwoRooms-v0",
