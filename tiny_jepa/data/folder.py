@@ -36,7 +36,7 @@ class CourseSet:
         fits = shape[2:] == (channels, *shape[-1:] * 2) and 0 not in shape and shape[1] > 1
         numbers = states.dtype == np.uint8 or states.dtype.kind == "f"
         require(states, fits and numbers, f"(N, T, {channels}, size, size), N from 1, T from 2, of uint8 or floats")
-        for file, *wanted in ((self.actions_file, shape[1] - 1, world.action_dim), (self.locations_file, shape[1], 2)):
+        for file, *wanted in ((self.actions_file, shape[1] - 1, 2), (self.locations_file, shape[1], 2)):
             if file is not None:
                 fits = file.shape == (shape[0], *wanted) and file.dtype.kind == "f"
                 require(file, fits, f"floats {(shape[0], *wanted)}, to go with states.npy of shape {shape}")

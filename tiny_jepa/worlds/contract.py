@@ -35,7 +35,6 @@ class TrajectorySet(Protocol):
 
 
 def read_batch(dataset: TrajectorySet, indices: np.ndarray) -> Batch:
-    """All frames, locations and actions of the trajectories `indices`."""
     return Batch(dataset.frames(indices), dataset.locations(indices), dataset.actions(indices))
 
 
@@ -78,12 +77,10 @@ class Group:
     scored: dict[str, str]
 
     def only(self, names: Sequence[str]) -> "Group":
-        """The same prober for fewer sets."""
         return Group(self.train, {name: where for name, where in self.scored.items() if name in names})
 
 
-UNUSUAL = "unusual"
-"""How the names of faults begin that a model does not mind."""
+UNUSUAL = "unusual"  # so begin the names of faults that a model does not mind
 
 
 @settings
@@ -103,9 +100,8 @@ class Actions:
 
     def spread(self, directions: int, sizes: int) -> Tensor:
         """Actions [1 + directions * sizes, 2]: none, then evenly spread directions and sizes, the largest last."""
-        angle = torch.arange(directions) * (2 * pi / directions)
+        angle, shares = torch.arange(directions) * (2 * pi / directions), torch.arange(1, sizes + 1) / sizes
         circle = self.limit * torch.stack([angle.cos(), angle.sin()], dim=-1)
-        shares = torch.arange(1, sizes + 1) / sizes
         rim = circle / self.size(circle)[:, None]
         return torch.cat([torch.zeros(1, 2), (shares[:, None, None] * rim).flatten(0, 1)])
 
@@ -139,7 +135,6 @@ class World:
     """A world: what its frames hold, which sets it has, and what is optional."""
 
     frame: Frame
-    action_dim: int  # numbers of an action, px
     mean: tuple[float, float]  # of locations (x, y), px: what probing reads is normalised with these
     std: tuple[float, float]
     sets: tuple[str, ...]
