@@ -80,9 +80,7 @@ def test_other_floor_plans_lead_from_end_to_end(kind):
     used = np.abs(info["walls"][:, :, 0]) < 65
     columns = np.where(used & (kind != "maze"), info["walls"][:, :, 0] + 1, 32)
     assert (low < columns.min(1)).all() and (high > columns.max(1)).all()
-    if kind != "maze":  # some have one more wall, or door, than others
-        assert len(set(used.sum(1) if kind == "rooms" else (info["walls"][:, :, 2] < 65).sum(1))) == 2
-    else:  # opposite corners
+    if kind == "maze":  # opposite corners
         assert (np.abs(info["location"] - 32) > 14).all() and (np.abs(info["goal"] - 32) > 14).all()
         assert (np.abs(info["location"] - info["goal"]) > 28).all()
 
@@ -117,15 +115,12 @@ def test_episodes_may_start_in_the_door():
         ({"layouts": "new"}, {}, "--layouts must be 'seen', 'unseen', 'all', 'rooms', 'doors' or 'maze'"),
         ({"layouts": "maze", "start": "door"}, {}, "a maze has no door"),
         ({"image_size": 61}, {}, "must be greater than or equal to 62"),
-        ({"size": 64}, {}, "unknown key 'size'"),
         ({"layouts": "maze"}, {}, "layout is for two rooms"),
         ({}, {"layout": (3, 32)}, r"a wall column from 20 to 43 and a door row from 10 to 53, not \(3.0, 32.0\)"),
-        ({}, {"layout": (32.7, 30)}, r"not \(32.7, 30.0\)"),
         ({}, {"layout": (30, 32, 1)}, "must be two finite numbers"),
         ({}, {"location": (30, 20)}, "is inside a wall"),
         ({}, {"location": (4, 20)}, "not between the borders, 4 and 59 px"),
         ({}, {"location": (float("nan"), 20)}, "must be two finite numbers"),
-        ({}, {"goal": {"x": 1}}, "must be two finite numbers"),
         ({}, {"gaol": (10, 10)}, "options of reset: unknown key 'gaol'"),
     ],
 )
