@@ -180,8 +180,8 @@ def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monk
     ("settings", "says"),
     [
         ({"env": "NoSuch-v0"}, "NoSuch-v0 fails with NameNotFound"),
-        ({"env": "no_such:Room-v0"}, "needs a package that is not installed"),
-        ({"env": "CartPole-v1"}, "a Box of two numbers|needs a package|fails with"),
+        ({"env": "no_such:Room-v0"}, "no_such:Room-v0 fails with ModuleNotFoundError"),
+        ({"env": "CartPole-v1"}, "a Box of two numbers|fails with"),
         ({"policy": "expert", "expert": "stand_in:Nobody"}, "write it as package"),
         ({"location": "place"}, "--location place: this environment tells of state"),
         ({"side": 7}, "--side 7 does not divide the side of these frames, 32 px"),

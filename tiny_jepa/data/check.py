@@ -11,8 +11,7 @@ from tiny_jepa.progress import bar
 from tiny_jepa.worlds.contract import UNUSUAL, TrajectorySet, World
 
 BATCH_BYTES = 4 * 2**20  # read at a time
-FEW = 16
-"""Trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them."""
+FEW = 16  # trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them
 
 
 def check_set(folder: Path, name: str, world: World, limit: int) -> tuple[dict[str, str], list[str]]:
@@ -23,7 +22,6 @@ def check_set(folder: Path, name: str, world: World, limit: int) -> tuple[dict[s
         count, frames, _, px, _ = map(str, dataset.states_file.shape)
         row |= {"trajectories": count, "frames": frames, "px": px, "dtype": str(dataset.states_file.dtype)}
         found, read = inspect(dataset, limit)
-        row |= {"read": str(read)}
         faults = [f"{fault} ({bad:,} of {read:,} trajectories read)" for fault, bad in found.items()]
     except UserError as error:  # whatever stops the reading is a fault, too
         faults.append(str(error))

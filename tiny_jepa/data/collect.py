@@ -22,8 +22,7 @@ SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))
 """The sets, and how many trajectories each has for one of the training set."""
 BLOCK = 100  # trajectories
 LARGEST = 257  # px
-PATIENCE = 100
-"""Episodes in a row that may be too short for a trajectory."""
+PATIENCE = 100  # episodes in a row that may be too short for a trajectory
 LOOKED_AT = 32 * 2**20  # bytes of frames
 
 
@@ -66,14 +65,13 @@ def trajectories(episodes: Episodes, what: Collection, rng: np.random.Generator)
 
 
 def trajectory(moments: list[Moment], side: int, rng: np.random.Generator) -> Rows:
-    """One trajectory. Its frames [T, S', S', C] and locations [T, 2], if any, are averaged down to `side` px -> states
-    [1, T, C, S, S]. Before that, all are moved by a random part of the new pixels: what stands still in a world shows
-    all its edges."""
+    """Frames [T, S', S', C] and locations [T, 2], if any, are averaged down to `side` px -> states [1, T, C, S, S].
+    Before that, all are moved by a random part of the new pixels: what stands still shows all its edges."""
     seen, places, (*moves, _) = zip(*moments, strict=True)
     frames, found = np.stack(seen), {"actions": np.stack(moves)}
     if frames.dtype != np.uint8 or frames.ndim != 4 or not 0 < frames.shape[1] == frames.shape[2] <= LARGEST:
-        shown = f"{frames.dtype} {list(frames.shape[1:])}"
-        raise UserError(f"frames must be uint8 [S, S, C], square and up to {LARGEST} px, not {shown}")
+        wanted = f"uint8 [S, S, C], square and up to {LARGEST} px"
+        raise UserError(f"frames must be {wanted}, not {frames.dtype} {list(frames.shape[1:])}")
     times, rest = divmod(frames.shape[1], side or frames.shape[1])
     if rest or not times:
         raise UserError(f"--side {side} does not divide the side of these frames, {frames.shape[1]} px")

@@ -13,11 +13,9 @@ import tyro
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Count, Seed, imported, settings, within
 
-LONGEST = 64
-"""Actions after which an episode that does not end is left, unless trajectories are longer."""
-PERSISTENCE, SPREAD = 0.8, 0.7
-"""Of random actions: how much of the last one goes into the next, and their standard deviation, in half the range of
-actions."""
+LONGEST = 64  # actions after which an episode that does not end is left, unless trajectories are longer
+PERSISTENCE = 0.8  # how much of a random action goes into the next
+SPREAD = 0.7  # of random actions: their standard deviation, in half the range of actions
 
 
 @settings
@@ -48,8 +46,6 @@ def of_others(name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except ImportError as error:
-        raise UserError(f"{name} needs a package that is not installed ({error}); docs/tworoom.md says which") from None
     except Exception as error:
         raise UserError(f"{name} fails with {type(error).__name__}: {error}") from error
 
@@ -65,9 +61,7 @@ def open_episodes(what: Collection) -> Episodes:
     if not isinstance(box, gymnasium.spaces.Box) or box.shape != (2,) or not np.isfinite([box.low, box.high]).all():
         raise UserError(f"{what.env} has the actions {box}; a Box of two numbers with finite limits is needed")
     if what.policy != "random":
-        if not what.expert:
-            raise UserError(f"--policy {what.policy} needs --expert package.module:CLASS")
-        expert = imported(what.expert, "--expert")()
+        expert = imported(what.expert, f"--policy {what.policy} needs --expert; there is no")()
         expert.set_env(env)
     options = {"variation": varied} if (varied := to_vary(env, what.vary)) else None
     return lambda rng: play(env, what, options, expert, rng)

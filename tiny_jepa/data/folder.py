@@ -13,8 +13,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.worlds.contract import World, as_tensor
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
-NOISE = 1e-3
-"""Share of the largest value, by which frames may be below black."""
+NOISE = 1e-3  # share of the largest value, by which frames may be below black
 METADATA = "metadata.json"  # beside the arrays: what `data generate` and `data collect` were asked for
 
 

@@ -17,8 +17,7 @@ def show(dataset: TrajectorySet, frame: Frame, indices: np.ndarray, path: Path) 
     states = dataset.frames(indices).numpy()
     paths = dataset.locations(indices).numpy() if frame.agent is None else read_agents(states[:, :, frame.agent])
     drawn = rearrange(states[:, 0], "n c h w -> n h w c") if frame.map is None else states[:, 0, frame.map]
-    columns = min(4, len(indices))
-    rows = math.ceil(len(indices) / columns)
+    columns, rows = min(4, len(indices)), math.ceil(len(indices) / 4)
     size = (3 * columns + 0.9, 3.2 * rows + 0.6)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat:

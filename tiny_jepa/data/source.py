@@ -13,8 +13,7 @@ from tiny_jepa.options import Seed, read, settings, within
 from tiny_jepa.worlds.contract import TrajectorySet, World
 
 ENVIRONMENT = "TINY_JEPA_DATA"
-COURSE_ROOTS = (Path("/scratch/DL24FA"), Path("/scratch/DL25SP"))
-"""Where the course keeps its data: autumn 2024, spring 2025."""
+COURSE_ROOTS = (Path("/scratch/DL24FA"), Path("/scratch/DL25SP"))  # autumn 2024, spring 2025
 PROCEDURAL = "procedural"
 
 
@@ -70,7 +69,6 @@ class Source:
         return self.world.simulate(name, self.drawn.seed, self.drawn.size or self.world.size, self.drawn.dtype)
 
     def require(self, name: str) -> TrajectorySet:
-        """The set `name`; a `UserError` where there is none."""
         if (found := self.find(name)) is None:
             raise UserError(f"{self.spec} has no set {name}; sets are {', '.join(self.world.sets)}")
         return found
