@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from benchmarks.sets import starts
-from benchmarks.shared import run
+from benchmarks.shared import RECORDS, run
 from tiny_jepa.budgets import list_budgets
-from tiny_jepa.commands.score import RECORDS
 from tiny_jepa.course import SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
