@@ -98,7 +98,7 @@ class TwoRooms(gymnasium.Env):
                 f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
             )
         if layout is None and not self.plan:
-            layout = sample_layouts(self.world, 1, rng, self.world.columns(self.options.layouts))
+            layout = sample_layouts(self.world, 1, rng, (self.world.columns(self.options.layouts), rows))
         self.radius = scene.radius
         self.walls = self.plan(self.world, 1, rng) if self.plan else boxes_of(self.world, np.asarray(layout, np.int64))
         here, there = rng.permutation(far_ends(self.world, self.walls[0], self.options.layouts == "maze", rng))
