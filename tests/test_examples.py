@@ -16,8 +16,8 @@ from tiny_jepa.models import Architecture
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.examples import Codes, Draws, Examples, fit_action, merged, one_step_error, one_step_terms
-from tiny_jepa.training.train import best_gate, scheduled_lr
+from tiny_jepa.training.examples import Codes, Draws, Examples, fit_action, merged
+from tiny_jepa.training.gate import best_gate, one_step_error, one_step_terms, scheduled_lr
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, render_layouts
 from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
 
@@ -132,6 +132,6 @@ def test_auditions_choose_by_prediction_error_and_repeat():
     draws = Draws(Examples.of(model.predictor, true_codes(300)), 512)
     for auditions in (1, 3, 3):
         config = TrainingConfig(auditions=auditions, audition_steps=40)
-        model.predictor.load_state_dict(best_gate(model, draws, config))
+        model.predictor.load_state_dict(best_gate(model, {0: draws}, config)[1])
         errors.append(one_step_error(model.predictor, draws.examples))
     assert errors[0] > errors[1] == errors[2]

@@ -194,7 +194,7 @@ def test_runs_resume_at_any_step():
 
 
 def test_a_collapse_that_stays_is_named():
-    watch, flat = Watch(), {"std_x": 0.05, "std_y": 1.0}
+    watch, flat = Watch(judged=False), {"std_x": 0.05, "std_y": 1.0}
     for step in range(250, 500, 50):
         watch.check(flat, step)
     with pytest.raises(UserError, match=r"collapsed: std_x is 0\.050 at step 500 .* --variance-weight"):

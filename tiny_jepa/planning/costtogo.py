@@ -124,10 +124,12 @@ def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
 
 
 class CostToGoAgent(Agent):
-    """Takes the action whose predicted code costs least; straight at the goal where the model knows no way.
+    """Takes the action whose predicted code costs least; where the model knows no way, the one that would lead nearest
+    to the goal if nothing were in the way.
 
     A move that does not happen would be repeated for ever: the agent is where it was. So such moves are remembered, and
-    none is chosen that begins within a node of one and should end within half a node of it.
+    none is chosen that begins within a node of one and should end within half a node of it. To stay short of the goal
+    is no move either: costs between nodes have hollows beside walls.
     """
 
     def prepare(self) -> None:
@@ -136,24 +138,27 @@ class CostToGoAgent(Agent):
         self.nodes = self.map.spacing * torch.tensor([1, 1, 0.5, 0.5]).to(self.goal)
         self.failed = torch.full((len(self.goal), MEMORY, 4), NOWHERE).to(self.goal)
         self.expected = torch.full_like(self.failed[:, 0], torch.nan)  # [E, 4]: last codes, those predicted to follow
-        self.steps = 0
+        self.idle, self.steps = torch.zeros(len(self.goal), dtype=torch.bool, device=self.goal.device), 0
 
     def choose(self, code: Tensor) -> Tensor:
         before, after = self.expected.chunk(2, dim=-1)
         slack = ARRIVED * self.map.spacing  # so that noise is no failure
-        missed = (code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack
+        missed = ((code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack) | self.idle
         self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
         self.steps += 1
         straight = self.actions.clip((self.goal - code) @ self.map.to_action)
         tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
+        costs, aims = self.map.at(ends), code[:, None] + tried @ torch.linalg.pinv(self.map.to_action)
+        lost = costs.amin(dim=1) >= NOWHERE
+        costs = torch.where(lost[:, None], (self.goal[:, None] - aims).norm(dim=-1), costs).double()
+        ends = torch.where(lost[:, None, None], aims, ends)
         moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
         # no matrix product: small distances, far from the origin, would be lost in one
         apart = torch.cdist(moves / self.nodes, self.failed / self.nodes, compute_mode="donot_use_mm_for_euclid_dist")
         repeated = apart.amin(-1) < 1
-        costs = self.map.at(ends)
-        lost = costs.amin(dim=1) >= NOWHERE
-        best = torch.where(lost, len(tried[0]) - 1, (costs + NOWHERE * repeated).argmin(dim=1))
+        best = (costs + NOWHERE * repeated).argmin(dim=1)
         each = torch.arange(len(code))
         self.expected = moves[each, best]
+        self.idle = ((ends[each, best] - code).norm(dim=-1) < slack) & (costs[each, best] > 1)
         return tried[each, best]

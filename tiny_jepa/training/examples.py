@@ -15,9 +15,8 @@ from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.map import Maps, widened
 from tiny_jepa.models.predictor import GatedCell, was_made
-from tiny_jepa.objectives import decision_loss, share_made
+from tiny_jepa.objectives import share_made
 from tiny_jepa.progress import bar
-from tiny_jepa.settings import TrainingConfig
 
 TRAJECTORIES, MOVES = 64, 8_192
 """Encoded, or looked at, at once: activations that stay in the cache."""
@@ -149,23 +148,3 @@ class Draws:
         indices = torch.from_numpy(drawn.clip(max=len(self.up_to) - 1)).to(self.weights.device)
         chosen = self.weights[indices]
         return Examples(*(part[indices] for part in self.examples)), chosen / chosen.sum(1, keepdim=True) / self.size
-
-
-def one_step_terms(cell: GatedCell, examples: Examples, weights: Tensor, config: TrainingConfig) -> dict[str, Tensor]:
-    """Losses of one-step predictions from true codes (teacher forcing), without those of weight 0; `weights` [N, gates]
-    are those of the examples in the mean. The prediction's error is that of the gate times the move, and the moves'
-    lengths are in the weights."""
-    logit, terms = cell.gate_logit(examples.seen), {}
-    if config.teacher_weight:
-        error = torch.sigmoid(logit) - examples.share
-        terms["teacher"] = config.teacher_weight * (weights * error.square()).sum()
-    if config.decision_weight:
-        terms["decision"] = config.decision_weight * decision_loss(logit, examples.share, weights)
-    return terms
-
-
-@torch.no_grad()
-def one_step_error(cell: GatedCell, examples: Examples) -> float:
-    """The mean squared error of such predictions over x and y, px²."""
-    error = torch.sigmoid(cell.gate_logit(examples.seen)) - examples.share
-    return cell.frame.unit**2 * float((examples.weight * error.square()).sum()) / 2

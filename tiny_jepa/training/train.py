@@ -6,11 +6,9 @@ action goes. `predict`: the gate learns which moves are made, from one-step pred
 encoder, computed once.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
-from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +21,12 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.map import widened
 from tiny_jepa.objectives import Objective, build_objective
-from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.examples import Draws, Examples, encode_trajectories, fit_action, one_step_error, one_step_terms
+from tiny_jepa.training.examples import Draws, Examples, encode_trajectories, fit_action
+from tiny_jepa.training.gate import adam, best_gate, descend, one_step_terms, scheduled_lr
 from tiny_jepa.training.verdict import FAR, Verdict, judge
 from tiny_jepa.training.watch import Seen
 
-WARM_UP = 100  # steps
 PROFILED = 200
 """Trajectories whose colours phase 1 takes apart."""
 STARTS = 3
@@ -200,45 +197,3 @@ class Trainer:
                 moments = self.optimizer.state[parameter]
                 if not moments["exp_avg"].shape == moments["exp_avg_sq"].shape == parameter.shape:
                     raise ValueError("its optimizer is of other parameters")
-
-
-def best_gate(model: JEPA, draws: dict[int, Draws], config: TrainingConfig) -> tuple[int, dict[str, Tensor]]:
-    """Trains `auditions` freshly drawn gates of each radius of the agent for `audition_steps` -> the radius and the
-    state of the predictor with the least one-step error. A narrow gate that starts badly stays at dead reckoning. The
-    choice is by training codes: no label, no other set."""
-    action, steps, tried = model.predictor.action, config.audition_steps, config.auditions * len(draws)
-    best, least = (0, model.predictor.state_dict()), math.inf
-    with bar(total=tried * steps, desc="auditions", unit="step", leave=False) as shown:
-        for number, (radius, examples) in zip(range(tried), cycle(draws.items()), strict=False):
-            cell = model.fresh_predictor(seed=config.seed * 1_000 + number).to(action.device)
-            cell.action.data.copy_(action.data)
-            optimizer, rng = adam(cell.gate_parameters()), np.random.default_rng([config.seed, 3, number])
-            for step in range(steps):
-                terms = one_step_terms(cell, *examples.draw(rng), config)
-                descend(optimizer, terms, scheduled_lr(step, steps, config.predict_lr), config.clip)
-                optimizer.step()
-                shown.update()
-            if (error := one_step_error(cell, examples.examples)) < least:
-                best, least = (radius, cell.state_dict()), error
-            shown.set_postfix_str(f"least one-step error {least:.4f} px²", refresh=False)
-    return best
-
-
-def adam(parameters: list[nn.Parameter]) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=0.0, betas=(0.9, 0.99), fused=True)
-
-
-def scheduled_lr(step: int, steps: int, highest: float) -> float:
-    """The rate of step number `step` of `steps`: a linear warm-up, and a cosine that falls to zero."""
-    return highest * min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def descend(optimizer: torch.optim.Optimizer, terms: dict[str, Tensor], lr: float, clip: float) -> Tensor:
-    """Rate and clipped gradients of an optimizer's next step -> the loss."""
-    group = optimizer.param_groups[0]
-    group["lr"] = lr
-    loss = torch.stack(list(terms.values())).sum()
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(group["params"], clip)
-    return loss.detach()
