@@ -11,10 +11,11 @@ from tiny_jepa.plotting import OURS, TRUE, animate, pyplot, save
 from tiny_jepa.worlds.contract import World
 
 IMAGINED = 15  # steps ahead that an animation shows
+FRAMES, BANDS = 200, 80  # of an animation, of the colours of costs: at most
 
 
 def draw(axis: Any, room: np.ndarray, goal: np.ndarray, costs: CostToGo | None, unit: float, episode: int) -> Any:
-    """A room [H, W, 3] uint8, the goal [2] px in it, and filled contours, 2 steps apart, of where a way without risk
+    """A room [H, W, 3] uint8, the goal [2] px in it, and filled contours, 2 steps apart or more, of where a way without risk
     leads there; `unit`: px of a code unit."""
     axis.imshow(room)
     axis.set(xticks=[], yticks=[])
@@ -26,9 +27,9 @@ def draw(axis: Any, room: np.ndarray, goal: np.ndarray, costs: CostToGo | None, 
     least = np.percentile(shown, 1)  # not the goal's own: a risk alone may lead there
     shown = np.where(shown < least + costs.risk / 3, shown, np.nan)  # the shortest risk costs more
     place = (costs.first + costs.spacing * np.arange(len(shown))) * unit
-    return axis.contourf(
-        place, place, shown, levels=np.arange(np.nanmin(shown), np.nanmax(shown) + 2, 2), cmap="viridis_r", alpha=0.8
-    )
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    levels = np.arange(low, high + 2, max(2, (high - low) / BANDS))
+    return axis.contourf(place, place, shown, levels=levels, cmap="viridis_r", alpha=0.8)
 
 
 def picture(world: World, agent: MakeAgent, count: int, name: str, options: dict[str, Any], path: Path) -> Path:
@@ -58,8 +59,11 @@ def record(world: World, agent: MakeAgent, steps: int, name: str, options: dict[
         frames, _, _, _, info = env.step(acting.act(frames))
         way.append(info["location"])
     env.close()
+    shown = slice(None, None, -(-len(way) // FRAMES))
     title, costs = f"{name}: colour is the model's cost-to-go", getattr(acting, "map", None)
-    return record_ways(rooms, costs, np.stack(way, axis=1), info["goal"], world.frame.unit, title, path, imagined)
+    return record_ways(
+        rooms, costs, np.stack(way[shown], axis=1), info["goal"], world.frame.unit, title, path, imagined[shown]
+    )
 
 
 def record_ways(
