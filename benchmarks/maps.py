@@ -16,7 +16,7 @@ import torch
 from benchmarks.planning import percent
 from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import find_weights
-from tiny_jepa.commands.plan_map import MAPS
+from tiny_jepa.commands.plan import MAPS
 from tiny_jepa.files import read_json, write_atomically, write_text
 from tiny_jepa.planning import plan
 from tiny_jepa.planning.episodes import AT_ONCE, FIRST_SEED, start

@@ -20,7 +20,7 @@ Image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
 
 import tiny_jepa  # noqa: E402
 from tiny_jepa.commands import plan as command  # noqa: E402
-from tiny_jepa.commands.plan_map import MAPS  # noqa: E402
+from tiny_jepa.commands.plan import MAPS  # noqa: E402
 from tiny_jepa.errors import UserError  # noqa: E402
 from tiny_jepa.planning import plan  # noqa: E402
 from tiny_jepa.planning.episodes import run  # noqa: E402

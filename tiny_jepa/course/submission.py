@@ -27,7 +27,7 @@ FOLDERS = {
 """Folders that go along, with the files that are needed to run and to read."""
 TO_READ = ("README.md", "LICENSE")
 PLACEHOLDERS = {"", "team", "team name", "your team", "your team name", "placeholder", "name", "tiny jepa", "todo"}
-ELSEWHERE = re.compile(r"--(resume|runs|name|world|no.install|workers)\b")
+ELSEWHERE = re.compile(r"--(resume|runs|name|world|no.install)\b")
 
 
 def check(root: Path, team: str, netids: Sequence[str], allow_generated: bool) -> None:
