@@ -64,8 +64,8 @@ class Walk:
         """The environment's options, and steps enough."""
         try:
             from tiny_jepa.worlds.two_rooms.maps import MARGIN, Map, read_picture
-        except ImportError as error:
-            raise UserError(str(error)) from None
+        except ImportError:
+            raise UserError("maps need gymnasium and pillow; install them with: pip install gymnasium pillow") from None
         options: dict[str, Any] = {"map": read_picture(self.map, self.invert)}
         given = {name: place.split(",") for name, place in (("start", self.start), ("goal", self.goal)) if place}
         info = Map(**options, **given).reset(seed=self.seed)[1]
