@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from tiny_jepa import list_budgets, load_model
 from tiny_jepa.budgets import parse_count
 from tiny_jepa.commands import choose, the_course
@@ -10,6 +12,8 @@ from tiny_jepa.export.page import build_page
 from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.options import parse, settings
+from tiny_jepa.worlds.two_rooms import Geometry, boxes_of, render_layouts
+from tiny_jepa.worlds.two_rooms.walls import FAR
 
 MENU = range(250, 10_001)  # parameters of the presets that every page has
 LIMIT = 150_000  # bytes of a page, at most
@@ -24,6 +28,13 @@ class Options:
     out: Path = Path("page.html")  # the file to write
 
 
+def maps() -> dict[str, np.ndarray]:
+    """The maps of the menu [S, S] bool, those of a checkout's examples among them."""
+    scenes = {"two-rooms": boxes_of(Geometry(), np.array([[31, 40]])), "empty": np.full((1, 1, 4), -FAR)}
+    drawn = {name: render_layouts(Geometry(), walls)[0] > 0 for name, walls in scenes.items()}
+    return drawn
+
+
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa page", __doc__ or "")
     subject, world = choose(args.weights, None if args.weights else args.budget)
@@ -32,7 +43,7 @@ def main(argv: list[str]) -> None:
     assert isinstance(subject.model, JEPA)
     chosen = subject.name if args.weights is None else args.weights.name
     models[chosen] = subject.model
-    page = build_page(models, chosen)
+    page = build_page(models, chosen, maps())
     if (size := len(page.encode())) > LIMIT:
         raise UserError(f"with {chosen} the page has {size:,} bytes, more than {LIMIT:,}; choose a smaller model")
     write_text(args.out, page)
