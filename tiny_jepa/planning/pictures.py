@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tiny_jepa.planning.costtogo import RISK, CostToGo
+from tiny_jepa.planning.costtogo import CostToGo
 from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, start
 from tiny_jepa.plotting import OURS, TRUE, animate, pyplot, save
 from tiny_jepa.worlds.contract import World
@@ -24,7 +24,7 @@ def draw(axis: Any, room: np.ndarray, goal: np.ndarray, costs: CostToGo | None, 
         return None
     shown = costs.costs[episode].cpu().numpy()
     least = np.percentile(shown, 1)  # not the goal's own: a risk alone may lead there
-    shown = np.where(shown < least + RISK / 3, shown, np.nan)  # the shortest risk costs more
+    shown = np.where(shown < least + costs.risk / 3, shown, np.nan)  # the shortest risk costs more
     place = (costs.first + costs.spacing * np.arange(len(shown))) * unit
     return axis.contourf(
         place, place, shown, levels=np.arange(np.nanmin(shown), np.nanmax(shown) + 2, 2), cmap="viridis_r", alpha=0.8
