@@ -17,7 +17,7 @@ from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
 PARTS = files("tiny_jepa.export") / "page"
 SCRIPTS = ("world", "model", "planner", "session", "view", "page")
 """In this order: each imports from those before it."""
-PLANNING = ("offsets", "risk", "nowhere", "arrived", "directions", "sizes", "memory")
+PLANNING = ("offsets", "risk", "winding", "nowhere", "arrived", "directions", "sizes", "memory")
 """Constants of `costtogo` that the page's planner needs."""
 
 

@@ -15,10 +15,10 @@ const ARRIVED = 0.5; // px from the goal, as the model sees it
 const PATIENCE = [100, 2]; // steps of a walk, and how many for each that the model counts
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const FRAMES = { "8 bits": true, float: false }; // whether pixels are whole numbers
-const HINTS = {
-  drive: "Arrow keys, or drag the blue dot. Click a goal, or move one with Shift and arrows and press Enter.",
-  draw: "Drag to draw walls. Keys: arrows move the brush, Space draws, Enter puts the dot there, Esc ends.",
-  wipe: "Drag to wipe walls. Keys: arrows move the brush, Space wipes, Enter puts the dot there, Esc ends.",
+const HINTS = { // for pointers, and for keys
+  drive: ["Drag the blue dot, or click a goal.", "Arrows drive. Shift and arrows move a goal, Enter walks there. D draws."],
+  draw: ["Drag to draw walls.", "Arrows move the brush, Space draws. Enter puts the dot there, Esc ends."],
+  wipe: ["Drag to wipe walls.", "Arrows move the brush, Space wipes. Enter puts the dot there, Esc ends."],
 };
 
 const element = (id) => document.getElementById(id);
@@ -108,7 +108,7 @@ function look() {
 function turn(to) {
   mode = to;
   for (const each of Object.keys(HINTS)) element(each).ariaPressed = each === mode;
-  element("hint").textContent = HINTS[mode];
+  [element("hint").textContent, element("keys").textContent] = HINTS[mode];
   room.focus();
 }
 

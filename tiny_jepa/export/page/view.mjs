@@ -76,9 +76,11 @@ export class View {
       const [image, colour] = [new ImageData(side, side), this.#channels("goal")];
       const costs = Float64Array.from({ length: side * side }, (_, at) =>
         map.at([at % side, Math.floor(at / side)].map((i) => (world.border + (i + 0.5) / fine) / model.unit)));
+      const isSafe = (cost) => cost < map.risk / 2;
+      const most = costs.reduce((one, other) => (isSafe(other) ? Math.max(one, other) : one), 1);
       costs.forEach((cost, at) => {
-        const strength = (Math.floor(cost / 10) % 2 ? 130 : 95) * 2 ** (-cost / 15);
-        image.data.set([...colour, cost < map.settings.risk / 3 ? strength : 0], 4 * at);
+        const strength = (Math.floor(cost / 10) % 2 ? 130 : 95) * 2 ** ((-3 * cost) / most);
+        image.data.set([...colour, isSafe(cost) ? strength : 0], 4 * at);
       });
       this.veil = { map, image };
     }
