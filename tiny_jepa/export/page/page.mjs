@@ -10,7 +10,7 @@ import { View } from "./view.mjs";
 const TICK = 45; // ms a step
 const SPEED = 1.2; // px a step that an arrow key makes
 const REACH = 0.08; // of the room's side: how near the dot a pointer grabs it
-const MOST = 128; // px: of a map's side
+const MOST = 128; // px: of a picture's side
 const ARRIVED = 0.5; // px from the goal, as the model sees it
 const PATIENCE = [100, 2]; // steps of a walk, and how many for each that the model counts
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -85,7 +85,7 @@ async function open(file) {
   if (!picture) return say(`${file.name} is no picture that this browser reads.`);
   const edge = 2 * data.geometry.border + 2;
   const longest = Math.max(picture.width, picture.height);
-  const scale = Math.min((MOST - edge) / longest, Math.max(1, Math.floor((MOST - edge) / 2 / longest)));
+  const scale = Math.min(MOST / longest, Math.max(1, Math.floor(MOST / 2 / longest)));
   const [width, height] = [picture.width, picture.height].map((length) => Math.max(1, Math.round(length * scale)));
   const size = Math.max(width, height) + edge;
   const pen = new OffscreenCanvas(size, size).getContext("2d");

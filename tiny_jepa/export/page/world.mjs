@@ -11,7 +11,7 @@ export function pack(drawn) {
 }
 
 /** What `pack` wrote -> the pixels of a square; null where the text holds no square of a side that is allowed. */
-export function unpack(text, least = 32, most = 128) {
+export function unpack(text, least = 32, most = 160) {
   if (!/^[\w-]*$/.test(text) || text.length % 4 === 1) return null;
   const bytes = atob(text.replace(/[-_]/g, (letter) => ({ "-": "+", _: "/" })[letter]));
   const size = Math.floor(Math.sqrt(8 * bytes.length));
