@@ -19,7 +19,9 @@ def test_true_dynamics_are_the_worlds_in_a_models_form(kind):
     locations = rng.uniform(6, 58, (20, 2))
     frames = render_states(world, locations[:, None], walls)[:, 0]
     code, context = truth.encode_agent(frames), truth.encode_context(frames)
-    assert context.shape == (20, 65, 65) and context.dtype == torch.uint8 and set(context.unique().tolist()) == {0, 255}
+    assert (
+        context.shape == (20, 65, 65) and context.dtype == torch.uint8 and set(context.unique().tolist()) == {0, 1, 255}
+    )
     assert np.abs(16 * code.numpy() - locations).max() < 0.1
     actions = rng.normal(0, 3, (20, 40, 2)).astype(np.float32)
     places = 16 * code.double().numpy()[:, None]
