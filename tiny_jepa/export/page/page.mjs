@@ -10,7 +10,7 @@ import { View } from "./view.mjs";
 const TICK = 45; // ms a step
 const SPEED = 1.2; // px a step that an arrow key makes
 const REACH = 0.08; // of the room's side: how near the dot a pointer grabs it
-const MOST = 128; // px: of a picture's side
+const [LEAST, MOST] = [31, 128]; // px: of a picture's side
 const ARRIVED = 0.5; // px from the goal, as the model sees it
 const PATIENCE = [100, 2]; // steps of a walk, and how many for each that the model counts
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -79,22 +79,20 @@ function keep() {
   if (goal) plan(goal);
 }
 
-/** A picture's dark pixels are walls. One that is small is enlarged, one too large loses pixels; around it is wall. */
+/** A picture's dark pixels are walls. One that is too large loses pixels; what it lacks of a square is wall. */
 async function open(file) {
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return say(`${file.name} is no picture that this browser reads.`);
-  const edge = 2 * data.geometry.border + 2;
-  const longest = Math.max(picture.width, picture.height);
-  const scale = Math.min(MOST / longest, Math.max(1, Math.floor(MOST / 2 / longest)));
-  const [width, height] = [picture.width, picture.height].map((length) => Math.max(1, Math.round(length * scale)));
-  const size = Math.max(width, height) + edge;
+  const scale = Math.min(MOST / Math.max(picture.width, picture.height), 1);
+  const [width, height] = [picture.width, picture.height].map((length) => Math.ceil(length * scale));
+  const at = data.geometry.border + 1;
+  const size = Math.max(width, height, LEAST) + 2 * at;
   const pen = new OffscreenCanvas(size, size).getContext("2d");
-  const [left, top] = [width, height].map((length) => Math.floor((size - length) / 2));
   pen.fillRect(0, 0, size, size);
   pen.fillStyle = "white"; // behind what is transparent
-  pen.fillRect(left, top, width, height);
+  pen.fillRect(at, at, width, height);
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(picture, left, top, width, height);
+  pen.drawImage(picture, at, at, width, height);
   const { data: colours } = pen.getImageData(0, 0, size, size);
   const light = (at) => 0.299 * colours[at] + 0.587 * colours[at + 1] + 0.114 * colours[at + 2];
   location.hash = pack(Uint8Array.from({ length: size * size }, (_, at) => light(4 * at) < 128));

@@ -11,7 +11,7 @@ export function pack(drawn) {
 }
 
 /** What `pack` wrote -> the pixels of a square; null where the text holds no square of a side that is allowed. */
-export function unpack(text, least = 32, most = 160) {
+export function unpack(text, least = 41, most = 138) {
   if (!/^[\w-]*$/.test(text) || text.length % 4 === 1) return null;
   const bytes = atob(text.replace(/[-_]/g, (letter) => ({ "-": "+", _: "/" })[letter]));
   const size = Math.floor(Math.sqrt(8 * bytes.length));
@@ -39,28 +39,45 @@ export class World {
     return point.map((value) => Math.min(Math.max(value, this.border + 1), this.far_border - 1));
   }
 
-  /** Each column's vertical runs, as wide as all their rows are drawn: [x_low, x_high, y_low, y_high], both drawn. */
+  /** All pairs of whole numbers from one to another, both included: [x, y]. */
+  *#places(first, last) {
+    for (let y = first; y <= last; y++) for (let x = first; x <= last; x++) yield [x, y];
+  }
+
+  /** The boxes of the drawing: [x_low, x_high, y_low, y_high], both ends drawn. Each column's vertical runs, as wide as
+   * all their rows are drawn; then cells that are wall and in none of these, as boxes without a pixel. */
   #boxes() {
     const [first, last] = [this.border + 1, this.far_border - 1];
+    const [boxes, covered] = [[], new Uint8Array(this.drawn.length)];
     const isDrawn = (x, low, high = low) => {
       for (let y = low; y <= high; y++) if (!this.drawn[y * this.size + x]) return false;
       return true;
     };
-    const boxes = [];
-    for (let x = first; x <= last; x++) {
-      for (let high = first; high <= last; high++) {
-        if (!isDrawn(x, high)) continue;
-        const low = high;
-        while (high < last && isDrawn(x, high + 1)) high++;
-        let [left, right] = [x, x];
-        while (left > first && isDrawn(left - 1, low, high)) left--;
-        while (right < last && isDrawn(right + 1, low, high)) right++;
-        const [x_low, y_low] = [left, low].map((at) => (at === first ? -FAR : at));
-        const [x_high, y_high] = [right, high].map((at) => (at === last ? FAR : at));
-        boxes.push([x_low, x_high, y_low, y_high]);
+    for (const [x, low] of this.#places(first, last)) {
+      if (!isDrawn(x, low) || (low > first && isDrawn(x, low - 1))) continue;
+      let [left, right, high] = [x, x, low];
+      while (high < last && isDrawn(x, high + 1)) high++;
+      while (left > first && isDrawn(left - 1, low, high)) left--;
+      while (right < last && isDrawn(right + 1, low, high)) right++;
+      const [x_low, y_low] = [left, low].map((at) => (at === first ? -FAR : at));
+      const [x_high, y_high] = [right, high].map((at) => (at === last ? FAR : at));
+      boxes.push([x_low, x_high, y_low, y_high]);
+      for (let y = low - 1; y <= high; y++) {
+        covered.fill(1, y * this.size + Math.max(x_low, 0), y * this.size + Math.min(x_high, this.size));
       }
     }
+    for (const [x, y] of this.#places(this.border, last)) {
+      if (this.#isWall(x, y) && !covered[y * this.size + x]) boxes.push([x, x + 1, y + 1, y]);
+    }
     return boxes;
+  }
+
+  /** Whether a cell, the square between four pixel centres from (x, y) on, is wall: both its upright sides stop, for one
+   * of their two pixels is drawn. */
+  #isWall(x, y) {
+    const stops = (at) => at === this.border || at === this.far_border || [y, y + 1].some(
+      (row) => row > this.border && row < this.far_border && this.drawn[row * this.size + at]);
+    return stops(x) && stops(x + 1);
   }
 
   /** One move -> {location, blocked}. A blocked dot stays exactly where it was. */
@@ -71,17 +88,15 @@ export class World {
     return { location: blocked ? location : end, blocked };
   }
 
-  /** The place nearest to a point that is in no wall: the point itself, or a pixel's centre; null where all is wall. */
+  /** The place nearest to a point that is in no wall: the point itself, or a cell's middle; null where all is wall. */
   free(point) {
     const [x, y] = this.#within(point);
     const isIn = ([left, right, low, high]) => left <= x && x <= right && low - 1 < y && y < high + 1;
     if (!this.boxes.some(isIn)) return [x, y];
     let [best, least] = [null, Infinity];
-    for (let row = this.border + 1; row < this.far_border; row++) {
-      for (let column = this.border + 1; column < this.far_border; column++) {
-        const apart = Math.hypot(column - x, row - y);
-        if (!this.drawn[row * this.size + column] && apart < least) [best, least] = [[column, row], apart];
-      }
+    for (const cell of this.#places(this.border, this.far_border - 1)) {
+      const apart = Math.hypot(cell[0] + 0.5 - x, cell[1] + 0.5 - y);
+      if (apart < least && !this.#isWall(...cell)) [best, least] = [cell.map((value) => value + 0.5), apart];
     }
     return best;
   }
