@@ -21,7 +21,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.options import read, settings
 from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS, far_ends
-from tiny_jepa.worlds.two_rooms.render import render_states
+from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts
 from tiny_jepa.worlds.two_rooms.sets import Length, Rooms
 from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
 
@@ -63,27 +63,79 @@ class Scene:
     radius: Length = GOAL_RADIUS  # px: how near to the goal an episode ends; 0: never
 
 
-class TwoRooms(gymnasium.Env):
-    """Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px. Start and goal lie in different
-    rooms, or at opposite ends of another floor plan. Reward 1 and the episode's end near the goal, else 0.
+class Dot(gymnasium.Env):
+    """A dot among walls. Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px. Reward 1 and
+    the episode's end near the goal, else 0.
 
     `info` has the goal as a frame, `goal_frame`; location and goal (x, y) in px; `walls`, boxes [K, 4] of drawn pixels
-    (x_low, x_high, y_low, y_high); for two rooms `layout` (wall column, door row); and whether the last move was
-    `blocked`. What cannot be is a `UserError`.
+    (x_low, x_high, y_low, y_high); and whether the last move was `blocked`. What cannot be is a `UserError`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - gymnasium's own form
+    origin = 0  # px: where in the frame the places lie that users give
+    # what `reset` sets; arrays of one
+    location: np.ndarray
+    goal: np.ndarray
+    goal_frame: np.ndarray
+    walls: np.ndarray
+    layout: np.ndarray  # as it is drawn
+    radius: float
+
+    def __init__(self, options: Any, side: int) -> None:
+        self.options, self.render_mode, self.world = options, options.render_mode, Geometry(size=side)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (2, side, side), np.uint8)
+        self.action_space = gymnasium.spaces.Box(-LONGEST, LONGEST, (2,), np.float32)
+
+    def _place(self, asked: np.ndarray | None, drawn: np.ndarray) -> np.ndarray:
+        """A place [1, 2] px: the one asked for, where an agent can be there."""
+        if asked is None:
+            return drawn
+        low, high = self.world.border, self.world.far_border
+        if (asked <= low).any() or (asked >= high).any() or inside(self.walls, asked)[0]:
+            low, high, place = low - self.origin, high - self.origin, tuple((asked[0] - self.origin).tolist())
+            raise UserError(f"the place {place} is inside a wall, or not between the borders, {low} and {high} px")
+        return asked
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        move, longest = pair(action), self.options.max_norm
+        if longest is None:
+            move = np.clip(move, -LONGEST, LONGEST)
+        else:
+            move = move * min(1.0, longest / max(float(np.linalg.norm(move)), 1e-9))
+        if self.options.noise:
+            move = move + self.np_random.normal(0.0, self.options.noise, (1, 2))
+        self.location, blocked = step(self.world, self.location, move, self.walls)
+        there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
+        frame, info = self._observe(blocked=bool(blocked[0]))
+        return frame, float(there), there, False, info
+
+    def render(self) -> np.ndarray | None:
+        """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
+        if self.render_mode is None:
+            return None
+        picture = np.where(self.layout[0, ..., None] > 0, COLOURS["wall"], COLOURS["floor"]).astype(np.float64)
+        for name, at in (("goal", self.goal), ("agent", self.location)):
+            picture += render_agents(self.world, at)[0, ..., None] / 255 * (np.asarray(COLOURS[name]) - picture)
+        return np.rint(picture).astype(np.uint8)
+
+    def _observe(self, blocked: bool) -> tuple[np.ndarray, dict[str, Any]]:
+        """The frame, and `info`."""
+        scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame}
+        info = {"blocked": blocked} | {name: array[0].copy() for name, array in scene.items()}
+        return np.concatenate([render_agents(self.world, self.location), self.layout]), info
+
+
+class TwoRooms(Dot):
+    """Start and goal lie in different rooms, or at opposite ends of another floor plan. For two rooms, `info` has their
+    `layout` (wall column, door row)."""
 
     def __init__(self, **options: Any) -> None:
         """The fields of `Options`."""
-        self.options = Options(**options)
-        self.render_mode, self.plan = self.options.render_mode, PLANS.get(self.options.layouts)
-        if self.options.layouts == "maze" and self.options.start == "door":
+        asked = Options(**options)
+        super().__init__(asked, asked.image_size)
+        self.plan, self.goal_world = PLANS.get(asked.layouts), Geometry(size=asked.goal_size or asked.image_size)
+        if asked.layouts == "maze" and asked.start == "door":
             raise UserError("a maze has no door to start in")
-        side = self.options.image_size
-        self.world, self.goal_world = Geometry(size=side), Geometry(size=self.options.goal_size or side)
-        self.observation_space = gymnasium.spaces.Box(0, 255, (2, side, side), np.uint8)
-        self.action_space = gymnasium.spaces.Box(-LONGEST, LONGEST, (2,), np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -110,51 +162,13 @@ class TwoRooms(gymnasium.Env):
         if ((there[0] <= self.location) & (self.location <= there[1])).all():
             there = here
         self.goal = self._place(scene.goal, rng.uniform(there[0], there[1], (1, 2)))
-        self.goal_frame = render_states(self.goal_world, self.goal[None], self.walls)[0, 0]
+        self.layout, shown = (render_layouts(world, self.walls) for world in (self.world, self.goal_world))
+        self.goal_frame = np.stack([render_agents(self.goal_world, self.goal), shown], axis=1)
         return self._observe(blocked=False)
 
-    def _place(self, asked: np.ndarray | None, drawn: np.ndarray) -> np.ndarray:
-        """A place [1, 2] px: the one asked for, where an agent can be there."""
-        if asked is None:
-            return drawn
-        low, high = self.world.border, self.world.far_border
-        if (asked <= low).any() or (asked >= high).any() or inside(self.walls, asked)[0]:
-            where = f"inside a wall, or not between the borders, {low} and {high} px"
-            raise UserError(f"the place {tuple(asked[0].tolist())} is {where}")
-        return asked
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        move, longest = pair(action), self.options.max_norm
-        if longest is None:
-            move = np.clip(move, -LONGEST, LONGEST)
-        else:
-            move = move * min(1.0, longest / max(float(np.linalg.norm(move)), 1e-9))
-        if self.options.noise:
-            move = move + self.np_random.normal(0.0, self.options.noise, (1, 2))
-        self.location, blocked = step(self.world, self.location, move, self.walls)
-        there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
-        frame, info = self._observe(blocked=bool(blocked[0]))
-        return frame, float(there), there, False, info
-
-    def render(self) -> np.ndarray | None:
-        """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
-        if self.render_mode is None:
-            return None
-        goal, agent = (
-            render_states(self.world, at[None], self.walls)[0, 0, ..., None] for at in (self.goal, self.location)
-        )
-        picture = np.where(goal[1] > 0, COLOURS["wall"], COLOURS["floor"]).astype(np.float64)
-        for name, frame in (("goal", goal), ("agent", agent)):
-            picture += frame[0] / 255 * (np.asarray(COLOURS[name]) - picture)
-        return np.rint(picture).astype(np.uint8)
-
     def _observe(self, blocked: bool) -> tuple[np.ndarray, dict[str, Any]]:
-        """The frame, and `info`."""
-        scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame[None]}
-        if not self.plan:
-            scene["layout"] = layouts_of(self.walls)
-        info = {"blocked": blocked} | {name: array[0].copy() for name, array in scene.items()}
-        return render_states(self.world, self.location[None], self.walls)[0, 0], info
+        frame, info = super()._observe(blocked)
+        return frame, info if self.plan else info | {"layout": layouts_of(self.walls)[0]}
 
 
 gymnasium.register("TwoRooms-v0", entry_point="tiny_jepa.worlds.two_rooms.env:TwoRooms", max_episode_steps=MAX_STEPS)

@@ -5,8 +5,9 @@ Walls are boxes of drawn pixels [..., K, 4]: x_low, x_high, y_low, y_high, whole
 A box stops agents at its outer columns' centres, x_low and x_high, and one px outside its rows, at y_low - 1 and
 y_high + 1: so the public generator has it. A scene that has fewer walls than others has the rest far outside.
 
-In pixels that rule is one of cells, the squares between four neighbouring pixel centres: an upright side of a cell stops
-agents if one of its two pixels is drawn, and between two sides that stop, the cell is wall. So any drawing is read.
+In pixels that rule is one of cells, the squares between four neighbouring pixel centres: an upright side of a cell
+stops agents if one of its two pixels is drawn, and between two sides that stop, the cell is wall. So any drawing is
+read.
 """
 
 from functools import lru_cache
@@ -56,8 +57,8 @@ def inside(walls: np.ndarray, points: np.ndarray, margin: float = 0.0) -> np.nda
 
 def walls_of(drawn: np.ndarray) -> np.ndarray:
     """The boxes [..., K, 4] int16, K at least 2, of any drawing [..., H, W] bool within its border lines: each column's
-    vertical runs, as wide as all their rows are drawn; then each cell that is wall and in none of these, as a box without
-    a pixel. What touches a border line goes on beyond. They may overlap."""
+    vertical runs, as wide as all their rows are drawn; then each cell that is wall and in none of these, as a box
+    without a pixel. What touches a border line goes on beyond. They may overlap."""
     *batch, height, width = drawn.shape
     each = [_read(picture.tobytes(), width) for picture in drawn.reshape(-1, height, width)]
     walls = np.full((len(each), max([2, *map(len, each)]), 4), -FAR, np.int16)

@@ -10,8 +10,8 @@ from tiny_jepa.worlds.two_rooms.walls import REACH, step, walls_near
 
 
 class TrueDynamics:
-    """The world itself with the methods of a `WorldModel`: codes are locations in units of `UNIT` px. Contexts tell what
-    lies beyond the borders from what is free."""
+    """The world itself with the methods of a `WorldModel`: codes are locations in units of `UNIT` px. Contexts tell
+    what lies beyond the borders from what is free."""
 
     sees = 4
 

@@ -1,0 +1,127 @@
+"""`tiny_jepa/Map-v0`: the same dot in any drawing, an array or a picture. Import this to register it:
+
+import gymnasium, tiny_jepa.worlds.two_rooms.maps
+env = gymnasium.make("tiny_jepa/Map-v0", map=array)  # [H, W]: what is not 0 stops a move
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+
+from tiny_jepa.errors import UserError
+from tiny_jepa.options import read, settings
+from tiny_jepa.worlds.two_rooms.env import MAX_STEPS, Dot, Pair, Scene
+from tiny_jepa.worlds.two_rooms.geometry import Geometry
+from tiny_jepa.worlds.two_rooms.render import render_agents
+from tiny_jepa.worlds.two_rooms.sets import Length
+from tiny_jepa.worlds.two_rooms.walls import cells_of, regions, walls_of
+
+LARGEST, SMALLEST = 512, 31  # px: what is smaller has wall around it
+MARGIN = Geometry.border + 1  # px from a frame's edge to the map
+
+
+def framed(drawn: Any) -> np.ndarray:
+    """A map [H, W], drawn where it is not 0 -> the layout [S, S] bool: a square with borders, what is missing wall."""
+    try:
+        drawn = np.asarray(drawn) != 0
+        height, width = drawn.shape
+    except (TypeError, ValueError):
+        raise UserError(f"a map must be an array [H, W], not {str(drawn)[:40]}") from None
+    if not 0 < min(height, width) <= max(height, width) <= LARGEST:
+        raise UserError(f"a map has 1 to {LARGEST} px a side, not {width} x {height}; make it smaller")
+    side = max(height, width, SMALLEST)
+    layout = np.zeros((side + 2 * MARGIN,) * 2, bool)
+    layout[MARGIN - 1 : 1 - MARGIN, MARGIN - 1 : 1 - MARGIN] = True
+    layout[MARGIN:-MARGIN, MARGIN:-MARGIN][:height, :width] = drawn
+    for lines in (layout, layout.T):
+        lines[MARGIN - 1] = lines[-MARGIN] = True
+    if cells_of(layout)[1].all():
+        raise UserError(
+            "the map is all wall, and has no room for an agent; dark pixels are walls (--invert: light ones)"
+        )
+    return layout
+
+
+def read_picture(path: Path, invert: bool = False) -> np.ndarray:
+    """A PNG of any kind -> a map [H, W] bool, drawn where it is dark or, `invert`, light; what is more than half
+    transparent is free."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise UserError("reading a picture needs pillow; install it with: pip install pillow") from None
+    with path.open("rb") as file:
+        try:
+            image = Image.open(file, formats=["PNG"])
+            if max(image.size) <= LARGEST:
+                image.load()
+        except Exception as error:  # of a broken file pillow raises whatever it likes
+            raise UserError(f"{path} is no PNG that can be read: {str(error)[:80] or type(error).__name__}") from None
+    if max(image.size) > LARGEST:
+        raise UserError(f"{path} has {image.width} x {image.height} px; make it at most {LARGEST} px a side")
+    if image.mode.startswith("I"):  # 16 bits
+        return (np.asarray(image) < 2**15) != invert
+    shown = np.asarray(image.convert("RGBA"))
+    return ((shown[..., :3] @ [0.299, 0.587, 0.114] < 127.5) != invert) & (shown[..., 3] > 127)
+
+
+@settings
+class MapOptions:
+    """Of the environment of any map; start and goal are drawn at random unless given."""
+
+    map: Any  # [H, W], up to 512 px a side; what is not 0 is drawn
+    start: Pair | None = None  # px of the map
+    goal: Pair | None = None  # px of the map
+    noise: Length = 0.0  # px; as in `Rooms`
+    render_mode: Literal["rgb_array"] | None = None
+    max_norm: Length | None = None  # px; as in `Options`
+
+
+class Map(Dot):
+    """Any drawing. The map's pixel (0, 0) is the frame's (`MARGIN`, `MARGIN`); places that are given are those of the
+    map. Start and goal lie anywhere that a way leads between."""
+
+    origin = MARGIN
+
+    def __init__(self, **options: Any) -> None:
+        """The fields of `MapOptions`."""
+        asked = MapOptions(**options)
+        drawn = framed(asked.map)
+        super().__init__(asked, len(drawn))
+        self.layout, self.walls, self.regions = (
+            255 * drawn[None].astype(np.uint8),
+            walls_of(drawn)[None],
+            regions(drawn),
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """`options`: the fields of `Scene`, without a layout."""
+        super().reset(seed=seed)
+        scene = read(Scene, dict(options or {}), "options of reset")
+        self.radius, free = scene.radius, self.regions[self.regions >= 0]
+        given = [scene.location if scene.location is not None else self.options.start]
+        given.append(scene.goal if scene.goal is not None else self.options.goal)
+        here, there = (None if place is None else self._place(place + MARGIN, place) for place in given)
+        fixed = here if here is not None else there
+        region = np.bincount(free).argmax() if fixed is None else self._region(fixed)
+        cells = np.argwhere(self.regions == region)[:, ::-1]
+        drawn = cells[self.np_random.integers(len(cells), size=2)] + self.np_random.uniform(0.01, 0.99, (2, 2))
+        self.location, self.goal = (drawn[:1] if here is None else here), (drawn[1:] if there is None else there)
+        if self._region(self.goal) != region:
+            start, goal = (tuple((place[0] - MARGIN).tolist()) for place in (self.location, self.goal))
+            share = f"{100 * len(cells) / len(free):.2g} % of the map's free area"
+            raise UserError(f"no way leads from {start} to {goal}; from there, {share} can be reached")
+        self.goal_frame = np.concatenate([render_agents(self.world, self.goal), self.layout])[None]
+        return self._observe(blocked=False)
+
+    def _region(self, place: np.ndarray) -> int:
+        return self.regions[tuple(place[0, ::-1].astype(int))]
+
+
+gymnasium.register(
+    "tiny_jepa/Map-v0", entry_point="tiny_jepa.worlds.two_rooms.maps:Map", max_episode_steps=10 * MAX_STEPS
+)
