@@ -1,5 +1,6 @@
 """`python -m tiny_jepa page`: one file that opens in any browser, without a network, and shows what a model knows."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.options import parse, settings
 from tiny_jepa.worlds.two_rooms import Geometry, boxes_of, render_layouts
-from tiny_jepa.worlds.two_rooms.walls import FAR
+from tiny_jepa.worlds.two_rooms.plans import maze
 
 MENU = range(250, 10_001)  # parameters of the presets that every page has
 LIMIT = 150_000  # bytes of a page, at most
+EXAMPLES = Path(__file__).parents[2] / "examples" / "maps"
+LARGEST = 138  # px: the side of the largest frame that a page shows
 
 
 @settings
@@ -29,10 +32,16 @@ class Options:
 
 
 def maps() -> dict[str, np.ndarray]:
-    """The maps of the menu [S, S] bool, those of a checkout's examples among them."""
-    scenes = {"two-rooms": boxes_of(Geometry(), np.array([[31, 40]])), "empty": np.full((1, 1, 4), -FAR)}
-    drawn = {name: render_layouts(Geometry(), walls)[0] > 0 for name, walls in scenes.items()}
-    return drawn
+    """The maps of the menu [S, S] bool; in a checkout that can read pictures, those of examples/maps among them."""
+    world = Geometry()
+    scenes = {"two-rooms": boxes_of(world, np.array([[31, 40]])), "maze": maze(world, 1, np.random.default_rng(3))}
+    drawn = {name: render_layouts(world, walls)[0] > 0 for name, walls in scenes.items()}
+    if find_spec("PIL") and find_spec("gymnasium"):
+        from tiny_jepa.worlds.two_rooms.maps import framed, read_picture
+
+        pictures = {path.stem: framed(read_picture(path)) for path in sorted(EXAMPLES.glob("*.png"))}
+        drawn |= {name: layout for name, layout in pictures.items() if len(layout) <= LARGEST}
+    return drawn | {"empty": np.zeros((world.size, world.size), bool)}
 
 
 def main(argv: list[str]) -> None:

@@ -107,7 +107,6 @@ function turn(to) {
   mode = to;
   for (const each of Object.keys(HINTS)) element(each).ariaPressed = each === mode;
   [element("hint").textContent, element("keys").textContent] = HINTS[mode];
-  room.focus();
 }
 
 /** Text for eyes and screen readers. */
@@ -273,7 +272,10 @@ function brush(key) {
 
 element("look").addEventListener("click", look);
 element("plan").addEventListener("click", () => plan(anywhere()));
-for (const each of Object.keys(HINTS)) element(each).addEventListener("click", () => turn(each));
+for (const each of Object.keys(HINTS)) element(each).addEventListener("click", () => {
+  turn(each);
+  room.focus({ preventScroll: true });
+});
 for (const id of ["model", "frames"]) element(id).addEventListener("change", choose);
 element("map").addEventListener("change", () => { location.hash = element("map").value; });
 element("clear").addEventListener("click", () => { location.hash = "empty"; });

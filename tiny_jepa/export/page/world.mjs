@@ -110,12 +110,12 @@ export class World {
       const sum = bytes ? 1 : falloff.reduce((a, b) => a + b);
       return Float32Array.from(falloff, (value) => value / sum);
     });
-    const agent = Float32Array.from(this.drawn, (_, at) => {
+    const agent = new Float32Array(this.drawn).map((_, at) => {
       const [x, y] = [across[at % size], along[Math.floor(at / size)]];
       return bytes ? Math.floor(Math.fround(Math.fround(255 * y) * x)) : y * x;
     });
     const bright = bytes ? 255 : 1 / (2 * Math.PI * std ** 2);
-    return { size, agent, layout: Float32Array.from(this.drawn, (value) => value * bright) };
+    return { size, agent, layout: new Float32Array(this.drawn).map((value) => value * bright) };
   }
 }
 
