@@ -28,7 +28,9 @@ from tiny_jepa.worlds.two_rooms.trajectories import wander
 
 MENU = ("250", "500", "2k", "10k")
 FRAMES: dict[str, tuple[int, type]] = {
-    "64 px, uint8": (64, np.uint8), "65 px, float32": (65, np.float32), "96 px, drawn": (96, np.uint8)
+    "64 px, uint8": (64, np.uint8),
+    "65 px, float32": (65, np.float32),
+    "96 px, drawn": (96, np.uint8),
 }
 APART = 1e-4  # px
 ROLLOUTS = """(given) => {

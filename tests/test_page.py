@@ -27,7 +27,16 @@ from tiny_jepa.export.page import pack
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.planning import costtogo
 from tiny_jepa.weights import save_weights
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, boxes_of, render_layouts, render_states, step, walls_of
+from tiny_jepa.worlds.two_rooms import (
+    TWO_ROOMS,
+    UNIT,
+    Geometry,
+    boxes_of,
+    render_layouts,
+    render_states,
+    step,
+    walls_of,
+)
 from tiny_jepa.worlds.two_rooms.walls import inside
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

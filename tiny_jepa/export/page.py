@@ -22,7 +22,8 @@ PLANNING = ("offsets", "risk", "winding", "nowhere", "arrived", "directions", "s
 
 
 def build_page(models: dict[str, JEPA], chosen: str, maps: dict[str, np.ndarray]) -> str:
-    """The whole page, as HTML, with maps [S, S] bool by name: its scripts as one, without imports, for all names are there, and without exports."""
+    """The whole page, as HTML, with maps [S, S] bool by name. Its scripts stand as one, without imports, for all names
+    are there, and without exports."""
     page, style, *scripts = (
         (PARTS / name).read_text(encoding="utf-8")
         for name in ("page.html", "page.css", *(f"{name}.mjs" for name in SCRIPTS))
