@@ -1,4 +1,5 @@
-"""`python -m tiny_jepa plan`: how well a model plans, beside what it is measured against, on the same episodes."""
+"""`python -m tiny_jepa plan`: how well a model plans, beside what it is measured against, on the same episodes; with
+`--map FILE.png`, a walk through any drawing (`plan --map FILE.png --help`)."""
 
 import contextlib
 import json
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 
-from tiny_jepa.commands import choose, the_course
+from tiny_jepa.commands import choose, plan_map, the_course
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable, write_text
 from tiny_jepa.options import Count, parse, settings, within
@@ -43,6 +44,8 @@ class Options:
 
 
 def main(argv: list[str]) -> None:
+    if any(word.split("=")[0] == "--map" for word in argv):
+        return plan_map.main(argv)
     args = parse(Options, argv, "python -m tiny_jepa plan", __doc__ or "")
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         result = compare(args, shlex.join(["python", "-m", "tiny_jepa", "plan", *argv]))

@@ -67,8 +67,8 @@ class Dot(gymnasium.Env):
     """A dot among walls. Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px. Reward 1 and
     the episode's end near the goal, else 0.
 
-    `info` has the goal as a frame, `goal_frame`; location and goal (x, y) in px; `walls`, boxes [K, 4] of drawn pixels
-    (x_low, x_high, y_low, y_high); and whether the last move was `blocked`. What cannot be is a `UserError`.
+    `info` has the goal as a frame, `goal_frame`; location and goal (x, y) in px; `walls`; and whether the last
+    move was `blocked`. What cannot be is a `UserError`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - gymnasium's own form
@@ -91,10 +91,13 @@ class Dot(gymnasium.Env):
         if asked is None:
             return drawn
         low, high = self.world.border, self.world.far_border
-        if (asked <= low).any() or (asked >= high).any() or inside(self.walls, asked)[0]:
+        if (asked <= low).any() or (asked >= high).any() or self._in_wall(asked):
             low, high, place = low - self.origin, high - self.origin, tuple((asked[0] - self.origin).tolist())
             raise UserError(f"the place {place} is inside a wall, or not between the borders, {low} and {high} px")
         return asked
+
+    def _in_wall(self, place: np.ndarray) -> bool:
+        return inside(self.walls, place)[0]
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         move, longest = pair(action), self.options.max_norm
@@ -104,10 +107,13 @@ class Dot(gymnasium.Env):
             move = move * min(1.0, longest / max(float(np.linalg.norm(move)), 1e-9))
         if self.options.noise:
             move = move + self.np_random.normal(0.0, self.options.noise, (1, 2))
-        self.location, blocked = step(self.world, self.location, move, self.walls)
+        self.location, blocked = self._move(move)
         there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
         frame, info = self._observe(blocked=bool(blocked[0]))
         return frame, float(there), there, False, info
+
+    def _move(self, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return step(self.world, self.location, move, self.walls)
 
     def render(self) -> np.ndarray | None:
         """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
@@ -126,8 +132,8 @@ class Dot(gymnasium.Env):
 
 
 class TwoRooms(Dot):
-    """Start and goal lie in different rooms, or at opposite ends of another floor plan. For two rooms, `info` has their
-    `layout` (wall column, door row)."""
+    """Start and goal lie in different rooms, or at opposite ends of another floor plan. In `info`, `walls` are boxes
+    [K, 4] of drawn pixels (x_low, x_high, y_low, y_high); for two rooms there is `layout` (wall column, door row)."""
 
     def __init__(self, **options: Any) -> None:
         """The fields of `Options`."""

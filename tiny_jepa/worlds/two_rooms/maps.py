@@ -17,7 +17,7 @@ from tiny_jepa.worlds.two_rooms.env import MAX_STEPS, Dot, Pair, Scene
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 from tiny_jepa.worlds.two_rooms.render import render_agents
 from tiny_jepa.worlds.two_rooms.sets import Length
-from tiny_jepa.worlds.two_rooms.walls import cells_of, regions, walls_of
+from tiny_jepa.worlds.two_rooms.walls import Cells
 
 LARGEST, SMALLEST = 512, 31  # px: what is smaller has wall around it
 MARGIN = Geometry.border + 1  # px from a frame's edge to the map
@@ -38,7 +38,7 @@ def framed(drawn: Any) -> np.ndarray:
     layout[MARGIN:-MARGIN, MARGIN:-MARGIN][:height, :width] = drawn
     for lines in (layout, layout.T):
         lines[MARGIN - 1] = lines[-MARGIN] = True
-    if cells_of(layout)[1].all():
+    if Cells.of(layout).wall.all():
         raise UserError(
             "the map is all wall, and has no room for an agent; dark pixels are walls (--invert: light ones)"
         )
@@ -81,7 +81,7 @@ class MapOptions:
 
 class Map(Dot):
     """Any drawing. The map's pixel (0, 0) is the frame's (`MARGIN`, `MARGIN`); places that are given are those of the
-    map. Start and goal lie anywhere that a way leads between."""
+    map. Start and goal lie anywhere that a way leads between. In `info`, `walls` are what is drawn [S, S] bool."""
 
     origin = MARGIN
 
@@ -90,11 +90,8 @@ class Map(Dot):
         asked = MapOptions(**options)
         drawn = framed(asked.map)
         super().__init__(asked, len(drawn))
-        self.layout, self.walls, self.regions = (
-            255 * drawn[None].astype(np.uint8),
-            walls_of(drawn)[None],
-            regions(drawn),
-        )
+        self.layout, self.walls, self.cells = 255 * drawn[None].astype(np.uint8), drawn[None], Cells.of(drawn)
+        self.regions = self.cells.regions()
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -118,8 +115,16 @@ class Map(Dot):
         self.goal_frame = np.concatenate([render_agents(self.world, self.goal), self.layout])[None]
         return self._observe(blocked=False)
 
+    def _move(self, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.cells.step(self.location, move)
+
+    def _in_wall(self, place: np.ndarray) -> bool:
+        return self._region(place) < 0
+
     def _region(self, place: np.ndarray) -> int:
-        return self.regions[tuple(place[0, ::-1].astype(int))]
+        """The region of a place [1, 2]; -1 in walls. Between cells, where whole px lie, it is in any."""
+        column, row = (place + 1e-6 * np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]])).astype(int).T
+        return self.regions[row, column].max()
 
 
 gymnasium.register(

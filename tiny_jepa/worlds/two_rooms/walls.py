@@ -5,12 +5,12 @@ Walls are boxes of drawn pixels [..., K, 4]: x_low, x_high, y_low, y_high, whole
 A box stops agents at its outer columns' centres, x_low and x_high, and one px outside its rows, at y_low - 1 and
 y_high + 1: so the public generator has it. A scene that has fewer walls than others has the rest far outside.
 
-In pixels that rule is one of cells, the squares between four neighbouring pixel centres: an upright side of a cell
-stops agents if one of its two pixels is drawn, and between two sides that stop, the cell is wall. So any drawing is
-read.
+In any drawing, that rule is one of cells, the squares between four neighbouring pixel centres: an upright side of a
+cell stops agents if one of its two pixels is drawn, and between two such sides the cell is wall.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from einops import rearrange
@@ -19,8 +19,6 @@ from tiny_jepa.worlds.two_rooms.geometry import Geometry
 
 FAR = 1000
 """px: outside every frame, on either side."""
-TILE = 8
-"""px: of the squares that know which boxes are near; no move of one step is longer."""
 REACH = np.array([0, 0, -1, 1], np.int16)
 """px: from a box's outer pixels to the faces that stop."""
 
@@ -57,8 +55,7 @@ def inside(walls: np.ndarray, points: np.ndarray, margin: float = 0.0) -> np.nda
 
 def walls_of(drawn: np.ndarray) -> np.ndarray:
     """The boxes [..., K, 4] int16, K at least 2, of any drawing [..., H, W] bool within its border lines: each column's
-    vertical runs, as wide as all their rows are drawn; then each cell that is wall and in none of these, as a box
-    without a pixel. What touches a border line goes on beyond. They may overlap."""
+    vertical runs, as wide as all their rows are drawn. What touches a border line goes on beyond. They may overlap."""
     *batch, height, width = drawn.shape
     each = [_read(picture.tobytes(), width) for picture in drawn.reshape(-1, height, width)]
     walls = np.full((len(each), max([2, *map(len, each)]), 4), -FAR, np.int16)
@@ -67,67 +64,11 @@ def walls_of(drawn: np.ndarray) -> np.ndarray:
     return walls.reshape(*batch, *walls.shape[1:])
 
 
-def cells_of(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of a drawing [S, S] bool: which upright sides stop [S - 1, S], and which cells are wall [S - 1, S - 1]; both by
-    their pixel of least row and column. All beyond the borders is wall."""
-    border, shown = Geometry.border, np.zeros_like(drawn)
-    within = slice(border + 1, -border - 1)
-    shown[within, within] = drawn[within, within]
-    shown[:, [border, -border - 1]] = True
-    sides = shown[1:] | shown[:-1]
-    wall = np.ones_like(drawn[1:, 1:])
-    wall[border:-border, border:-border] = (sides[:, 1:] & sides[:, :-1])[border:-border, border:-border]
-    return sides, wall
-
-
-def regions(drawn: np.ndarray) -> np.ndarray:
-    """Labels [S - 1, S - 1] of a drawing's cells: the same where a way leads from one to the other, -1 in walls."""
-    sides, wall = cells_of(drawn)
-    index = np.arange(wall.size).reshape(wall.shape)
-    beside, below = ~(wall[:, 1:] | wall[:, :-1] | sides[:, 1:-1]), ~(wall[1:] | wall[:-1])
-    one = np.concatenate([index[:, 1:][beside], index[1:][below]])
-    other = np.concatenate([index[:, :-1][beside], index[:-1][below]])
-    label = index.flatten()
-    while (label[one] != label[other]).any():
-        least = np.minimum(label[one], label[other])
-        for linked in (one, other):
-            np.minimum.at(label, label[linked], least)
-        label = label[label]
-    return np.where(wall, -1, label.reshape(wall.shape))
-
-
-def walls_near(drawn: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Of the boxes of drawings [..., S, S], those [..., K, 4] that a move of up to `TILE` px from points [..., 2] can
-    meet; the drawings' and the points' [...] broadcast."""
-    *batch, size, _ = drawn.shape
-    each = [_tiles(picture.tobytes(), size) for picture in drawn.reshape(-1, size, size)]
-    tiles = np.full((len(each), *each[0].shape[:2], max(table.shape[2] for table in each), 4), -FAR, np.int16)
-    for tile, table in zip(tiles, each, strict=True):
-        tile[:, :, : table.shape[2]] = table
-    x, y = np.moveaxis((points // TILE).clip(0, tiles.shape[1] - 1).astype(np.int64), -1, 0)
-    return tiles[np.arange(len(each)).reshape(batch), y, x]
-
-
-@lru_cache(maxsize=64)
-def _tiles(drawing: bytes, size: int) -> np.ndarray:
-    """For each tile of one drawing, the boxes that come within `TILE` px of it [tiles, tiles, K, 4]."""
-
-    def near(boxes: np.ndarray, axis: int) -> list[np.ndarray]:
-        low, high = boxes[:, 2 * axis], boxes[:, 2 * axis + 1]
-        return [boxes[(low <= at + 2 * TILE) & (high >= at - TILE)] for at in range(0, size, TILE)]
-
-    found = [near(row, 0) for row in near(_read(drawing, size), 1)]
-    tiles = np.full((len(found), len(found), max(len(boxes) for row in found for boxes in row), 4), -FAR, np.int16)
-    for row, column in np.ndindex(tiles.shape[:2]):
-        tiles[row, column, : len(found[row][column])] = found[row][column]
-    return tiles
-
-
 @lru_cache(maxsize=2048)
 def _read(drawing: bytes, size: int) -> np.ndarray:
     """The boxes [K, 4] of one drawing."""
-    border, whole = Geometry.border, np.frombuffer(drawing, bool).reshape(size, size)
-    drawn = whole[border + 1 : -border - 1, border + 1 : -border - 1]
+    border = Geometry.border
+    drawn = np.frombuffer(drawing, bool).reshape(size, size)[border + 1 : -border - 1, border + 1 : -border - 1]
     edges = np.diff(np.pad(drawn.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)  # [columns, rows + 1]
     boxes = []
     for (column, low), high in zip(np.argwhere(edges > 0), np.nonzero(edges < 0)[1], strict=True):
@@ -136,11 +77,6 @@ def _read(drawing: bytes, size: int) -> np.ndarray:
         first = [-FAR if at == 0 else at + border + 1 for at in (left, low)]
         last = [FAR if at == len(drawn) else at + border for at in (right, high)]
         boxes.append((first[0], last[0], first[1], last[1]))
-    wall = cells_of(whole)[1]
-    wall[:border] = wall[-border:] = wall[:, :border] = wall[:, -border:] = False
-    for x_low, x_high, y_low, y_high in boxes:
-        wall[max(0, y_low - 1) : y_high + 1, max(0, x_low) : x_high] = False
-    boxes += [(x, x + 1, y + 1, y) for y, x in np.argwhere(wall)]
     return np.unique(np.array(boxes, np.int16).reshape(-1, 4), axis=0)
 
 
@@ -181,3 +117,54 @@ def _meets(start: np.ndarray, end: np.ndarray, walls: np.ndarray) -> np.ndarray:
     stops = [touches & between(x0, dx, face, y0, dy, top, bottom) for touches, face in upright]
     stops += [inwards & between(y0, dy, face, x0, dx, left, right) for inwards, face in level]
     return np.any(stops, axis=0)
+
+
+class Cells(NamedTuple):
+    """Of drawings [..., S, S]: which upright sides of cells stop [..., S - 1, S], and which cells are wall
+    [..., S - 1, S - 1], all beyond the borders among them. A cell is named by its pixel of least row and column."""
+
+    sides: np.ndarray
+    wall: np.ndarray
+
+    @classmethod
+    def of(cls, drawn: np.ndarray) -> "Cells":
+        border, shown = Geometry.border, drawn.astype(bool)
+        shown[..., [border, -border - 1]], shown[..., [border, -border - 1], :] = True, False
+        sides = shown[..., 1:, :] | shown[..., :-1, :]
+        wall = sides[..., 1:] & sides[..., :-1]
+        for lines in (wall, wall.swapaxes(-1, -2)):
+            lines[..., :border] = lines[..., -border:] = True
+        return cls(sides, wall)
+
+    def step(self, locations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As the other `step`, for agents that are in no wall; what [...] the drawings have broadcasts, too."""
+        size, start, target = self.sides.shape[-1], *np.broadcast_arrays(locations, locations + actions)
+        blocked = ((target <= Geometry.border) | (target >= size - 1 - Geometry.border)).any(-1)
+        whose = np.arange(self.wall[..., 0, 0].size).reshape(*self.wall.shape[:-2], 1)
+        for axis, stops in enumerate(self):
+            begin, end = start[..., axis, None], target[..., axis, None]
+            line = np.ceil(np.minimum(begin, end)) + np.arange(2 + int(np.abs(actions).max(initial=0)))
+            share = (line - begin) / np.where(begin == end, np.inf, end - begin)
+            place = start[..., 1 - axis, None] + share * (target - start)[..., 1 - axis, None]
+            if axis == 0:
+                met, index = line <= np.maximum(begin, end), (place, line)
+            else:  # only what gets into a wall is stopped
+                met = np.where(begin < end, (begin <= line) & (line < end), (end < line) & (line <= begin))
+                index = (line - (end < begin), place)
+            row, column = (np.floor(each).clip(0, size - 2).astype(np.int64) for each in index)
+            blocked = blocked | (met & stops.reshape(-1, *stops.shape[-2:])[whose, row, column]).any(-1)
+        return np.where(blocked[..., None], start, target), blocked
+
+    def regions(self) -> np.ndarray:
+        """Labels of one drawing's cells [S - 1, S - 1]: one where ways lead from each to each; -1 in walls."""
+        wall, index = self.wall, np.arange(self.wall.size).reshape(self.wall.shape)
+        beside, below = ~(wall[:, 1:] | wall[:, :-1] | self.sides[:, 1:-1]), ~(wall[1:] | wall[:-1])
+        one = np.concatenate([index[:, 1:][beside], index[1:][below]])
+        other = np.concatenate([index[:, :-1][beside], index[:-1][below]])
+        label = index.flatten()
+        while (label[one] != label[other]).any():
+            least = np.minimum(label[one], label[other])
+            for linked in (one, other):
+                np.minimum.at(label, label[linked], least)
+            label = label[label]
+        return np.where(wall, -1, label.reshape(wall.shape))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tiny_jepa.worlds.contract import read_agents
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, Geometry
-from tiny_jepa.worlds.two_rooms.walls import REACH, step, walls_near
+from tiny_jepa.worlds.two_rooms.walls import REACH, Cells
 
 
 class TrueDynamics:
@@ -27,8 +27,8 @@ class TrueDynamics:
         return 0.0, (frames.shape[-1] - 1) / UNIT
 
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        world, location = Geometry(size=context.shape[-1]), code.double().numpy() * UNIT
-        moved, _ = step(world, location, action.double().numpy(), walls_near(context.numpy() == 255, location))
+        cells = Cells.of(context.numpy() == 255)
+        moved, _ = cells.step(code.double().numpy() * UNIT, action.double().numpy())
         return torch.from_numpy(moved / UNIT).float()
 
 
