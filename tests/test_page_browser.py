@@ -120,8 +120,8 @@ def test_a_map_is_shared_by_its_address_and_one_that_is_none_is_said(visitor, pa
     visitor.drive((10, 50), (25, 50))
     address, drawn = visitor.evaluate("location.href"), visitor.ask("world.drawn.join()")
     assert len(address) < 1000 and visitor.evaluate("document.getElementById('map').value") == ""
-    visitor.evaluate("location.hash = 'two-rooms'")
-    visitor.wait("document.getElementById('map').value === 'two-rooms'")
+    visitor.evaluate("location.hash = 'two_rooms'")
+    visitor.wait("document.getElementById('map').value === 'two_rooms'")
     assert visitor.ask("world.drawn.join()") != drawn
     with Visitor() as other:
         other.open(path, "#" + address.split("#")[1])

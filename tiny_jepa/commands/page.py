@@ -34,7 +34,7 @@ class Options:
 def maps() -> dict[str, np.ndarray]:
     """The maps of the menu [S, S] bool; in a checkout that can read pictures, those of examples/maps among them."""
     world = Geometry()
-    scenes = {"two-rooms": boxes_of(world, np.array([[31, 40]])), "maze": maze(world, 1, np.random.default_rng(3))}
+    scenes = {"two_rooms": boxes_of(world, np.array([[31, 40]])), "maze": maze(world, 1, np.random.default_rng(3))}
     drawn = {name: render_layouts(world, walls)[0] > 0 for name, walls in scenes.items()}
     if find_spec("PIL") and find_spec("gymnasium"):
         from tiny_jepa.worlds.two_rooms.maps import framed, read_picture

@@ -140,7 +140,8 @@ function goOn() {
       Object.assign(walk, { solving: null, walker: new Walker(session.model, walk.context, map) });
       const { code } = session.model.encode(session.frame());
       walk.expected = map.at(code);
-      say(`Walking. By its own count, the model is ${Math.round(walk.expected)} steps away.`);
+      const count = ` By its own count, the model is ${Math.round(walk.expected)} steps away.`;
+      say(`Walking.${walk.expected < map.risk / 3 ? count : ""}`); // more: a risk is counted in, so close is a wall
     } else if (performance.now() > until) {
       return say(`Asking the model which moves it would make: ${25 * Math.floor(4 * value)} %`);
     }
