@@ -34,10 +34,9 @@ from tiny_jepa.worlds.two_rooms import (
     boxes_of,
     render_layouts,
     render_states,
-    step,
     walls_of,
 )
-from tiny_jepa.worlds.two_rooms.walls import inside
+from tiny_jepa.worlds.two_rooms.walls import Cells
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,20 +86,21 @@ def test_among_any_walls_the_dot_moves_as_the_worlds_does(size):
     world, rng = Geometry(size=size), np.random.default_rng(size)
     drawn = sketch(world, 60, rng)
     drawn[0] = False
-    walls = walls_of(drawn)
+    cells = Cells.of(drawn[:, None])
     starts = rng.uniform(world.border + 1, world.far_border - 1, (60, 200, 2))
     starts[:, ::4] = np.rint(starts[:, ::4])
     actions = rng.normal(0, 2, starts.shape)
     actions[:, ::2] = np.rint(actions[:, ::2])
-    ends, blocked = step(world, starts, actions, walls[:, None])
+    ends, blocked = cells.step(starts, actions)
     assert 0.1 < blocked.mean() < 0.8
     given = {"maps": [pack(each) for each in drawn], "starts": starts.tolist(), "actions": actions.tolist()}
     found = node(MOVES, given)
     np.testing.assert_array_equal([each["ends"] for each in found], ends)
-    assert [each["map"] for each in found] == [pack(each) for each in render_layouts(world, walls) > 0]
-    free, within = np.array([each["free"] for each in found]), inside(walls[:, None], starts)
-    np.testing.assert_array_equal((free == starts).all(-1), ~within)
-    assert within.any() and not inside(walls[:, None], free).any()
+    assert [each["map"] for each in found] == [pack(each) for each in render_layouts(world, walls_of(drawn)) > 0]
+    free = np.array([each["free"] for each in found])
+    x, y = np.moveaxis(np.floor([starts, free]).astype(int), -1, 0)
+    within, still = cells.wall[np.arange(60)[:, None], 0, y, x]
+    assert within.any() and not still.any() and (free == starts)[:, 1::4][~within[:, 1::4]].all()
 
 
 COSTS = """(given) => {
