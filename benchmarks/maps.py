@@ -1,7 +1,7 @@
 """How models trained in two rooms alone walk through maps of all kinds: those of examples/maps, and random mazes.
 
 --draw draws the maps anew. Results are in results/maps/; what is stored is not measured again: delete it first.
-Starts and goals are uniform over the map; an episode has half as many steps again as the shortest way takes, and 50.
+Starts and goals are uniform over the map; episodes of a map have half as many steps again as the longest takes, and 50.
 """
 
 import json
@@ -19,7 +19,7 @@ from tiny_jepa.budgets import find_weights
 from tiny_jepa.commands.plan_map import MAPS
 from tiny_jepa.files import read_json, write_atomically, write_text
 from tiny_jepa.planning import plan
-from tiny_jepa.planning.episodes import FIRST_SEED, start
+from tiny_jepa.planning.episodes import AT_ONCE, FIRST_SEED, start
 from tiny_jepa.planning.episodes import run as execute
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import read_weights
@@ -29,7 +29,7 @@ from tiny_jepa.worlds.two_rooms.plans import maze
 
 FOLDER, RESULTS, PAGE = Path("examples/maps"), Path("results/maps"), Path("results/maps.md")
 TRUE = "true dynamics"
-BUDGETS = ("2k", "250", "50", TRUE)
+BUDGETS = ("2k", "250", TRUE, "50")
 MAZES = {64: 4, 96: 6, 128: 8, 256: 16}  # px a side: cells a side
 GRIDS = {
     # Sutton, Precup & Singh 1999, figure 2
@@ -78,7 +78,7 @@ def mazes(count: int) -> list[np.ndarray]:
 
 def walked(budget: str, drawn: np.ndarray, episodes: int) -> dict[str, Any]:
     """The score of a budget, or of the true dynamics, in one map."""
-    _, _, info = start(MAPS, FIRST_SEED, episodes, 1, map=drawn)
+    _, _, info = start(MAPS, FIRST_SEED, min(AT_ONCE, episodes), 1, map=drawn)
     least = MAPS.shortest(info["location"], info["goal"], info["walls"], 0)
     steps = int(1.5 * least.max() / MAPS.actions.limit) + 50
     model: Any = MAPS.dynamics if budget == TRUE else read_weights(find_weights(budget, TWO_ROOMS))[0]
@@ -100,13 +100,13 @@ def measured(name: str, budget: str, maps: list[np.ndarray], episodes: int, want
     return read_json(path, "delete it, and it is measured again") if path.is_file() else None
 
 
-def main(draw: bool = False, table: bool = False, episodes: int = 200) -> None:
+def main(draw: bool = False, table: bool = False, episodes: int = 100, count: int = 200) -> None:
     if draw:
         return draw_maps()
     torch.set_num_threads(1)
     places = {path.stem: [read_picture(path)] for path in sorted(FOLDER.glob("*.png"))}
     rows = []
-    for budget, (name, maps) in product(BUDGETS, [*places.items(), ("mazes", mazes(episodes))]):
+    for budget, (name, maps) in product(BUDGETS, [*places.items(), ("mazes", mazes(count))]):
         if found := measured(name, budget, maps, episodes if len(maps) == 1 else 1, not table):
             success = " / ".join(percent(found[radius]) for radius in ("4.5", "1.5"))
             cpu = number(found["cpu_plan"]), number(1000 * found["cpu_step"])

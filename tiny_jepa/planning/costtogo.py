@@ -87,7 +87,7 @@ class CostToGo:
         last = torch.zeros_like(steps, dtype=torch.bool)
         last[near] = arrives(nodes[row, column], straight[near], context[episode])
         closed = torch.where(steps < 1, RISK * self.risk * steps, NOWHERE)
-        self.costs = sweep(torch.minimum(cost(last, steps, last, self.risk), closed), edges)
+        self.costs = sweep(torch.minimum(cost(last, steps, last, self.risk), closed), edges, self.risk)
 
     def at(self, codes: Tensor) -> Tensor:
         """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from; straight to the goal
@@ -141,9 +141,10 @@ def cost(made: Tensor, steps: Tensor, sure: Tensor, risk: float) -> Tensor:
     return torch.where(made, torch.where(safe, 1.0, risk) * steps, torch.inf)
 
 
-def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
+def sweep(costs: Tensor, edges: list[Tensor], risk: float) -> Tensor:
     """Value iteration: costs straight to the goal and of edges along `OFFSETS`, all [E, rows, columns] -> the least. In
-    the order of costs, as Dijkstra has it, but all nodes at once that are less than `AHEAD` from the cheapest."""
+    the order of costs, as Dijkstra has it, but all nodes at once that are less than `AHEAD` from the cheapest; then,
+    in no order, those that no way without a `risk` leads from."""
     around = (2, 2, 2, 2)
     known = pad(costs, around, value=NOWHERE)  # [E, rows + 4, columns + 4]
     leads = torch.stack([pad(edge, around, value=torch.inf).flatten() for edge in edges], dim=1)  # [nodes, moves]
@@ -151,7 +152,7 @@ def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
     wide, known, moves = known.shape[1:], known.flatten(), torch.arange(len(OFFSETS), device=costs.device)
     waiting = torch.where(known < NOWHERE, known, torch.inf)  # the costs of nodes that have changed since their turn
     while (least := float(waiting.amin())) < NOWHERE:
-        now = torch.nonzero(waiting < least + AHEAD)
+        now = torch.nonzero(waiting < (least + AHEAD if least < risk else NOWHERE))
         waiting[now] = torch.inf
         before = now - from_here  # [now, moves]
         offered = leads[before, moves] + known[now]
