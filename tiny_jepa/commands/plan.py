@@ -1,26 +1,42 @@
-"""`python -m tiny_jepa plan`: how well a model plans, in episodes that nothing else uses."""
+"""`python -m tiny_jepa plan`: how well a model plans, in episodes that nothing else uses; with `--map FILE.png`, how it
+walks through any drawing (`plan --map FILE.png --help`)."""
 
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable, write_text
-from tiny_jepa.options import Count, parse, settings, within
-from tiny_jepa.planning import plan
+from tiny_jepa.options import Count, Seed, parse, settings, within
+from tiny_jepa.planning import CostToGo, plan
 from tiny_jepa.planning.episodes import FIRST_SEED, run
 from tiny_jepa.planning.pictures import picture, record
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, TrueDynamics
 from tiny_jepa.worlds.two_rooms.sets import Rooms
+
+
+@settings
+class Common:
+    """Who plans, and what is written."""
+
+    weights: Path | None = None  # weights file; model_weights.pth unless given
+    budget: str | None = None  # the trained weights of this budget instead, such as 2k
+    world: str | None = None  # of the budget; a weights file says its own
+    record: Path | None = None  # animate the first episode in this GIF
+    picture: Path | None = None  # draw the cost-to-go of the first episodes, up to three, in this PNG
+    json: bool = False  # one JSON object on stdout, the rest on stderr
+    store: Path | None = None  # write the result as JSON
 
 
 @settings
@@ -28,23 +44,43 @@ class Options:
     """Who plans, and in which episodes."""
 
     rooms: Rooms
-    weights: Path | None = None  # weights file; model_weights.pth unless given
-    budget: str | None = None  # the trained weights of this budget instead, such as 2k
-    world: str | None = None  # of the budget; a weights file says its own
+    common: Common
     episodes: Count = 200  # episodes, of the same seeds whoever plans
     steps: Annotated[int, within(1, 10_000)] = 200  # steps of an episode; none ends early
-    record: Path | None = None  # animate the first episode in this GIF
-    picture: Path | None = None  # draw the cost-to-go of three episodes in this PNG
-    json: bool = False  # one JSON object on stdout, the rest on stderr
-    store: Path | None = None  # write the result as JSON
+
+
+@settings
+class Walk:
+    """Who walks through which map; places are px of the picture."""
+
+    common: Common
+    map: Path  # PNG of up to 512 px a side; dark pixels stop
+    invert: bool = False  # light pixels stop
+    start: str | None = None  # X,Y; at random unless given
+    goal: str | None = None  # X,Y; at random unless given
+    seed: Seed = 0  # of what is drawn at random
+
+    def place(self) -> tuple[dict[str, Any], int]:
+        """The environment's options, and steps enough."""
+        try:
+            from tiny_jepa.worlds.two_rooms.maps import MARGIN, Map, read_picture
+        except ImportError:
+            raise UserError("maps need gymnasium and pillow; install them with: pip install gymnasium pillow") from None
+        options: dict[str, Any] = {"map": read_picture(self.map, self.invert)}
+        given = {name: place.split(",") for name, place in (("start", self.start), ("goal", self.goal)) if place}
+        info = Map(**options, **given).reset(seed=self.seed)[1]
+        options |= {"start": info["location"] - MARGIN, "goal": info["goal"] - MARGIN}
+        least = shortest(info["location"][None], info["goal"][None], info["walls"][None])
+        return options, int(1.5 * least[0] / MAPS.actions.limit) + 50
 
 
 def main(argv: list[str]) -> None:
-    args = parse(Options, argv, "python -m tiny_jepa plan", __doc__ or "")
+    form: Any = Walk if any(word.split("=")[0] == "--map" for word in argv) else Options
+    asked = parse(form, argv, "python -m tiny_jepa plan", __doc__ or "")
+    args = asked.common
     say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
     subject, world = choose(args.weights, args.budget, args.world)
-    task = the_course(world, "planning in episodes").task
-    assert task
+    the_course(world, "planning in episodes")
     if args.record or args.picture:
         pyplot()  # says at once where matplotlib is missing
     if args.record and args.record.suffix.lower() != ".gif":
@@ -53,29 +89,48 @@ def main(argv: list[str]) -> None:
         require_writable(path)
     torch.set_num_threads(1)  # CPU seconds are those of one core
     say(subject.describe())
+    if form is Walk:
+        world, episodes, (environment, steps) = replace(world, task=MAPS), 1, asked.place()
+        settings = {name: environment[name].tolist() for name in ("start", "goal")} | {"map": str(asked.map)}
+    else:
+        episodes, steps = asked.episodes, asked.steps
+        environment = settings = {name: value for name, value in asdict(asked.rooms).items() if value is not None}
     model: Any = subject.model
-    agent = partial(plan, model, actions=task.actions)
-    environment = {name: value for name, value in asdict(args.rooms).items() if value is not None}
-    score = run(task, agent, args.episodes, args.steps, environment)
+    assert world.task
+    agent = partial(plan, model, actions=world.task.actions)
+    score = run(world.task, agent, episodes, steps, environment)
     say(table(score))
     result = {
         "command": shlex.join(["python", "-m", "tiny_jepa", "plan", *argv]),
         "model": subject.name,
         "parameters": subject.parameters,
         "fingerprint": fingerprint(model),
-        "environment": environment,
-        "seeds": [FIRST_SEED, FIRST_SEED + args.episodes - 1],
+        "environment": settings,
+        "seeds": [FIRST_SEED, FIRST_SEED + episodes - 1],
         "scores": {"cost-to-go": score},
     }
     text, name = json.dumps(result, indent=2), f"tiny_jepa {subject.name}"
     if args.store:
         write_text(args.store, text + "\n")
     if args.record:
-        say("wrote", record(world, agent, args.steps, name, environment, args.record))
+        say("wrote", record(world, agent, steps, name, environment, args.record))
     if args.picture:
-        say("wrote", picture(world, agent, 3, name, environment, args.picture))
+        say("wrote", picture(world, agent, min(3, episodes), name, environment, args.picture))
     if args.json:
         print(text)
+
+
+def shortest(start: np.ndarray, goal: np.ndarray, drawn: np.ndarray, size: int = 0) -> np.ndarray:
+    """Lengths [E] px of the ways from start to goal [E, 2] px in maps [E, S, S] bool that the planner finds with the
+    true dynamics in the model's place: the shortest on its lattice."""
+    truth, frames = TrueDynamics(), np.stack([drawn, drawn], axis=1)
+    begin, end = (torch.from_numpy(places / UNIT).float() for places in (start, goal))
+    costs = CostToGo(truth, frames, truth.encode_context(frames), end, MAPS.actions)
+    return MAPS.actions.limit * costs.at(begin[:, None])[:, 0].numpy()
+
+
+assert TWO_ROOMS.task
+MAPS = replace(TWO_ROOMS.task, environment="tiny_jepa.worlds.two_rooms.maps:tiny_jepa/Map-v0", shortest=shortest)
 
 
 def table(score: dict[str, Any]) -> str:

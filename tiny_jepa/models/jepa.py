@@ -29,6 +29,11 @@ class JEPA(nn.Module):
         self.predictor = GatedCell(architecture, frame)
         self.repr_dim = architecture.repr_dim or 2
 
+    @property
+    def sees(self) -> int:
+        """How many pixels of the map on either side of a code, along each axis, a step depends on."""
+        return self.architecture.crossings + self.architecture.reach + 1
+
     def fresh_predictor(self, seed: int) -> GatedCell:
         """An untrained predictor of this architecture, drawn from `seed` without touching the global generator."""
         with torch.random.fork_rng(devices=[]):

@@ -87,10 +87,11 @@ def as_frames(given: Any, name: str) -> np.ndarray:
 
 def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, actions: Actions) -> Tensor:
     """The matrix [D, 2] that turns a free agent's move in code space into its action: `move @ matrix`. By what the
-    model predicts of moves along both axes: the median over codes of all the range, most with nothing near them."""
+    model predicts of moves along both axes: the median over codes of all the range that nothing is near to."""
     low, high = model.code_range(frames)
     dims = model.encode_agent(frames[:1]).shape[-1]
     codes = low + (high - low) * torch.rand(256, 1, dims, generator=torch.Generator().manual_seed(0)).to(context.device)
     pushes = actions.limit * torch.eye(2, device=context.device)
-    moves = (model.step(codes, pushes, context[:1]) - codes).median(dim=0).values
-    return torch.linalg.pinv(moves / actions.limit)
+    moves = model.step(codes, pushes, context[:1]) - codes
+    far = moves.norm(dim=-1).amin(dim=-1)  # [256]
+    return torch.linalg.pinv(moves[far >= far.max() / 2].median(dim=0).values / actions.limit)

@@ -25,9 +25,11 @@ NEIGHBOURS = [offset for offset in OFFSETS if max(map(abs, offset)) == 1]
 BESIDE = [(1, 0), (-1, 0), (0, 1), (0, -1)]
 PART = 200  # nodes tried at once: what the model computes of them stays in cache
 RISK = 300.0  # more than any way round takes; at the goal, what the model calls closed costs as many times more
-NOWHERE = 1e6  # steps: the cost where no way leads to the goal
+WINDING = 17  # nodes for each step of the longest way round: on large maps a risk costs more than `RISK`
+NOWHERE = 1e9  # steps: the cost where no way leads to the goal
 MOST_NODES = 1_000  # along an axis: where an action moves a code by less, the model is untrained
 ARRIVED = 0.25  # nodes: this near to where it should end, a move has ended there
+AHEAD = 8.0  # steps
 DIRECTIONS, SIZES = 24, 2  # of the actions that each step compares
 MEMORY = 64  # steps for which a move that did not happen is remembered
 
@@ -47,10 +49,12 @@ class CostToGo:
         longest = float(actions.size(pixel * neighbours @ to_action).max())
         if not 0 < longest < MOST_NODES / context.shape[-1]:
             raise UserError("the model predicts that no action moves anything; train it, or load trained weights")
-        spacing = pixel / math.ceil(longest - 0.001)  # so that no move to a neighbour is longer than an action
+        times = math.ceil(longest - 0.001)  # so that no move to a neighbour is longer than an action
+        spacing = pixel / times
         self.goal, self.actions, self.to_action = goal, actions, to_action
         self.spacing, self.first = spacing, low + spacing / 2
-        index = torch.arange(round((high - low) / spacing)).to(goal)
+        index = torch.arange(times * (context.shape[-1] - 1)).to(goal)
+        self.risk = max(RISK, len(index) ** 2 / WINDING)
         nodes = self.first + spacing * torch.stack(
             torch.meshgrid(index, index, indexing="xy"), dim=-1
         )  # [rows, columns, 2]
@@ -60,21 +64,30 @@ class CostToGo:
             missed = model.step(codes, moves @ to_action, context) - codes - moves
             return missed.norm(dim=-1) < ARRIVED * spacing
 
-        parts = nodes.flatten(0, 1)[:, None].split(PART)
-        each = [torch.cat([arrives(part, spacing * neighbours, one) for part in parts]) for one in context]
-        made = rearrange(torch.stack(each), "e (y x) k -> k e y x", x=len(index))
+        def judged(context: Tensor) -> Tensor:
+            """Which nodes' moves to the neighbours are made [nodes, 8] bool: of nodes that look alike, one is tried."""
+            places = nodes.flatten(0, 1)[:, None]
+            kinds, whose = torch.unique(looks(context, getattr(model, "sees", None), times), return_inverse=True)
+            tried = torch.empty_like(kinds).scatter_(0, whose, torch.arange(len(whose)).to(whose))
+            parts = places[tried].split(PART)
+            return torch.cat([arrives(part, spacing * neighbours, context) for part in parts])[whose]
+
+        made = rearrange(torch.stack([judged(one) for one in context]), "e (y x) k -> k e y x", x=len(index))
         moves = dict(zip(NEIGHBOURS, made, strict=True))
         moves |= {(x, y): by_both_ways(moves, x, y) for x, y in OFFSETS if (x, y) not in moves}
         steps = actions.size(spacing * torch.tensor(OFFSETS).to(goal) @ to_action)
-        edges = [cost(moves[x, y], s, seen_from(moves[-x, -y], x, y)) for (x, y), s in zip(OFFSETS, steps, strict=True)]
+        edges = [
+            cost(moves[x, y], s, seen_from(moves[-x, -y], x, y), self.risk)
+            for (x, y), s in zip(OFFSETS, steps, strict=True)
+        ]
 
         straight = goal[:, None, None] - nodes
         steps = actions.size(straight @ to_action)
         near = episode, row, column = torch.nonzero(steps < 1.001, as_tuple=True)
         last = torch.zeros_like(steps, dtype=torch.bool)
         last[near] = arrives(nodes[row, column], straight[near], context[episode])
-        closed = torch.where(steps < 1, RISK**2 * steps, NOWHERE)
-        self.costs = sweep(torch.minimum(cost(last, steps, last), closed), edges)
+        closed = torch.where(steps < 1, RISK * self.risk * steps, NOWHERE)
+        self.costs = sweep(torch.minimum(cost(last, steps, last, self.risk), closed), edges, self.risk)
 
     def at(self, codes: Tensor) -> Tensor:
         """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from; straight to the goal
@@ -93,6 +106,21 @@ class CostToGo:
         return torch.where(near, self.actions.size(straight @ self.to_action), between)
 
 
+def looks(context: Tensor, sees: int | None, times: int) -> Tensor:
+    """A map [S, S] -> numbers [nodes], equal where nodes lie alike among pixels, and these look alike as far as a model
+    `sees`, in px around a node; where that is not known, no two are equal. There are `times` nodes a pixel."""
+    cells = len(context) - 1
+    if sees is None:
+        return torch.arange((times * cells) ** 2, device=context.device)
+    around = pad(context[None].float(), (sees - 1,) * 4, mode="replicate")[0].long()
+    keys = torch.randint(2**62, (2 * sees, 2 * sees), generator=torch.Generator().manual_seed(0)).tolist()
+    seen = sum(  # whatever overflows: a hash
+        key * around[y : y + cells, x : x + cells] for y, row in enumerate(keys) for x, key in enumerate(row)
+    )
+    phases = torch.arange(times**2, device=context.device).view(1, times, 1, times)
+    return (seen[:, None, :, None] * times**2 + phases).flatten()  # type: ignore[index]
+
+
 def seen_from(values: Tensor, x: int, y: int, beyond: float = False) -> Tensor:
     """values [E, rows, columns] -> those (x, y) nodes away; `beyond` the lattice."""
     rows, columns = values.shape[1:]
@@ -107,20 +135,32 @@ def by_both_ways(made: dict[tuple[int, int], Tensor], x: int, y: int) -> Tensor:
     return first & seen_from(last, *diagonal) & last & seen_from(first, *straight)
 
 
-def cost(made: Tensor, steps: Tensor, sure: Tensor) -> Tensor:
-    """[E, rows, columns]: of moves that take so many steps, where they are `made`; `RISK` times as much for bets."""
+def cost(made: Tensor, steps: Tensor, sure: Tensor, risk: float) -> Tensor:
+    """[E, rows, columns]: of moves that take so many steps, where they are `made`; `risk` times as much for bets."""
     safe = torch.stack([sure & made, *(seen_from(made, x, y) for x, y in BESIDE)]).all(0)
-    return torch.where(made, torch.where(safe, 1.0, RISK) * steps, torch.inf)
+    return torch.where(made, torch.where(safe, 1.0, risk) * steps, torch.inf)
 
 
-def sweep(costs: Tensor, edges: list[Tensor]) -> Tensor:
-    """Value iteration: costs straight to the goal and of edges along `OFFSETS`, all [E, rows, columns] -> the least."""
-    before = torch.zeros_like(costs)
-    while not torch.equal(before, costs):
-        before = costs
-        for (x, y), edge in zip(OFFSETS, edges, strict=True):
-            costs = torch.minimum(costs, edge + seen_from(costs, x, y, NOWHERE))
-    return costs
+def sweep(costs: Tensor, edges: list[Tensor], risk: float) -> Tensor:
+    """Value iteration: costs straight to the goal and of edges along `OFFSETS`, all [E, rows, columns] -> the least. In
+    the order of costs, as Dijkstra has it, but all nodes at once that are less than `AHEAD` from the cheapest; then,
+    in no order, those that no way without a `risk` leads from."""
+    around = (2, 2, 2, 2)
+    known = pad(costs, around, value=NOWHERE)  # [E, rows + 4, columns + 4]
+    leads = torch.stack([pad(edge, around, value=torch.inf).flatten() for edge in edges], dim=1)  # [nodes, moves]
+    from_here = torch.tensor([x + known.shape[2] * y for x, y in OFFSETS], device=costs.device)
+    wide, known, moves = known.shape[1:], known.flatten(), torch.arange(len(OFFSETS), device=costs.device)
+    waiting = torch.where(known < NOWHERE, known, torch.inf)  # the costs of nodes that have changed since their turn
+    while (least := float(waiting.amin())) < NOWHERE:
+        now = torch.nonzero(waiting < (least + AHEAD if least < risk else NOWHERE))
+        waiting[now] = torch.inf
+        before = now - from_here  # [now, moves]
+        offered = leads[before, moves] + known[now]
+        better = offered < known[before]
+        before, offered = before[better], offered[better]
+        known.scatter_reduce_(0, before, offered, "amin")
+        waiting[before] = known[before]
+    return known.unflatten(0, (-1, *wide))[:, 2:-2, 2:-2]
 
 
 class CostToGoAgent(Agent):

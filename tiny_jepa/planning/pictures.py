@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from tiny_jepa.planning.costtogo import RISK, CostToGo, CostToGoAgent
+from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
 from tiny_jepa.planning.episodes import FIRST_SEED, start
 from tiny_jepa.plotting import OURS, TRUE, animate, pyplot, save
 from tiny_jepa.worlds.contract import World
 
 MakeAgent = Callable[[np.ndarray, np.ndarray], CostToGoAgent]
 IMAGINED = 15  # steps ahead that an animation shows
+FRAMES = 200  # of an animation, at most
 
 
 def draw(axis: Any, room: np.ndarray, goal: np.ndarray, costs: CostToGo, unit: float, episode: int) -> Any:
-    """A room [H, W, 3] uint8, the goal [2] px in it, and filled contours, 2 steps apart, of where a way without risk
+    """A room [H, W, 3] uint8, the goal [2] px in it, and contours, 2 steps apart or more, of where a way without risk
     leads there; `unit`: px of a code unit."""
     axis.imshow(room)
     axis.set(xticks=[], yticks=[])
@@ -24,9 +25,10 @@ def draw(axis: Any, room: np.ndarray, goal: np.ndarray, costs: CostToGo, unit: f
     axis.plot(*goal, "*", ms=14, color="white", mec="black", label="goal")
     shown = costs.costs[episode].cpu().numpy()
     least = np.percentile(shown, 1)  # not the goal's own: a risk alone may lead there
-    shown = np.where(shown < least + RISK / 3, shown, np.nan)  # the shortest risk costs more
+    shown = np.where(shown < least + costs.risk / 3, shown, np.nan)  # the shortest risk costs more
     place = (costs.first + costs.spacing * np.arange(len(shown))) * unit
-    levels = np.arange(np.nanmin(shown), np.nanmax(shown) + 2, 2)
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    levels = np.arange(low, high + 2, max(2, (high - low) / 80))
     return axis.contourf(place, place, shown, levels=levels, cmap="viridis_r", alpha=0.8)
 
 
@@ -57,7 +59,9 @@ def record(world: World, agent: MakeAgent, steps: int, name: str, options: dict[
         frames, _, _, _, info = env.step(acting.act(frames))
         way.append(info["location"])
     env.close()
-    return record_ways(rooms, acting.map, np.stack(way, axis=1), info["goal"], world.frame.unit, name, path, imagined)
+    shown = slice(None, None, -(-len(way) // FRAMES))
+    ways, unit, imagined = np.stack(way[shown], axis=1), world.frame.unit, imagined[shown]
+    return record_ways(rooms, acting.map, ways, info["goal"], unit, name, path, imagined)
 
 
 def record_ways(

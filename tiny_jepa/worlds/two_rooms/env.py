@@ -21,7 +21,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.options import read, settings
 from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS, far_ends
-from tiny_jepa.worlds.two_rooms.render import render_states
+from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts
 from tiny_jepa.worlds.two_rooms.sets import Length, Rooms
 from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
 
@@ -73,15 +73,19 @@ class TwoRooms(gymnasium.Env):
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - gymnasium's own form
+    origin = 0  # px: where in the frame the places lie that users give
 
     def __init__(self, **options: Any) -> None:
         """The fields of `Options`."""
-        self.options = Options(**options)
-        self.render_mode, self.plan = self.options.render_mode, PLANS.get(self.options.layouts)
+        self.options: Any = Options(**options)
+        self.plan: Any = PLANS.get(self.options.layouts)
         if self.options.layouts == "maze" and self.options.start == "door":
             raise UserError("a maze has no door to start in")
-        side = self.options.image_size
-        self.world, self.goal_world = Geometry(size=side), Geometry(size=self.options.goal_size or side)
+        self.goal_world = Geometry(size=self.options.goal_size or self.options.image_size)
+        self._open(self.options.image_size)
+
+    def _open(self, side: int) -> None:
+        self.render_mode, self.world = self.options.render_mode, Geometry(size=side)
         self.observation_space = gymnasium.spaces.Box(0, 255, (2, side, side), np.uint8)
         self.action_space = gymnasium.spaces.Box(-LONGEST, LONGEST, (2,), np.float32)
 
@@ -110,7 +114,8 @@ class TwoRooms(gymnasium.Env):
         if ((there[0] <= self.location) & (self.location <= there[1])).all():
             there = here
         self.goal = self._place(scene.goal, rng.uniform(there[0], there[1], (1, 2)))
-        self.goal_frame = render_states(self.goal_world, self.goal[None], self.walls)[0, 0]
+        self.layout, shown = (render_layouts(world, self.walls) for world in (self.world, self.goal_world))
+        self.goal_frame = np.stack([render_agents(self.goal_world, self.goal), shown], axis=1)
         return self._observe(blocked=False)
 
     def _place(self, asked: np.ndarray | None, drawn: np.ndarray) -> np.ndarray:
@@ -118,9 +123,9 @@ class TwoRooms(gymnasium.Env):
         if asked is None:
             return drawn
         low, high = self.world.border, self.world.far_border
-        if (asked <= low).any() or (asked >= high).any() or inside(self.walls, asked)[0]:
-            where = f"inside a wall, or not between the borders, {low} and {high} px"
-            raise UserError(f"the place {tuple(asked[0].tolist())} is {where}")
+        if (asked <= low).any() or (asked >= high).any() or self._in_wall(asked):
+            low, high, place = low - self.origin, high - self.origin, tuple((asked[0] - self.origin).tolist())
+            raise UserError(f"the place {place} is inside a wall, or not between the borders, {low} and {high} px")
         return asked
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -131,30 +136,33 @@ class TwoRooms(gymnasium.Env):
             move = move * min(1.0, longest / max(float(np.linalg.norm(move)), 1e-9))
         if self.options.noise:
             move = move + self.np_random.normal(0.0, self.options.noise, (1, 2))
-        self.location, blocked = step(self.world, self.location, move, self.walls)
+        self.location, blocked = self._move(move)
         there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
         frame, info = self._observe(blocked=bool(blocked[0]))
         return frame, float(there), there, False, info
+
+    def _in_wall(self, place: np.ndarray) -> bool:
+        return inside(self.walls, place)[0]
+
+    def _move(self, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return step(self.world, self.location, move, self.walls)
 
     def render(self) -> np.ndarray | None:
         """The scene in colour [H, W, 3] uint8, the goal as a dot of its own."""
         if self.render_mode is None:
             return None
-        goal, agent = (
-            render_states(self.world, at[None], self.walls)[0, 0, ..., None] for at in (self.goal, self.location)
-        )
-        picture = np.where(goal[1] > 0, COLOURS["wall"], COLOURS["floor"]).astype(np.float64)
-        for name, frame in (("goal", goal), ("agent", agent)):
-            picture += frame[0] / 255 * (np.asarray(COLOURS[name]) - picture)
+        picture = np.where(self.layout[0, ..., None] > 0, COLOURS["wall"], COLOURS["floor"]).astype(np.float64)
+        for name, at in (("goal", self.goal), ("agent", self.location)):
+            picture += render_agents(self.world, at)[0, ..., None] / 255 * (np.asarray(COLOURS[name]) - picture)
         return np.rint(picture).astype(np.uint8)
 
     def _observe(self, blocked: bool) -> tuple[np.ndarray, dict[str, Any]]:
         """The frame, and `info`."""
-        scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame[None]}
+        scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame}
         if not self.plan:
             scene["layout"] = layouts_of(self.walls)
         info = {"blocked": blocked} | {name: array[0].copy() for name, array in scene.items()}
-        return render_states(self.world, self.location[None], self.walls)[0, 0], info
+        return np.concatenate([render_agents(self.world, self.location), self.layout]), info
 
 
 gymnasium.register("TwoRooms-v0", entry_point="tiny_jepa.worlds.two_rooms.env:TwoRooms", max_episode_steps=MAX_STEPS)

@@ -32,17 +32,17 @@ def two_or_three(world: Geometry, count: int, apart: int, rng: np.random.Generat
     return centres
 
 
-def maze(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`CELLS` x `CELLS` cells with one way between any two."""
-    line = cell_lines(world)
+def maze(world: Geometry, count: int, rng: np.random.Generator, cells: int = CELLS) -> np.ndarray:
+    """`cells` x `cells` of them with one way between any two."""
+    line = cell_lines(world, cells)
     low, high = line[:-1] - world.wall_half, line[1:] + world.wall_half  # of a wall along each cell
     low[0], high[-1] = -FAR, FAR
     walls: dict[frozenset, tuple[np.ndarray, ...]] = {}  # by the two cells that each parts
-    for at, along in np.ndindex(CELLS - 1, CELLS):
+    for at, along in np.ndindex(cells - 1, cells):
         thick, long = (high[at] - 2 * world.wall_half, high[at]), (low[along], high[along])
         walls[frozenset([(at, along), (at + 1, along)])] = (*thick, *long)
         walls[frozenset([(along, at), (along, at + 1)])] = (*long, *thick)
-    turns = rng.permuted(np.tile(np.arange(4), (count, CELLS, CELLS, 1)), axis=-1).tolist()
+    turns = rng.permuted(np.tile(np.arange(4), (count, cells, cells, 1)), axis=-1).tolist()
     stands = [[pair not in opened for pair in walls] for opened in map(spanning_tree, turns)]
     return np.where(np.array(stands)[..., None], np.array(list(walls.values())), -FAR).astype(np.int16)
 
@@ -53,7 +53,7 @@ def spanning_tree(turns: list[list[list[int]]]) -> set[frozenset]:
     opened, seen, stack = set[frozenset](), set(), [((0, 0), (0, 0))]
     while stack:
         before, (x, y) = stack.pop()
-        if (x, y) not in seen and min(x, y) >= 0 and max(x, y) < CELLS:
+        if (x, y) not in seen and min(x, y) >= 0 and max(x, y) < len(turns):
             seen.add((x, y))
             opened.add(frozenset([before, (x, y)]))
             ways = ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1))
@@ -61,9 +61,9 @@ def spanning_tree(turns: list[list[list[int]]]) -> set[frozenset]:
     return opened
 
 
-def cell_lines(world: Geometry) -> np.ndarray:
-    """Coordinates [CELLS + 1] px of the lines between a maze's cells, borders included."""
-    return np.rint(np.linspace(world.border, world.far_border, CELLS + 1)).astype(np.int64)
+def cell_lines(world: Geometry, cells: int = CELLS) -> np.ndarray:
+    """Coordinates [cells + 1] px of the lines between a maze's cells, borders included."""
+    return np.rint(np.linspace(world.border, world.far_border, cells + 1)).astype(np.int64)
 
 
 PLANS = {"rooms": rooms, "doors": doors, "maze": maze}

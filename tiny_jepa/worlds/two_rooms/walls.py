@@ -4,9 +4,13 @@ Walls are boxes of drawn pixels [..., K, 4]: x_low, x_high, y_low, y_high, whole
 
 A box stops agents at its outer columns' centres, x_low and x_high, and one px outside its rows, at y_low - 1 and
 y_high + 1: so the public generator has it. A scene that has fewer walls than others has the rest far outside.
+
+In any drawing, that rule is one of cells, the squares between four neighbouring pixel centres: an upright side of a
+cell stops agents if one of its two pixels is drawn, and between two such sides the cell is wall.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from einops import rearrange
@@ -113,3 +117,54 @@ def _meets(start: np.ndarray, end: np.ndarray, walls: np.ndarray) -> np.ndarray:
     stops = [touches & between(x0, dx, face, y0, dy, top, bottom) for touches, face in upright]
     stops += [inwards & between(y0, dy, face, x0, dx, left, right) for inwards, face in level]
     return np.any(stops, axis=0)
+
+
+class Cells(NamedTuple):
+    """Of drawings [..., S, S]: which upright sides of cells stop [..., S - 1, S], and which cells are wall
+    [..., S - 1, S - 1], all beyond the borders among them. A cell is named by its pixel of least row and column."""
+
+    sides: np.ndarray
+    wall: np.ndarray
+
+    @classmethod
+    def of(cls, drawn: np.ndarray) -> "Cells":
+        border, shown = Geometry.border, drawn.astype(bool)
+        shown[..., [border, -border - 1]], shown[..., [border, -border - 1], :] = True, False
+        sides = shown[..., 1:, :] | shown[..., :-1, :]
+        wall = sides[..., 1:] & sides[..., :-1]
+        for lines in (wall, wall.swapaxes(-1, -2)):
+            lines[..., :border] = lines[..., -border:] = True
+        return cls(sides, wall)
+
+    def step(self, locations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As the other `step`, for agents that are in no wall; what [...] the drawings have broadcasts, too."""
+        size, start, target = self.sides.shape[-1], *np.broadcast_arrays(locations, locations + actions)
+        blocked = ((target <= Geometry.border) | (target >= size - 1 - Geometry.border)).any(-1)
+        whose = np.arange(self.wall[..., 0, 0].size).reshape(*self.wall.shape[:-2], 1)
+        for axis, stops in enumerate(self):
+            begin, end = start[..., axis, None], target[..., axis, None]
+            line = np.ceil(np.minimum(begin, end)) + np.arange(2 + int(np.abs(actions).max(initial=0)))
+            share = (line - begin) / np.where(begin == end, np.inf, end - begin)
+            place = start[..., 1 - axis, None] + share * (target - start)[..., 1 - axis, None]
+            if axis == 0:
+                met, index = line <= np.maximum(begin, end), (place, line)
+            else:  # only what gets into a wall is stopped
+                met = np.where(begin < end, (begin <= line) & (line < end), (end < line) & (line <= begin))
+                index = (line - (end < begin), place)
+            row, column = (np.floor(each).clip(0, size - 2).astype(np.int64) for each in index)
+            blocked = blocked | (met & stops.reshape(-1, *stops.shape[-2:])[whose, row, column]).any(-1)
+        return np.where(blocked[..., None], start, target), blocked
+
+    def regions(self) -> np.ndarray:
+        """Labels of one drawing's cells [S - 1, S - 1]: one where ways lead from each to each; -1 in walls."""
+        wall, index = self.wall, np.arange(self.wall.size).reshape(self.wall.shape)
+        beside, below = ~(wall[:, 1:] | wall[:, :-1] | self.sides[:, 1:-1]), ~(wall[1:] | wall[:-1])
+        one = np.concatenate([index[:, 1:][beside], index[1:][below]])
+        other = np.concatenate([index[:, :-1][beside], index[:-1][below]])
+        label = index.flatten()
+        while (label[one] != label[other]).any():
+            least = np.minimum(label[one], label[other])
+            for linked in (one, other):
+                np.minimum.at(label, label[linked], least)
+            label = label[label]
+        return np.where(wall, -1, label.reshape(wall.shape))

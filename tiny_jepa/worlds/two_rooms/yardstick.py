@@ -6,24 +6,29 @@ from torch import Tensor
 
 from tiny_jepa.worlds.contract import read_agents
 from tiny_jepa.worlds.two_rooms.geometry import UNIT, Geometry
-from tiny_jepa.worlds.two_rooms.walls import REACH, step, walls_of
+from tiny_jepa.worlds.two_rooms.walls import REACH, Cells
 
 
 class TrueDynamics:
-    """The world itself with the methods of a `WorldModel`: codes are locations in units of `UNIT` px."""
+    """The world itself with the methods of a `WorldModel`: codes are locations in units of `UNIT` px. Contexts tell
+    what lies beyond the borders from what is free."""
+
+    sees = 4
 
     def encode_agent(self, frames: np.ndarray) -> Tensor:
         return torch.from_numpy(read_agents(frames[:, :1].astype(np.float32))[:, 0] / UNIT).float()
 
     def encode_context(self, frames: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.where(frames[:, 1] > 0, 255, 0).astype(np.uint8))
+        outside = np.ones(frames.shape[2:], bool)
+        outside[Geometry.border : -Geometry.border, Geometry.border : -Geometry.border] = False
+        return torch.from_numpy(np.where(frames[:, 1] > 0, 255, outside).astype(np.uint8))
 
     def code_range(self, frames: np.ndarray) -> tuple[float, float]:
         return 0.0, (frames.shape[-1] - 1) / UNIT
 
     def step(self, code: Tensor, action: Tensor, context: Tensor) -> Tensor:
-        world, walls = Geometry(size=context.shape[-1]), walls_of(context.numpy() > 0)
-        moved, _ = step(world, code.double().numpy() * UNIT, action.double().numpy(), walls)
+        cells = Cells.of(context.numpy() == 255)
+        moved, _ = cells.step(code.double().numpy() * UNIT, action.double().numpy())
         return torch.from_numpy(moved / UNIT).float()
 
 
