@@ -32,7 +32,7 @@ class JEPA(nn.Module):
     @property
     def sees(self) -> int:
         """How many pixels of the map on either side of a code, along each axis, a step depends on."""
-        return self.architecture.crossings + self.architecture.reach + 1
+        return self.predictor.crossings + self.architecture.reach + 1
 
     def fresh_predictor(self, seed: int) -> GatedCell:
         """An untrained predictor of this architecture, drawn from `seed` without touching the global generator."""
