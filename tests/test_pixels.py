@@ -327,7 +327,7 @@ def test_the_page_of_a_users_world_runs(tmp_path, monkeypatch):
     world, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_room.py").write_text(world, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    collect(Collection(out=tmp_path / "data", env="my_room:Room-v0", episodes=20, expert="my_room:Expert"))
+    collect(Collection(out=tmp_path / "data", env="my_room:Room-v0", episodes=20))
     dataset = open_source(str(tmp_path / "data"), find_world("my_room:ROOM")).require("train")
     assert dataset.frames(np.arange(1)).shape == (1, 17, 3, 32, 32)
 
