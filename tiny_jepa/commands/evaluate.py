@@ -5,10 +5,11 @@ import json
 import shlex
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,9 +23,8 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.probing.measure import load_group, measure
+from tiny_jepa.probing.measure import interval, load_group, measure
 from tiny_jepa.probing.results import Kind, Result, write_result
-from tiny_jepa.probing.subjects import result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
 from tiny_jepa.worlds import find_world
 
@@ -34,8 +34,7 @@ METRICS = Path("metrics.txt")  # in the working folder, as model_weights.pth is
 def load_data(device: torch.device, source: Source | None = None, prober: int = 0) -> tuple[Loader, dict[str, Loader]]:
     """The loader that trains the prober of the short sets, and those it scores. Batches move to `device` later."""
     source = source or open_source(None, find_world(DEFAULT))
-    group = source.world.groups[prober]
-    train, scored = load_group(group, source)
+    train, scored = load_group(group := source.world.groups[prober], source, source)
     if train is None:
         raise UserError(f"{source.root} has no set {group.train}, which trains the prober")
     return train, scored
@@ -47,7 +46,7 @@ def load_expert_data(device: torch.device, source: Source | None = None) -> tupl
 
 
 def load_model(weights: Path = ROOT_WEIGHTS) -> nn.Module:
-    return read_weights(weights)[0].requires_grad_(True)  # so that others count its parameters
+    return read_weights(weights)[0]
 
 
 def evaluate_model(
@@ -57,12 +56,8 @@ def evaluate_model(
     evaluator = ProbingEvaluator(device, model, probe_train_ds, probe_val_ds)
     losses = evaluator.evaluate_all(evaluator.train_pred_prober())
     for name, loss in losses.items():
-        say(name, [loss])
+        print(line(name, [loss], interval(evaluator.errors[name])), flush=True)
     return losses
-
-
-def say(name: str, losses: list[float] | None) -> None:
-    print(line(name, losses), flush=True)
 
 
 @settings
@@ -101,17 +96,35 @@ def score(args: Options, command: str) -> Result:
         raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
     for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
         require_writable(path)
-    seeds = list(range(args.seeds))
-    result = result_of(subject, seeds, source, prober_source, command)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
     if prober_source != source:
         print(printable(f"Prober trained on: {prober_source.describe()}"))
-    print(f"Total Trainable Parameters: {result.parameters:,}", flush=True)
-    begin = time.monotonic()
+    print(f"Total Trainable Parameters: {subject.parameters:,}")
+    begin, known, seeds = time.monotonic(), subject.metadata, list(range(args.seeds))
+    losses, intervals = dict[str, list[float] | None](), dict[str, list[float] | None]()
     groups = [group.only(COURSE_SETS) if args.course else group for group in world.groups]
-    losses = measure(subject.model, source, device, seeds=seeds, prober_source=prober_source, groups=groups, report=say)
-    minutes = round((time.monotonic() - begin) / 60, 3)
-    result = replace(result, losses=losses, score_minutes=minutes, measured_at=machine(device))
+    for found in measure(subject.model, source, device, seeds=seeds, prober_source=prober_source, groups=groups):
+        name, losses[name], intervals[name] = found
+        print(line(*found))
+    result = Result(
+        model=subject.name,
+        kind=subject.kind,
+        parameters=subject.parameters,
+        fingerprint=fingerprint(subject.model) if subject.weights else None,
+        command=command,
+        trained_by=known.get("command"),
+        trained_on=known.get("data"),
+        data=source.spec,
+        sets_version=source.sets_version,
+        frames=frames_of(source, [where for group in groups for where in group.scored.values()]),
+        lift=subject.lift,
+        seeds=seeds,
+        losses=losses,
+        intervals=intervals,
+        minutes=known.get("minutes"),
+        score_minutes=round((time.monotonic() - begin) / 60, 3),
+        measured_at=machine(device),
+    )
     if args.store:  # before anything else can fail
         write_result(args.store, result)
     if args.label and subject.weights:
@@ -121,11 +134,17 @@ def score(args: Options, command: str) -> Result:
         print(f"wrote {METRICS}")
     elif subject.kind == "trained" and subject.lift and world.task and METRICS.is_file():
         try:
-            if found := differences(read_metrics(METRICS), metrics_of(result)):
-                print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))
+            if differing := differences(read_metrics(METRICS), metrics_of(result)):
+                print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(differing)}"))
         except UserError as error:
             print(f"Note: {error}")
     return result
+
+
+def frames_of(source: Source, names: Sequence[str]) -> str:
+    """What the first of these sets that the source has holds: "64 px uint8"."""
+    dataset = next(filter(None, map(source.find, names)))
+    return f"{dataset.image_size} px {str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix('torch.')}"
 
 
 def label(path: Path, result: Result) -> None:

@@ -74,9 +74,11 @@ def differences(stated: Metrics, found: Metrics) -> list[str]:
     return says
 
 
-def line(name: str, losses: Sequence[float] | None) -> str:
-    """One loss as the course prints it: `normal loss: 0.0593`, with the spread of several seeds."""
-    text = f"{statistics.fmean(losses):.4f}" if losses else NOT_AVAILABLE
+def line(name: str, losses: Sequence[float] | None, interval: Sequence[float] | None = None) -> str:
+    """One loss as the course prints it: `normal loss: 0.0593`; then the spread of several seeds, and its interval."""
+    text = shown(statistics.fmean(losses) if losses else None)
     if losses and len(losses) > 1:
         text += f" ± {statistics.stdev(losses):.4f} ({len(losses)} seeds)"
+    if interval:
+        text += f" (95 %: {interval[0]:.4f} to {interval[1]:.4f})"
     return f"{name} loss: {text}" + (" (ours)" if name not in COURSE_SETS else "")

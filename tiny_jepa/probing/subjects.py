@@ -1,21 +1,18 @@
-"""What is probed: a trained model, the same untrained or without the lift, dead reckoning; and the result of it."""
+"""What is probed: a trained model, the same untrained or without the lift, or dead reckoning."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tiny_jepa.console import printable
-from tiny_jepa.data import Source
-from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.probing.results import Kind, Result
+from tiny_jepa.probing.results import Kind
 from tiny_jepa.weights import fingerprint
 from tiny_jepa.worlds.contract import Frame
 
@@ -90,29 +87,3 @@ def compared(model: JEPA, path: Path, kind: Kind, lift: bool) -> Subject:
         return Subject(other, f"untrained {name}", kind, lift)
     other.load_state_dict(model.state_dict())
     return Subject(other, name, kind, lift, path, model.metadata)
-
-
-def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source, command: str) -> Result:
-    """What is stored of a measurement, before its losses."""
-    known, names = subject.metadata, (name for group in source.world.groups for name in group.scored.values())
-    if (scored := next(filter(None, map(source.find, names)), None)) is None:
-        raise UserError(f"{source.describe()}: no probing set to score")
-    dtype = str(scored.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
-    return Result(
-        model=subject.name,
-        kind=subject.kind,
-        parameters=subject.parameters,
-        fingerprint=fingerprint(subject.model) if subject.weights else None,
-        command=command,
-        trained_by=known.get("command"),
-        trained_on=known.get("data"),
-        data=source.spec,
-        prober_data=prober.spec,
-        sets_version=source.sets_version,
-        frames=f"{scored.image_size} px {dtype}",
-        lift=subject.lift,
-        seeds=seeds,
-        losses={},
-        minutes=known.get("minutes"),
-        trained_at=known.get("machine"),
-    )
