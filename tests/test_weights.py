@@ -1,7 +1,6 @@
 """Weights files: what they hold, that they load safely, and what is said of broken ones."""
 
 import contextlib
-import copy
 import random
 from pathlib import Path
 
@@ -127,16 +126,9 @@ def test_tensors_are_looked_at_before_they_are_used(good, kind):
 
 def test_a_wrapped_models_weights_are_its_own(tmp_path, model):
     expected = fingerprint(model)
-    inside = copy.deepcopy(model)
-    inside.agent_encoder = torch.compile(inside.agent_encoder, backend="eager")
-    for each in (torch.compile(model, backend="eager"), nn.DataParallel(model), inside):
+    for each in (torch.compile(model, backend="eager"), nn.DataParallel(model)):
         save_weights(tmp_path / "w.pth", each, METADATA)
         assert fingerprint(read_weights(tmp_path / "w.pth")[0]) == expected
-    content = torch.load(tmp_path / "w.pth", weights_only=True)
-    for prefix in ("_orig_mod.", "module.", "module._orig_mod."):  # a file that another program wrote
-        state = {prefix + name: value for name, value in content["state_dict"].items()}
-        changed(tmp_path / "w.pth", tmp_path / "o.pth", state_dict=state)
-        assert fingerprint(read_weights(tmp_path / "o.pth")[0]) == expected
 
 
 def test_the_weights_that_ship_are_read():

@@ -2,9 +2,7 @@
 what it is and proves that it is whole."""
 
 import hashlib
-import io
 import json
-import re
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -24,8 +22,6 @@ from tiny_jepa.worlds.contract import Frame
 ROOT_WEIGHTS = Path("model_weights.pth")
 FORMAT = 3
 """Up to 2, models encoded the layout instead of reading the map."""
-WRAPPED = re.compile(r"(?<![^.])(_orig_mod|module)\.")
-"""What torch.compile and DataParallel put before the names of a model's tensors."""
 
 
 @with_config(extra="allow", strict=True)
@@ -34,7 +30,6 @@ class Metadata(TypedDict, total=False):
 
     budget: str
     budget_limit: int
-    parameters: int
     command: str
     minutes: float
     run: str
@@ -53,11 +48,6 @@ def numbers(tensor: Tensor) -> Tensor:
     return tensor.float()
 
 
-def unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by the names that they have in a model nobody compiled."""
-    return {WRAPPED.sub("", name): value for name, value in state.items()}
-
-
 @settings
 class WeightsFile:
     """What a weights file holds."""
@@ -65,7 +55,7 @@ class WeightsFile:
     format: int
     architecture: Architecture
     frame: Frame
-    state_dict: Annotated[dict[str, Annotated[Tensor, AfterValidator(numbers)]], AfterValidator(unwrapped)]
+    state_dict: dict[str, Annotated[Tensor, AfterValidator(numbers)]]
     metadata: Metadata
     digest: str
 
@@ -77,7 +67,7 @@ def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None
         "format": FORMAT,
         "architecture": asdict(model.architecture),  # type: ignore[arg-type]
         "frame": asdict(model.frame),  # type: ignore[arg-type]
-        "state_dict": {name: value.detach().cpu() for name, value in unwrapped(model.state_dict()).items()},
+        "state_dict": {name: value.detach().cpu() for name, value in model.state_dict().items()},
         "metadata": metadata,
     }
     require_finite(content["state_dict"], f"{path} is not written")
@@ -98,31 +88,29 @@ def digest(content: dict[str, Any], path: Path) -> str:
         plain = json.dumps(said, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         raise UserError(f"{path}: its metadata have to be plain values: texts, finite numbers, lists") from None
-    return hashlib.sha256(plain.encode() + _bytes_of(content["state_dict"])).hexdigest()
+    return _sha256(content["state_dict"], plain.encode())
 
 
 def fingerprint(model: nn.Module) -> str:
     """Short hash of a model's tensors: which weights a figure belongs to, whatever else their file says."""
-    return hashlib.sha256(_bytes_of(model.state_dict())).hexdigest()[:12]
+    return _sha256(model.state_dict())[:12]
 
 
-def _bytes_of(state: dict[str, Tensor]) -> bytes:
-    values = {name: value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() for name, value in state.items()}
-    return b"".join(part for name, value in values.items() for part in (name.encode(), value))
+def _sha256(state: dict[str, Tensor], before: bytes = b"") -> str:
+    found = hashlib.sha256(before)
+    for name, value in state.items():
+        found.update(name.encode() + value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def read_archive(path: Path, what: str, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The dictionary that `torch.save` wrote to `path`, which is `what`, once its checksums hold; tensors on `device`.
-    Members are copied as they are checked: torch's own reader checks nothing, and reads some headers otherwise."""
-    checked = io.BytesIO()
+    """The dictionary that `torch.save` wrote to `path`, which is `what`, once its checksums hold, which torch does not
+    look at; tensors on `device`."""
     try:
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
-            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
-                raise zipfile.BadZipFile("it claims to be larger than it is")
-            for name in archive.namelist():
-                copy.writestr(name, archive.read(name))
-        checked.seek(0)
-        content = torch.load(checked, map_location=device, weights_only=True)
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size or archive.testzip():
+                raise zipfile.BadZipFile("its parts are not what it says")
+        content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # arbitrary bytes raise whatever zipfile, pickle and torch can raise
         raise UserError(f"{path} is not a readable {what} ({type(error).__name__}); copy or train it again") from None
     if not isinstance(content, dict):
@@ -131,8 +119,8 @@ def read_archive(path: Path, what: str, device: torch.device | str = "cpu") -> d
 
 
 def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[JEPA, dict[str, Any]]:
-    """The model that a weights file holds, in eval mode and without gradients -> (model, metadata); a `UserError` for a
-    missing, damaged or foreign file, or one whose parts do not fit."""
+    """The model that a weights file holds, in eval mode -> (model, metadata); a `UserError` for a missing, damaged or
+    foreign file, or one whose parts do not fit."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no weights file {path}; train one with: python train.py --budget 2k")
@@ -150,4 +138,4 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         says = str(error).splitlines()[-1].strip()
         raise UserError(f"{path}: its tensors do not fit its architecture ({says})") from None
     model.metadata = dict(file.metadata)
-    return model.to(device).eval().requires_grad_(False), model.metadata
+    return model.to(device).eval(), model.metadata
