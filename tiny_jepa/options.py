@@ -50,12 +50,10 @@ def sentence(error: ValidationError) -> str:
 
 
 def flag(name: str) -> str:
-    """The option of a field."""
     return "--" + name.replace("_", "-")
 
 
 def within(least: float, most: float) -> Any:
-    """The limits of a number."""
     return Field(ge=least, le=most)
 
 

@@ -5,18 +5,16 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from tiny_jepa.commands import DEFAULT, choose
 from tiny_jepa.console import printable
 from tiny_jepa.course import COURSE_SETS
-from tiny_jepa.course.metrics import differences, line, metrics_of, read_metrics, write_metrics
+from tiny_jepa.course.metrics import line, metrics_of, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
@@ -92,8 +90,7 @@ def score(args: Options, command: str) -> Result:
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
-        option = "--write-metrics" if args.write_metrics else "--label"
-        raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
+        raise UserError("--write-metrics and --label are for trained, lifted weights; leave --model and --no-lift out")
     for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
         require_writable(path)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
@@ -116,7 +113,7 @@ def score(args: Options, command: str) -> Result:
         trained_on=known.get("data"),
         data=source.spec,
         sets_version=source.sets_version,
-        frames=frames_of(source, [where for group in groups for where in group.scored.values()]),
+        frames=source.frames,
         lift=subject.lift,
         seeds=seeds,
         losses=losses,
@@ -127,31 +124,15 @@ def score(args: Options, command: str) -> Result:
     )
     if args.store:  # before anything else can fail
         write_result(args.store, result)
-    if args.label and subject.weights:
-        label(subject.weights, result)
+    if args.label and subject.weights:  # by the kind of frames, and with the command
+        model, metadata = read_weights(subject.weights)
+        if fingerprint(model) != result.fingerprint:
+            raise UserError(f"{subject.weights} holds other weights by now; its metadata stay as they are")
+        graded = {name: result.mean(name) for name in losses} | {"command": command}
+        metadata["metrics"] = metadata.get("metrics", {}) | {result.frames: graded}
+        save_weights(subject.weights, model, metadata)
+        print(f"wrote the losses into {subject.weights}")
     if args.write_metrics:
         write_metrics(METRICS, metrics_of(result))
         print(f"wrote {METRICS}")
-    elif subject.kind == "trained" and subject.lift and world.task and METRICS.is_file():
-        try:
-            if differing := differences(read_metrics(METRICS), metrics_of(result)):
-                print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(differing)}"))
-        except UserError as error:
-            print(f"Note: {error}")
     return result
-
-
-def frames_of(source: Source, names: Sequence[str]) -> str:
-    """What the first of these sets that the source has holds: "64 px uint8"."""
-    dataset = next(filter(None, map(source.find, names)))
-    return f"{dataset.image_size} px {str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix('torch.')}"
-
-
-def label(path: Path, result: Result) -> None:
-    """Writes the losses, and the command that measured them, into a weights file, by the kind of frames."""
-    model, metadata = read_weights(path)
-    if fingerprint(model) != result.fingerprint:
-        raise UserError(f"{path} holds other weights by now; its metadata stay as they are")
-    graded = {name: result.mean(name) for name in result.losses} | {"command": result.command}
-    save_weights(path, model, {**metadata, "metrics": metadata.get("metrics", {}) | {result.frames: graded}})
-    print(f"wrote the losses into {path}")

@@ -32,7 +32,7 @@ class ProbingConfig:
 
 
 class Prober(nn.Module):
-    """Linear(D, 256), ReLU, Linear(256, 2): representation [..., D] -> normalised location [..., 2]."""
+    """Representation [..., D] -> normalised location [..., 2]."""
 
     def __init__(self, repr_dim: int, hidden: int = 256) -> None:
         super().__init__()
@@ -56,8 +56,7 @@ class ProbingEvaluator:
     each loader of `probe_val_ds`, by name. What of this, or of the model, is of another form is a `UserError`.
 
     `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]`, its `repr_dim` being D. `quick_debug`: three
-    steps of training, to see that everything runs.
-    """
+    steps of training, to see that everything runs."""
 
     def __init__(
         self,

@@ -50,18 +50,13 @@ class Result:
         losses = self.losses.get(name)
         return statistics.fmean(losses) if losses else None
 
-    def std(self, name: str) -> float | None:
-        """Standard deviation over the seeds in px² (n - 1); None with fewer than two."""
-        losses = self.losses.get(name)
-        return statistics.stdev(losses) if losses and len(losses) > 1 else None
-
     def to_json(self) -> dict[str, Any]:
-        """Plain values; mean and std are written beside the losses of the seeds."""
-        losses = {
-            name: {"seeds": each, "mean": self.mean(name), "std": self.std(name)} if each else None
-            for name, each in self.losses.items()
-        }
-        return {"format": self.format, **asdict(self), "losses": losses}
+        """Plain values; mean and standard deviation (n - 1) stand beside the losses of the seeds."""
+        said = {"format": self.format, **asdict(self)}
+        for name, each in self.losses.items():
+            std = statistics.stdev(each) if each and len(each) > 1 else None
+            said["losses"][name] = each and {"seeds": each, "mean": self.mean(name), "std": std}
+        return said
 
 
 def write_result(path: Path, result: Result) -> None:
