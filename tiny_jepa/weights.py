@@ -23,7 +23,7 @@ FORMAT = 3
 """Up to 2, models encoded the layout instead of reading the map."""
 
 
-@with_config(extra="allow", strict=True)
+@with_config(extra="allow", strict=True, allow_inf_nan=False)
 class Metadata(TypedDict, total=False):
     """What programs read of a model's metadata; any other plain value may stand beside it."""
 
