@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 LOSSES = {"normal": [0.05, 0.07], "wall": [0.2, 0.2], "wall_other": None, "expert": [0.03, 0.05], "long": [1.0, 2.0]}
-TEXTS = ("fingerprint", "command", "trained_by", "trained_on", "data", "prober_data")
+TEXTS = ("fingerprint", "command", "trained_by", "trained_on", "data")
 
 
 def result(**changes) -> Result:
