@@ -71,7 +71,9 @@ def read_options(argv: list[str]) -> tuple[Options, Budget, str]:
         budget = find_budget(first.budget or "2k", find_world(first.world or DEFAULT))
         own = Options(training=budget.training, architecture=budget.architecture)
     options = parse(Options, argv, "train.py", says, own)
-    said, had = (each | each.pop("training") | each.pop("architecture") for each in (asdict(options), asdict(own)))
+    said, had = asdict(options), asdict(own)
+    for flat in (said, had):
+        flat |= flat.pop("training") | flat.pop("architecture")
     given = {name: value for name, value in said.items() if value != had[name]}
     if first.resume:
         if extra := given.keys() - OF_A_PROCESS:
