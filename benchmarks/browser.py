@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, " ": 32, "Tab": 9}
+KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, " ": 32, "Tab": 9, "Escape": 27}
 
 
 def find_chromium() -> str | None:
@@ -89,10 +89,10 @@ class Browser:
         """The next message."""
         return json.loads(b"".join(iter(lambda: self.stream.read(1), b"\0")))
 
-    def open(self, path: Path) -> None:
-        """Opens a file from disk and waits until its scripts have run."""
+    def open(self, path: Path, part: str = "") -> None:
+        """Opens a file from disk, at a part (#...) of it, and waits until its scripts have run."""
         self.loaded = False
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=path.resolve().as_uri() + part)
         while not self.loaded:
             self.evaluate("0")
 

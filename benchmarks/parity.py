@@ -21,19 +21,23 @@ from einops import rearrange, reduce
 from benchmarks.shared import run, write_table
 from tiny_jepa import load_model
 from tiny_jepa.export.onnx import write_onnx
-from tiny_jepa.export.page import PARTS, page_data
+from tiny_jepa.export.page import PARTS, pack, page_data
 from tiny_jepa.tables import markdown
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry, boxes_of, explore, render_states, sample_layouts
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_states, sample_layouts, walls_of
+from tiny_jepa.worlds.two_rooms.trajectories import wander
 
 MENU = ("250", "500", "2k", "10k")
-FRAMES: dict[str, tuple[int, type]] = {"64 px, uint8": (64, np.uint8), "65 px, float32": (65, np.float32)}
+FRAMES: dict[str, tuple[int, type]] = {
+    "64 px, uint8": (64, np.uint8),
+    "65 px, float32": (65, np.float32),
+    "96 px, drawn": (96, np.uint8),
+}
 APART = 1e-4  # px
 ROLLOUTS = """(given) => {
-  const {World, Model, data} = tinyJepa;
-  const world = new World({...data.geometry, size: given.size});
+  const {World, Model, data, unpack} = tinyJepa;
   const model = new Model(data.models.find(({name}) => name === given.budget));
   return given.starts.map((start, i) => {
-    const {code, context} = model.encode(world.render(start, given.layouts[i], given.bytes));
+    const {code, context} = model.encode(new World(data.geometry, unpack(given.maps[i])).render(start, given.bytes));
     const codes = [code];
     for (const action of given.actions[i]) codes.push(model.predict(codes.at(-1), action, context));
     return codes;
@@ -46,7 +50,7 @@ def node(function: str, given: dict[str, Any]) -> Any:
     """Calls a JavaScript function in node, where `tinyJepa` is what the page's scripts export."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        data = page_data({name: load_model(name) for name in MENU}, MENU[0])
+        data = page_data({name: load_model(name) for name in MENU}, MENU[0], {})
         (folder / "input.json").write_text(json.dumps({"data": data, "given": given}), encoding="utf-8")
         (folder / "call.mjs").write_text(
             f"""import {{ readFileSync }} from "node:fs";
@@ -60,16 +64,28 @@ def node(function: str, given: dict[str, Any]) -> Any:
     return json.loads(done.stdout)
 
 
+def sketch(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Drawings [count, S, S] bool as a visitor might leave them: bars and blocks anywhere, and single pixels."""
+    drawn = rng.random((count, world.size, world.size)) < rng.choice([0, 0, 0.03], (count, 1, 1))
+    for each in drawn:
+        for x, y in rng.integers(world.size, size=(world.size // 3, 2)):
+            width, height = rng.integers(1, (4, 20) if rng.integers(2) else (20, 4))
+            each[y : y + height, x : x + width] = True
+    return drawn
+
+
 def draw(frames: str, count: int, seed: int = 7) -> tuple[dict[str, Any], torch.Tensor, torch.Tensor]:
     """Random rollouts -> what JavaScript is given of them, first frames [N, 2, S, S], actions [N, 16, 2]."""
     size, dtype = FRAMES[frames]
     world, rng = Geometry(size=size), np.random.default_rng(seed)
-    layouts = sample_layouts(world, count, rng)
-    drawn = explore(world, layouts, 16, rng, 0.35)
+    if "drawn" in frames:
+        drawn = wander(world, walls_of(sketch(world, count, rng)), 16, rng)
+    else:
+        drawn = explore(world, sample_layouts(world, count, rng), 16, rng, 0.35)
     starts, actions = drawn.locations[:, 0].astype(float), drawn.actions.astype(float)
-    given = {"size": size, "bytes": dtype is np.uint8, "layouts": layouts.tolist()}
+    first = render_states(world, starts[:, None], drawn.walls, dtype)[:, 0]
+    given = {"bytes": dtype is np.uint8, "maps": [pack(each) for each in first[:, 1] > 0]}
     given |= {"starts": starts.tolist(), "actions": actions.tolist()}
-    first = render_states(world, starts[:, None], boxes_of(world, layouts), dtype)[:, 0]
     return given, torch.from_numpy(first), torch.from_numpy(actions)
 
 

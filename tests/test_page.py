@@ -2,7 +2,8 @@
 
 1. It carries every preset of its menu, and stays below its size.
 2. Its scripts pass their own tests (needs node).
-3. Its predictions are torch's, in double precision, to 1e-9 px; its cost-to-go is the planner's.
+3. Among any walls, its dot moves as the world's does, to the bit.
+4. Its predictions are torch's, in double precision, to 1e-9 px; its cost-to-go is the planner's.
 
 tests/test_page_browser.py drives it in a browser.
 """
@@ -18,14 +19,24 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest, node
+from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest, node, sketch
 from tiny_jepa import load_model
 from tiny_jepa.commands.page import LIMIT, main
 from tiny_jepa.errors import UserError
+from tiny_jepa.export.page import pack
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.planning import costtogo
 from tiny_jepa.weights import save_weights
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, boxes_of, render_states
+from tiny_jepa.worlds.two_rooms import (
+    TWO_ROOMS,
+    UNIT,
+    Geometry,
+    boxes_of,
+    render_layouts,
+    render_states,
+    walls_of,
+)
+from tiny_jepa.worlds.two_rooms.walls import Cells
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,6 +71,36 @@ def test_the_scripts_pass_their_own_tests():
     scripts = sorted(map(str, (ROOT / "tests" / "page").glob("*.test.mjs")))
     done = subprocess.run(["node", "--test", *scripts], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+MOVES = """(given) => given.maps.map((map, i) => {
+  const world = new tinyJepa.World(tinyJepa.data.geometry, tinyJepa.unpack(map));
+  const ends = given.starts[i].map((start, k) => world.step(start, given.actions[i][k]).location);
+  return {ends, free: given.starts[i].map((start) => world.free(start)), map: tinyJepa.pack(world.drawn)};
+})"""
+
+
+@needs_node
+@pytest.mark.parametrize("size", [41, 64, 101])
+def test_among_any_walls_the_dot_moves_as_the_worlds_does(size):
+    world, rng = Geometry(size=size), np.random.default_rng(size)
+    drawn = sketch(world, 60, rng)
+    drawn[0] = False
+    cells = Cells.of(drawn[:, None])
+    starts = rng.uniform(world.border + 1, world.far_border - 1, (60, 200, 2))
+    starts[:, ::4] = np.rint(starts[:, ::4])
+    actions = rng.normal(0, 2, starts.shape)
+    actions[:, ::2] = np.rint(actions[:, ::2])
+    ends, blocked = cells.step(starts, actions)
+    assert 0.1 < blocked.mean() < 0.8
+    given = {"maps": [pack(each) for each in drawn], "starts": starts.tolist(), "actions": actions.tolist()}
+    found = node(MOVES, given)
+    np.testing.assert_array_equal([each["ends"] for each in found], ends)
+    assert [each["map"] for each in found] == [pack(each) for each in render_layouts(world, walls_of(drawn)) > 0]
+    free = np.array([each["free"] for each in found])
+    x, y = np.moveaxis(np.floor([starts, free]).astype(int), -1, 0)
+    within, still = cells.wall[np.arange(60)[:, None], 0, y, x]
+    assert within.any() and not still.any() and (free == starts)[:, 1::4][~within[:, 1::4]].all()
 
 
 COSTS = """(given) => {

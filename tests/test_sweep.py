@@ -85,12 +85,9 @@ def stored(normal, minutes):
     return Result(**dict.fromkeys(names, "") | {"kind": "trained"}, **numbers, minutes=minutes, score_minutes=0.5)
 
 
-def small_grid(more=""):
-    return read_grid(Path("grid.ini"), None, more)
-
-
-def jobs_of(grid):
-    return [Job(row, seed, grid) for row in grid if row.of == row.name for seed in row.seeds]
+def small_grid():
+    grid = read_grid(Path("grid.ini"))
+    return grid, [Job(row, seed, grid) for row in grid if row.of == row.name for seed in row.seeds]
 
 
 def finished():
@@ -115,37 +112,33 @@ def test_every_row_is_options_that_the_scripts_take(name):
 
 
 def test_only_what_is_missing_is_done(root):
-    grid = small_grid()
-    (first, _) = every = jobs_of(grid)
-    bare = grid[1].result(0)
-    work(every, 2)
+    (_, bare), (first, second) = small_grid()
+    work([first, second], 2)
     names = ["a-row-seed0", "a-row-seed0.json", "a-row-seed1", "a-row-seed1.json", "bare-seed0.json"]
-    assert finished() == names
-    assert first.weights.read_text() == "weights of a-row-seed0"
-    work(every, 2)
+    assert finished() == names and first.weights.read_text() == "weights of a-row-seed0"
     first.weights.unlink()
+    work([first, second], 2)
     assert finished() == names and first.done()  # no result needs the weights
-    bare.unlink()
-    work(every, 2)  # the run's weights are kept again, nothing is trained
-    assert finished() == sorted([*names, bare.name]) and first.weights.is_file()
+    bare.result(0).unlink()
+    work([first, second], 2)  # the run's weights are kept again, nothing is trained
+    assert finished() == sorted([*names, "bare-seed0.json"]) and first.weights.is_file()
 
 
 def test_a_run_begins_or_goes_on_or_begins_anew_and_then_is_scored(root):
-    job = jobs_of(small_grid("--corners 0"))[0]
-    new = ["train.py", "--budget", "2k", "--clip", "2", "--corners", "0", "--seed", "0", "--name", "a-row-seed0"]
+    job = small_grid()[1][0]
+    new = ["train.py", "--budget", "2k", "--clip", "2", "--seed", "0", "--name", "a-row-seed0"]
     tail = ["--runs", "runs/grid", "--no-install"]
     job.run.mkdir(parents=True)
     (job.run / "config.json").write_text("of a run that was killed before its first checkpoint")
     assert job.command() == [*new, *tail] and not job.run.exists()
     job.run.mkdir()
-    (job.run / "checkpoint.pth").write_text("")
+    (job.run / "checkpoint.pth").touch()
     assert job.command() == ["train.py", "--resume", "a-row-seed0", *tail]
-    (job.run / "weights.pth").write_text("")
+    (job.run / "weights.pth").touch()
     scores = ["main.py", "--weights", "results/grid/a-row-seed0.pth"]
-    assert job.command() == [*scores, "--store", "results/grid/a-row-seed0.json"]
-    shutil.copy("result.json", "results/grid/a-row-seed0.json")
-    assert job.command() == [*scores, "--no-lift", "--store", "results/grid/bare-seed0.json"]
-    shutil.copy("result.json", "results/grid/bare-seed0.json")
+    for name, options in (("a-row-seed0", []), ("bare-seed0", ["--no-lift"])):
+        assert job.command() == [*scores, *options, "--store", f"results/grid/{name}.json"]
+        Path("results/grid", f"{name}.json").touch()
     assert job.command() is None and job.done()
 
 
@@ -168,59 +161,61 @@ def test_a_failed_job_stops_no_other_and_is_tried_again_on_request(root, capsys)
     assert {"fail-seed0", "fail-seed0.json"} <= set(finished()) and len(finished()) == 9
 
 
+def start_sweep():
+    return subprocess.Popen([sys.executable, "-c", WORK], env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
 def test_a_job_of_another_process_is_skipped_and_looked_at_again(root):
-    first, second = jobs_of(small_grid())
+    _, (first, second) = small_grid()
     with locked(first.lock, ""):
-        sweep = start_sweep()
+        process = start_sweep()
         until(second.done)
         assert first.held() and not first.log.exists()
-    assert sweep.wait(300) == 0 and len(finished()) == 5 and not first.held()
-
-
-def start_sweep():
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", WORK], env=environment)
+    assert process.wait(300) == 0 and len(finished()) == 5 and not first.held()
 
 
 def test_killed_sweeps_and_two_at_once_do_everything_once(root):
-    rows = "".join(f"[row {i}]\ntrain = --clip {i}\n" for i in range(1, 5))
+    rows = "".join(f"[row {i}]\ntrain = --clip {i}\n" for i in range(4))
     Path("grid.ini").write_text("[DEFAULT]\nseeds = 0 1\n" + rows, encoding="utf-8")
     rng = random.Random(0)
     for _ in range(3):
-        sweep, before = start_sweep(), len(finished())
+        process, before = start_sweep(), len(finished())
         until(lambda before=before: len(finished()) > before)
         time.sleep(rng.uniform(0.0, 0.3))
-        sweep.kill()
-        sweep.wait()
+        process.kill()
+        process.wait()
     before = Counter(finished())
-    both = [start_sweep(), start_sweep()]
-    assert [sweep.wait(300) for sweep in both] == [0, 0]
-    wanted = [f"row-{i}-seed{seed}" for i in range(1, 5) for seed in (0, 1)]
-    assert sorted({*finished()}) == sorted(wanted + [f"{name}.json" for name in wanted])
-    again = Counter(finished()) - before  # what a kill left unrecorded is done once more
-    assert all(count == 1 for count in again.values())
+    assert [process.wait(300) for process in (start_sweep(), start_sweep())] == [0, 0]
+    runs = [f"row-{i}-seed{seed}" for i in range(4) for seed in (0, 1)]
+    assert {*finished()} == {*runs, *(f"{name}.json" for name in runs)}
+    assert {*(Counter(finished()) - before).values()} == {1}  # what a kill left unrecorded is done once more
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_a_script_ends_with_its_sweep_which_goes_on_later(root, sign):
     Path("grid.ini").write_text("[row]\ntrain = slow\nseeds = 0\n", encoding="utf-8")
-    (job,), sweep = jobs_of(small_grid()), start_sweep()
+    (_, (job,)), process = small_grid(), start_sweep()
     checkpoint = job.run / "checkpoint.pth"
     until(lambda: checkpoint.exists() and checkpoint.read_text(encoding="utf-8"))
-    sweep.send_signal(sign)
-    assert sweep.wait(60) != 0
-    process = Path("/proc", checkpoint.read_text(encoding="utf-8"), "stat")
-    until(lambda: not process.exists() or ") Z " in process.read_text(encoding="utf-8"))
+    process.send_signal(sign)
+    assert process.wait(60) != 0
+    script = Path("/proc", checkpoint.read_text(encoding="utf-8"), "stat")
+    until(lambda: not script.exists() or ") Z " in script.read_text(encoding="utf-8"))
     assert (job.run / "saved").exists() == (sign == signal.SIGINT) and job.left() and not job.held()
     work([job], 1)
     assert job.done()
 
 
-def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):
-    grid = small_grid()
-    for path, *figures in ((grid[0].result(0), 0.02, 1), (grid[0].result(1), 0.04, 2), (grid[1].result(0), 0.02, 1)):
-        write_result(path, stored(*figures))
+def test_the_table_is_the_mean_and_spread_of_what_is_stored(root, capsys):
+    (row, bare), (first, _) = small_grid()
+    for path, normal, minutes in ((row.result(0), 0.02, 1.0), (row.result(1), 0.04, 2.0)):
+        write_result(path, stored(normal, minutes))
+    with locked(first.lock, ""):
+        command.main(["grid.ini", "--status"])
+    running = "running  a row, seed 0 (runs/grid/a-row-seed0.log)"
+    assert capsys.readouterr().out.splitlines() == ["1 of 2 jobs done, 1 running, 0 failed", running]
+    write_result(bare.result(0), stored(0.02, 1.0))
     command.main(["grid.ini"])
     text = Path("page.md").read_text(encoding="utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith("| a row")]
@@ -230,35 +225,17 @@ def test_the_table_is_the_mean_and_spread_of_what_is_stored(root):
     assert text.startswith("a\n") and text.endswith("b\n") and "old" not in text
 
 
-def test_the_status_says_what_is_left(root, capsys):
-    grid = small_grid()
-    write_result(grid[0].result(1), stored(0.02, 6.0))
-    with locked(jobs_of(grid)[0].lock, ""):
-        command.main(["grid.ini", "--status"])
-    counts, running = capsys.readouterr().out.splitlines()
-    assert counts == "1 of 2 jobs done, 1 running, 0 failed"
-    assert running == "running  a row, seed 0 (runs/grid/a-row-seed0.log)" and not finished()
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("seeds = 0\n[row]\ntrian = --clip 2\n", "row 'row': unknown key 'trian'"),
         ("seeds = 0\n[row]\ntrain = '\n", "row 'row': --train No closing quotation"),
-        ("seeds = 0 x\n[row]\ntrain =\n", "row 'row': .*seeds.* must be a valid integer"),
         ("seeds =\n[row]\ntrain =\n", "row 'row': .*seeds.* at least 1"),
-        ("[row]\ntrain =\n", "row 'row': missing key 'seeds'"),
-        ("seeds = 0\n[row]\nof = nobody\n", "row 'row': row 'nobody' does not train its weights"),
-        (
-            "seeds = 0\n[a]\ntrain =\n[b]\nof = a\nseeds = 0 1\n",
-            "row 'b': row 'a' does not train its weights, or not of all seeds",
-        ),
+        ("seeds = 0\n[row]\nof = nobody\n", "row 'nobody' does not train its weights"),
+        ("seeds = 0\n[a]\ntrain =\n[b]\nof = a\nseeds = 0 1\n", "row 'b': row 'a' does not .* of all seeds"),
         ("seeds = 0\n[a b]\ntrain =\n[A  b]\ntrain =\n", "'A  b': its files would have the names of row 'a b'"),
-        ("seeds = 0\n[a]\ntrain =\n[a]\ntrain =\n", "is no grid .*already exists"),
         ("seeds = 0\n", "no rows"),
         ("seeds = 0\n[../row]\ntrain =\n", "a printable name without /"),
-        ("seeds = 0\n[a\x1b[2Jb]\ntrain =\n", "a printable name without /"),
-        (f"seeds = 0\n[{'a' * 250}]\ntrain =\n", "at most 100 characters"),
         ("seeds", "is no grid"),
     ],
 )
@@ -268,18 +245,10 @@ def test_bad_grids_are_named(root, text, says):
         small_grid()
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        ("nothing.ini", "nothing.ini is missing"),
-        ("grid.ini --common=--clip=3", "give their results another --name"),
-        ("grid.ini --name ../x", "--name takes the name of a folder"),
-        ("grid.ini --launcher slurm --time 0", "--time must be"),
-    ],
-)
-def test_bad_options_are_named(root, words, says):
-    with pytest.raises(UserError, match=says):
-        command.main(words.split())
+def test_bad_options_are_named(root):
+    for words, says in (("none.ini", "none.ini is missing"), ("grid.ini --common=x", "another --name")):
+        with pytest.raises(UserError, match=says):
+            command.main(words.split())
     Path("train.py").unlink()
     with pytest.raises(UserError, match="in the project's root"):
         command.main(["grid.ini"])
@@ -296,20 +265,21 @@ def test_a_real_slurm_goes_on_where_elements_were_stopped(root, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", str(root / "one" / "slurm.conf"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     words = "sweep grid.ini --launcher slurm --jobs 2 --cpus 1 --partition main --time 10"
-    sweep, asking = subprocess.Popen([sys.executable, "-m", "tiny_jepa", *words.split()]), []
+    process = subprocess.Popen([sys.executable, "-m", "tiny_jepa", *words.split()])
     try:
-        until(lambda: all((job.run / "checkpoint.pth").exists() for job in jobs_of(small_grid())))
+        until(lambda: all((job.run / "checkpoint.pth").exists() for job in small_grid()[1]))
         array = said(["squeue", "--noheader", "--format=%F"]).stdout.split()[0]
-        killed, timed_out = stopped = f"{array}_0", f"{array}_1"
-        for words in (["scontrol", "requeue", killed], ["scancel", "--signal=USR2", timed_out]):
-            asking.append(subprocess.Popen(words))
+        asking = [
+            ["scontrol", "requeue", f"{array}_0"],
+            ["scancel", "--signal=USR2", f"{array}_1"],
+        ]  # killed; time's up
+        asking = [subprocess.Popen(each) for each in asking]
         waiting = ["squeue", "--noheader", "--array", "--states=PENDING", "--format=%F_%K"]
-        until(lambda: {*stopped} <= {*said(waiting).stdout.split()})
-        for each in asking:
+        until(lambda: {f"{array}_0", f"{array}_1"} <= {*said(waiting).stdout.split()})
+        for i, each in enumerate(asking):
             each.kill()  # scancel would signal again
-        for element in stopped:
-            said(["scontrol", "update", f"JobId={element}", "StartTime=now"])
-        assert sweep.wait() == 0 and len(finished()) == 4
+            said(["scontrol", "update", f"JobId={array}_{i}", "StartTime=now"])
+        assert process.wait() == 0 and len(finished()) == 4
     finally:
-        sweep.kill()
+        process.kill()
         subprocess.run([cluster, "stop", "one"], check=True)

@@ -1,11 +1,14 @@
 // A world of the course's size, and a model whose weights are written by hand.
 
 import { Model } from "../../tiny_jepa/export/page/model.mjs";
+import { World } from "../../tiny_jepa/export/page/world.mjs";
 
-export const COURSE = {
-  size: 64, border: 4, wall_half: 1, door_half: 4, wall_margin: 20, door_margin: 10, dot_std: 1.3,
-};
-export const LAYOUT = [31, 40];
+export const COURSE = { border: 4, wall_half: 1, dot_std: 1.3 };
+
+/** A wall of three columns around x, with nine open rows around y. */
+export const twoRooms = (x, y, size = 64) => Uint8Array.from({ length: size * size }, (_, at) =>
+  Math.abs((at % size) - x) < 2 && Math.abs(Math.floor(at / size) - y) > 4);
+export const WORLD = new World(COURSE, twoRooms(31, 40));
 
 const base64 = (values) => Buffer.from(Float32Array.from(values).buffer).toString("base64");
 

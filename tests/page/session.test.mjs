@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Session } from "../../tiny_jepa/export/page/session.mjs";
-import { World } from "../../tiny_jepa/export/page/world.mjs";
-import { COURSE, LAYOUT, model } from "./fixtures.mjs";
+import { WORLD, model } from "./fixtures.mjs";
 
-const begin = (gate) => new Session(new World(COURSE), model(gate), LAYOUT, [27.5, 20], false);
+const begin = (gate) => new Session(WORLD, model(gate), [27.5, 20], false);
 const push = (session, count) => Array.from({ length: count }, () => session.move([1, 0]));
 
 test("a model that knows no walls is as far off as dead reckoning", () => {
@@ -27,13 +26,4 @@ test("a look ends all error and starts the count anew", () => {
   push(session, 10);
   session.look();
   assert.ok(session.steps === 0 && session.now.error < 1e-4);
-});
-
-test("wall and door stay within the world, and no wall lands on the dot", () => {
-  const session = begin();
-  session.arrange([3, 99]);
-  assert.deepEqual(session.layout, [20, 53]);
-  session.arrange([27.2, 45]);
-  assert.deepEqual(session.layout, [27, 45]);
-  assert.ok(!session.world.inWall(session.location, session.layout));
 });

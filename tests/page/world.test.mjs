@@ -2,15 +2,14 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { World } from "../../tiny_jepa/export/page/world.mjs";
-import { COURSE, LAYOUT } from "./fixtures.mjs";
+import { World, pack, unpack } from "../../tiny_jepa/export/page/world.mjs";
+import { COURSE, WORLD as world } from "./fixtures.mjs";
 
-const world = new World(COURSE);
-const [wall, door] = LAYOUT;
-const isBlocked = (from, action) => world.step(from, action, LAYOUT).blocked;
+const [wall, door] = [31, 40];
+const isBlocked = (from, action) => world.step(from, action).blocked;
 
 test("a float dot sums to 1, a uint8 dot holds whole numbers up to 255, and layouts are as bright as dots", () => {
-  const [float, bytes] = [false, true].map((kind) => world.render([20.3, 30.8], LAYOUT, kind));
+  const [float, bytes] = [false, true].map((kind) => world.render([20.3, 30.8], kind));
   assert.ok(Math.abs(float.agent.reduce((a, b) => a + b) - 1) < 1e-6);
   assert.ok(bytes.agent.every((value) => Number.isInteger(value) && value >= 0 && value <= 255));
   assert.equal(Math.max(...bytes.layout), 255);
@@ -18,7 +17,7 @@ test("a float dot sums to 1, a uint8 dot holds whole numbers up to 255, and layo
 });
 
 test("a layout is borders, and a wall with nine open rows", () => {
-  const { size, layout } = world.render([20, 20], LAYOUT, true);
+  const { size, layout } = world.render([20, 20], true);
   const at = (x, y) => layout[y * size + x] > 0;
   for (let i = 0; i < size; i++) assert.ok(at(4, i) && at(size - 5, i) && at(i, 4) && at(i, size - 5));
   for (let y = 5; y < size - 5; y++) assert.equal(at(wall, y), Math.abs(y - door) > 4);
@@ -27,8 +26,8 @@ test("a layout is borders, and a wall with nine open rows", () => {
 
 test("a blocked dot stays exactly where it was, a free one moves by the action", () => {
   const start = [wall - 1.5, 20];
-  assert.deepEqual(world.step(start, [1, 0], LAYOUT), { location: start, blocked: true });
-  assert.deepEqual(world.step([10, 20], [1, -0.5], LAYOUT), { location: [11, 19.5], blocked: false });
+  assert.deepEqual(world.step(start, [1, 0]), { location: start, blocked: true });
+  assert.deepEqual(world.step([10, 20], [1, -0.5]), { location: [11, 19.5], blocked: false });
 });
 
 test("borders, faces and jambs stop moves; the door does not", () => {
@@ -36,5 +35,22 @@ test("borders, faces and jambs stop moves; the door does not", () => {
   assert.ok(isBlocked([wall + 1.5, 20], [-1, 0]), "a face from the right");
   assert.ok(!isBlocked([wall - 1.5, door], [1, 0]), "into the door");
   assert.ok(isBlocked([wall, door + 3.5], [0, 1]), "a jamb, outwards");
-  assert.ok(!isBlocked([wall, door + 4.5], [0, -1]), "a jamb, inwards");
+});
+
+test("a point in a wall is moved to the nearest cell that is free; where all is wall, there is none", () => {
+  assert.deepEqual(world.free([wall - 0.6, 20.2]), [wall - 1.5, 20.5]);
+  assert.deepEqual(world.free([10.5, 20.5]), [10.5, 20.5]);
+  assert.deepEqual(world.free([-99, 20]), [5, 20]);
+  assert.equal(new World(COURSE, new Uint8Array(64 * 64).fill(1)).free([20, 20]), null);
+});
+
+test("a map packed for an address is read back; what is no square of a side that is allowed is refused", () => {
+  for (const side of [41, 64, 101]) {
+    const drawn = Uint8Array.from({ length: side * side }, (_, at) => (at * at) % 7 < 3);
+    assert.match(pack(drawn), /^[\w-]+$/);
+    assert.deepEqual(unpack(pack(drawn)), drawn);
+  }
+  for (const text of ["", "spiral", "a b", "%", "A".repeat(683).slice(1), pack(new Uint8Array(20 * 20))]) {
+    assert.equal(unpack(text), null, text);
+  }
 });

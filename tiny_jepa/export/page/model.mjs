@@ -73,6 +73,7 @@ class Layer {
 export class Model {
   /** weights: base64 by name; unit: px of a code unit; the others: of tiny_jepa's `Architecture`. */
   constructor({ weights, unit, crossings, reach, corners }) {
+    this.sees = crossings + reach + 1; // px of the map on either side of a code that a step depends on
     Object.assign(this, { unit, crossings, corners: CORNERS.slice(0, corners), patch: [...CORNERS] });
     for (let k = 1; k <= reach; k++) this.patch.push([-k, 0], [0, -k], [1 + k, 0], [0, 1 + k]);
     const values = Object.fromEntries(Object.entries(weights).map(([name, text]) => [name, numbers(text)]));
@@ -95,11 +96,6 @@ export class Model {
     const [low, high] = [Math.min, Math.max].map((which) => layout.reduce((a, b) => which(a, b)));
     const share = (value) => (255 * (value - low)) / Math.max(high - low, 1e-12);
     return { code, context: Uint8ClampedArray.from(layout, share) };
-  }
-
-  /** The largest coordinate that a code can have; the least is 0. */
-  farthest(context) {
-    return (Math.sqrt(context.length) - 1) / this.unit;
   }
 
   /** How sure the gate is of a move from a code, both in code units: above 0 it is made. It looks at each cell between

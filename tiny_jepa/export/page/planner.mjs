@@ -7,14 +7,16 @@ export class CostToGo {
   /** Solves for the goal's code. A generator, so that a page stays awake: it yields the share of the work that is done
    * and returns the solution. settings: the constants of costtogo.py, and the `limit` of an action's norm in px. */
   static *solve(model, context, goal, settings) {
-    const { limit, offsets, risk, nowhere, arrived } = settings;
+    const { limit, offsets, nowhere, arrived } = settings;
     const size = (move) => Math.hypot(...model.action(move)) / limit;
     const neighbours = offsets.filter((offset) => Math.max(...offset.map(Math.abs)) === 1);
     const pixel = 1 / model.unit;
     const longest = Math.max(...neighbours.map((offset) => size(offset.map((value) => value * pixel))));
-    const spacing = pixel / Math.ceil(longest - 0.001); // so that no move to a neighbour is longer than an action
+    const times = Math.ceil(longest - 0.001); // nodes a pixel, so that no move to a neighbour is longer than an action
+    const spacing = pixel / times;
     const first = spacing / 2;
-    const side = Math.round(model.farthest(context) / spacing);
+    const side = times * (Math.sqrt(context.length) - 1);
+    const risk = Math.max(settings.risk, side ** 2 / settings.winding);
     const count = side * side;
     const node = (at) => [first + (at % side) * spacing, first + Math.floor(at / side) * spacing];
     const arrives = (start, move) => {
@@ -35,10 +37,13 @@ export class CostToGo {
     };
 
     const moves = new Map();
+    const alike = firstAlike(context, model.sees, times);
     for (const offset of neighbours) {
       yield moves.size / neighbours.length;
       const move = offset.map((value) => value * spacing);
-      moves.set(String(offset), Uint8Array.from({ length: count }, (_, at) => arrives(node(at), move)));
+      const made = new Uint8Array(count);
+      for (let at = 0; at < count; at++) made[at] = alike[at] < at ? made[alike[at]] : arrives(node(at), move);
+      moves.set(String(offset), made);
     }
     for (const offset of offsets) {
       if (moves.has(String(offset))) continue;
@@ -53,18 +58,18 @@ export class CostToGo {
     const steps = straight.map(size);
     const last = Uint8Array.from(steps, (each, at) => each < 1.001 && arrives(node(at), straight[at]));
     const costs = Float64Array.from(steps, (each, at) =>
-      Math.min(cost(last, each, at, true), each < 1 ? risk ** 2 * each : nowhere));
+      Math.min(cost(last, each, at, true), each < 1 ? settings.risk * risk * each : nowhere));
     const ways = offsets.map((offset) => {
       const [made, back] = [moves.get(String(offset)), moves.get(String(offset.map((value) => 0 - value)))];
       const length = size(offset.map((value) => value * spacing));
       return { x: offset[0], y: offset[1], costs: costs.map((_, at) => cost(made, length, at, seenFrom(back, at, offset))) };
     });
-    while (sweep(costs, ways, side));
-    return new CostToGo(model, goal, settings, first, spacing, side, costs);
+    for (let round = 0; sweep(costs, ways, side, round % 2); round++) yield 1;
+    return new CostToGo({ model, goal, settings, first, spacing, side, risk, costs });
   }
 
-  constructor(model, goal, settings, first, spacing, side, costs) {
-    Object.assign(this, { model, goal, settings, first, spacing, side, costs });
+  constructor(solution) {
+    Object.assign(this, solution);
   }
 
   /** Steps to the goal from a code: between the nodes that a way leads from; straight where the goal is next. */
@@ -85,10 +90,30 @@ export class CostToGo {
   }
 }
 
-/** One round of value iteration over all nodes, in place -> whether any cost fell. */
-function sweep(costs, ways, side) {
+/** For each node, row by row, the first that lies alike among pixels that look alike, as far as a step depends on them:
+ * that one is judged for all. `times` nodes a pixel. */
+function firstAlike(context, sees, times) {
+  const size = Math.sqrt(context.length);
+  const side = times * (size - 1);
+  const within = (i) => Math.min(Math.max(i, 0), size - 1);
+  const firsts = new Map();
+  return Uint32Array.from({ length: side * side }, (_, at) => {
+    const [column, row] = [at % side, Math.floor(at / side)];
+    let look = String.fromCharCode(column % times, row % times);
+    for (let y = 1 - sees; y <= sees; y++) {
+      const line = size * within(Math.floor(row / times) + y);
+      for (let x = 1 - sees; x <= sees; x++) look += String.fromCharCode(context[line + within(Math.floor(column / times) + x)]);
+    }
+    if (!firsts.has(look)) firsts.set(look, at);
+    return firsts.get(look);
+  });
+}
+
+/** One round of value iteration over all nodes, in place, from the last to the first if `back` -> whether a cost fell. */
+function sweep(costs, ways, side, back) {
   let fell = false;
-  for (let at = 0; at < costs.length; at++) {
+  for (let turn = 0; turn < costs.length; turn++) {
+    const at = back ? costs.length - 1 - turn : turn;
     const [column, row] = [at % side, Math.floor(at / side)];
     for (const way of ways) {
       if (column + way.x < 0 || column + way.x >= side || row + way.y < 0 || row + way.y >= side) continue;

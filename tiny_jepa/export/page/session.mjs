@@ -3,15 +3,15 @@
 import { distance } from "./model.mjs";
 
 export class Session {
-  /** layout and location in px; bytes: what `World.render` takes. */
-  constructor(world, model, layout, location, bytes) {
-    Object.assign(this, { world, model, layout, location, bytes });
+  /** location in px, in no wall of the world; bytes: what `World.render` takes. */
+  constructor(world, model, location, bytes) {
+    Object.assign(this, { world, model, location, bytes });
     this.look();
   }
 
   /** The frame of the dot at a location (where it is now, unless told otherwise). */
   frame(location = this.location) {
-    return this.world.render(location, this.layout, this.bytes);
+    return this.world.render(location, this.bytes);
   }
 
   /** The model sees the frame of this moment, and none after it. */
@@ -25,24 +25,12 @@ export class Session {
 
   /** The dot tries to move; the model, and dead reckoning, are told the action alone. */
   move(action) {
-    const { location, blocked } = this.world.step(this.location, action, this.layout);
+    const { location, blocked } = this.world.step(this.location, action);
     Object.assign(this, { location, blocked });
     this.imagined = this.model.predict(this.imagined, action, this.seen.context);
     const free = this.model.move(action);
     this.reckoned = this.reckoned.map((value, axis) => value + free[axis]);
     this.history.push(this.#record());
-  }
-
-  /** Moves wall and door to whole px within the world's limits; the dot is put beside a wall that would land on it. */
-  arrange([wall, door]) {
-    const { size, wall_margin: sides, door_margin: ends, wall_half: half } = this.world;
-    const within = (value, margin) => Math.min(Math.max(Math.round(value), margin), size - 1 - margin);
-    this.layout = [within(wall, sides), within(door, ends)];
-    if (this.world.inWall(this.location, this.layout)) {
-      const side = this.location[0] < this.layout[0] ? -1 : 1;
-      this.location = [this.layout[0] + side * (half + 1), this.location[1]];
-    }
-    this.look();
   }
 
   /** Steps since the frame that the model saw. */

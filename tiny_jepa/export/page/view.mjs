@@ -1,6 +1,6 @@
 // Draws the room as the model gets it, pixel by pixel, and over it what only the visitor sees.
 
-const FINE = 4; // points a px at which steps to the goal are drawn
+const FINE = 256; // points along a side, about, at which steps to the goal are drawn
 
 export class View {
   constructor(canvas) {
@@ -14,8 +14,8 @@ export class View {
     return [at(event.clientX - box.left, box.width), at(event.clientY - box.top, box.height)];
   }
 
-  /** goal: [x, y] px, or null; map: the cost-to-go to draw, or null. */
-  draw(session, { goal, map, showReckoned }) {
+  /** goal: [x, y] px, or null; map: the cost-to-go to draw, or null; cursor: the brush's middle, or null. */
+  draw(session, { goal, map, showReckoned, cursor }) {
     this.size = session.world.size;
     const side = Math.round(this.canvas.clientWidth * (window.devicePixelRatio || 1));
     if (this.canvas.width !== side) this.canvas.width = this.canvas.height = side;
@@ -34,6 +34,7 @@ export class View {
     this.#drawPath(trail("imagined"), "ours", [0.6, 1]);
     if (showReckoned) this.#drawRing(session.now.reckoned, "missed", 2.2, [0.8, 0.8]);
     this.#drawRing(session.now.imagined, "ours", 2.6);
+    if (cursor) this.#drawBrush(cursor, session.world.wall_half + 0.5);
   }
 
   #colour(name) {
@@ -70,13 +71,16 @@ export class View {
   #drawCosts(map, { world, model }) {
     const inside = world.far_border - world.border;
     if (this.veil?.map !== map) {
-      const side = FINE * inside;
+      const fine = Math.ceil(FINE / inside);
+      const side = fine * inside;
       const [image, colour] = [new ImageData(side, side), this.#channels("goal")];
       const costs = Float64Array.from({ length: side * side }, (_, at) =>
-        map.at([at % side, Math.floor(at / side)].map((i) => (world.border + (i + 0.5) / FINE) / model.unit)));
+        map.at([at % side, Math.floor(at / side)].map((i) => (world.border + (i + 0.5) / fine) / model.unit)));
+      const isSafe = (cost) => cost < map.risk / 2;
+      const most = costs.reduce((one, other) => (isSafe(other) ? Math.max(one, other) : one), 1);
       costs.forEach((cost, at) => {
-        const strength = (Math.floor(cost / 10) % 2 ? 130 : 95) * 2 ** (-cost / 15);
-        image.data.set([...colour, cost < map.settings.risk / 3 ? strength : 0], 4 * at);
+        const strength = (Math.floor(cost / 10) % 2 ? 130 : 95) * 2 ** ((-3 * cost) / most);
+        image.data.set([...colour, isSafe(cost) ? strength : 0], 4 * at);
       });
       this.veil = { map, image };
     }
@@ -93,6 +97,13 @@ export class View {
     this.context.beginPath();
     this.context.arc(x, y, radius, 0, 2 * Math.PI);
     this.#stroke(colour, 0.6, dash);
+  }
+
+  /** A square around a pixel, `half` px from its centre: dark on light, to be seen on floor and wall. */
+  #drawBrush([x, y], half) {
+    this.context.beginPath();
+    this.context.rect(x - half, y - half, 2 * half, 2 * half);
+    for (const [colour, width] of [["floor", 0.9], ["ours", 0.45]]) this.#stroke(colour, width, []);
   }
 
   #stroke(colour, width, dash) {
