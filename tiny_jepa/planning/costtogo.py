@@ -38,8 +38,11 @@ class CostToGo:
     """Steps to E goals from the nodes of a lattice: `costs` [E, rows, columns], up to NOWHERE; `first`, the first
     node's coordinates, and the `spacing` between nodes, both in code units."""
 
-    def __init__(self, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> None:
-        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]."""
+    def __init__(
+        self, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions, risk: float = RISK
+    ) -> None:
+        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]; `risk`, at least, is what
+        a bet costs: 1 for a model that never errs."""
         if goal.shape[-1] != 2:
             raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}")
         low, high = model.code_range(frames)
@@ -54,7 +57,7 @@ class CostToGo:
         self.goal, self.actions, self.to_action = goal, actions, to_action
         self.spacing, self.first = spacing, low + spacing / 2
         index = torch.arange(times * (context.shape[-1] - 1)).to(goal)
-        self.risk = max(RISK, len(index) ** 2 / WINDING)
+        self.risk = max(risk, len(index) ** 2 / WINDING) if risk > 1 else 1.0
         nodes = self.first + spacing * torch.stack(
             torch.meshgrid(index, index, indexing="xy"), dim=-1
         )  # [rows, columns, 2]
