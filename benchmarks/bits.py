@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks import fresh
+from benchmarks.ranking import read_peers
 from benchmarks.readme import best_published
 from benchmarks.shared import course_losses, run, write_table
 from tiny_jepa import load_model
 from tiny_jepa.course import COURSE_SETS
-from tiny_jepa.course.ranking import read_peers
 from tiny_jepa.data import open_source
 from tiny_jepa.export.safetensors import Kind, coded, load, save
 from tiny_jepa.progress import bar

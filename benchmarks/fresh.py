@@ -7,22 +7,19 @@ the mean; `in the wall` is the error of those that start inside the wall. Perfec
 leaves, started where the first weights see the agent.
 """
 
-import statistics
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from benchmarks.sets import starts
-from benchmarks.shared import run
+from benchmarks.shared import RECORDS, run
 from tiny_jepa.budgets import list_budgets
-from tiny_jepa.commands.score import RECORDS
 from tiny_jepa.course import SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.progress import bar
-from tiny_jepa.sweep.table import spread
-from tiny_jepa.tables import markdown, number
+from tiny_jepa.tables import markdown, mean, number
 from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, rollout
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
@@ -83,7 +80,7 @@ def main(
             shown = bar(found, desc=f"{budget}, {size} px", unit="weights")
             measured, perfect = zip(*(columns(read_weights(path)[0], datasets) for path in shown), strict=True)
             best = best or perfect[0]
-            cells = [number(statistics.fmean(each), spread(each)) for each in zip(*measured, strict=True)]
+            cells = [*map(mean, zip(*measured, strict=True))]
             rows.append([budget, f"{size}", f"{len(found)}", *cells])
         rows.append(["perfect dynamics", f"{size}", "–", *map(number, best), "–", "–"])
     print(markdown(["budget", "px", "seeds", *SETS, "lost", "in the wall"], rows))

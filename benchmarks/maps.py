@@ -16,7 +16,7 @@ import torch
 from benchmarks.planning import percent
 from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import find_weights
-from tiny_jepa.commands.plan_map import MAPS
+from tiny_jepa.commands.plan import MAPS
 from tiny_jepa.files import read_json, write_atomically, write_text
 from tiny_jepa.planning import plan
 from tiny_jepa.planning.episodes import AT_ONCE, FIRST_SEED, start
@@ -30,7 +30,7 @@ from tiny_jepa.worlds.two_rooms.plans import maze
 FOLDER, RESULTS, PAGE = Path("examples/maps"), Path("results/maps"), Path("results/maps.md")
 TRUE = "true dynamics"
 BUDGETS = ("2k", "250", TRUE, "50")
-MAZES = {64: 4, 96: 6, 128: 8, 256: 16}  # px a side: cells a side
+MAZES = {64: 4, 96: 6, 128: 8}  # px a side: cells a side
 GRIDS = {
     # Sutton, Precup & Singh 1999, figure 2
     "four_rooms": (5, ".....#.....|.....#.....|...........|.....#.....|.....#.....|#.####.....|.....###.##|"
@@ -110,7 +110,7 @@ def main(draw: bool = False, table: bool = False, episodes: int = 100, count: in
         if found := measured(name, budget, maps, episodes if len(maps) == 1 else 1, not table):
             success = " / ".join(percent(found[radius]) for radius in ("4.5", "1.5"))
             cpu = number(found["cpu_plan"]), number(1000 * found["cpu_step"])
-            side = "64 to 256" if len(maps) > 1 else f"{max(maps[0].shape) + 2 * MARGIN}"
+            side = f"{min(MAZES)} to {max(MAZES)}" if len(maps) > 1 else f"{max(maps[0].shape) + 2 * MARGIN}"
             rows.append([name, side, budget, success, f"{found['way']:.3f}", *cpu, f"{found['episodes']}"])
     titles = ["map", "px", "model", "4.5 / 1.5 px, %", "way / shortest", "CPU s a plan", "CPU ms a step", "episodes"]
     write_table(PAGE, markdown(titles, rows))

@@ -7,10 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmarks.shared import run, write_table
-from tiny_jepa.commands.score import RECORDS
+from benchmarks.ranking import PEERS, Entry, our_entries, read_peers
+from benchmarks.shared import RECORDS, run, write_table
 from tiny_jepa.course import COURSE_SETS, SETS
-from tiny_jepa.course.ranking import PEERS, Entry, our_entries, read_peers
 from tiny_jepa.errors import UserError
 from tiny_jepa.plotting import FLOOR, MISSED, OURS, THEIRS, pyplot, save
 from tiny_jepa.probing.results import Result, read_results

@@ -17,6 +17,7 @@ from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import replaced
 
 Clock = Callable[[], float]
+RECORDS = Path("results/records")
 
 
 def run(main: Callable[..., None]) -> None:

@@ -127,10 +127,8 @@ def animate(policy: harness.Policy, recorded: list[dict[str, Any]], who: str, pa
     rooms = np.stack([np.asarray(each["pixels"][0]).transpose(1, 2, 0) for each in recorded])
     goals = np.stack([np.asarray(each["state"][-1]) for each in recorded])
     frame, costs = policy.model.frame, policy.agent.map  # type: ignore[union-attr]
-    title = f"{who}: colour is the model's cost-to-go"
-    return record_ways(
-        rooms, costs, np.stack(policy.ways, axis=1), goals, frame.unit * SIDE / (frame.side or SIDE), title, path
-    )
+    unit = frame.unit * SIDE / (frame.side or SIDE)
+    return record_ways(rooms, costs, np.stack(policy.ways, axis=1), goals, unit, who, path)
 
 
 def percent(share: float, low: float, high: float) -> str:

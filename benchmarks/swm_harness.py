@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from einops import rearrange, repeat
 
+from benchmarks.samplers import PLANNERS
 from tiny_jepa.data.episodes import to_vary
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA
-from tiny_jepa.planning import plan
-from tiny_jepa.planning.agents import Agent
+from tiny_jepa.planning import Agent
 from tiny_jepa.worlds.contract import Actions
 
 ENV = "swm/TwoRoom-v1"
@@ -53,7 +53,7 @@ class Policy:
         start = time.process_time()
         frames = last_frames(info["pixels"])
         if self.agent is None:
-            self.agent = plan(self.model, frames, last_frames(info["goal"]), BOX, self.planner)
+            self.agent = PLANNERS[self.planner](self.model, frames, last_frames(info["goal"]), BOX)
         action = self.agent.act(frames)
         self.seconds += time.process_time() - start
         return action

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
+from benchmarks.ranking import read_peers
 from benchmarks.readme import best_published
 from benchmarks.shared import course_losses, run, write_table
 from tiny_jepa.budgets import find_budget
-from tiny_jepa.course.ranking import read_peers
 from tiny_jepa.data import open_source
 from tiny_jepa.files import write_text
 from tiny_jepa.models.jepa import JEPA

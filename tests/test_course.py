@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import readme
+from benchmarks import ranking, readme
+from benchmarks.ranking import Entry, our_entries, points, ranks, read_peers, score_table
+from benchmarks.shared import RECORDS
 from tiny_jepa import tables
-from tiny_jepa.commands import score as rank
-from tiny_jepa.commands.score import RECORDS, score_table
-from tiny_jepa.course.metrics import Metrics, differences, line, read_metrics, write_metrics
-from tiny_jepa.course.ranking import Entry, our_entries, points, ranks, read_peers
+from tiny_jepa.commands.evaluate import say
+from tiny_jepa.course.metrics import Metrics, differences, read_metrics, write_metrics
 from tiny_jepa.errors import UserError
 from tiny_jepa.probing.results import Result, read_result, read_results, write_result
 from tiny_jepa.tables import markdown, number
@@ -67,10 +67,11 @@ def test_other_files_are_no_results(tmp_path: Path, changes, says: str):
         read_results(tmp_path)
 
 
-def test_lines_as_the_course_prints_them():
-    assert line("normal", [0.05]) == "normal loss: 0.0500"
-    assert line("wall_other", None) == "wall_other loss: not available"
-    assert line("long", [1.0, 2.0]) == "long loss: 1.5000 ± 0.7071 (2 seeds) (ours)"
+def test_lines_as_the_course_prints_them(capsys):
+    for name, losses in (("normal", [0.05]), ("wall_other", None), ("long", [1.0, 2.0])):
+        say(name, losses)
+    lines = ["normal loss: 0.0500", "wall_other loss: not available", "long loss: 1.5000 ± 0.7071 (2 seeds) (ours)"]
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 def test_ranks_and_points_by_hand():
@@ -108,16 +109,14 @@ def test_numbers():
     assert markdown(["a", "b"], [["x", "1"]]) == "| a | b |\n|---|--:|\n| x | 1 |"
 
 
-def test_score_prints(tmp_path: Path, capsys):
+def test_the_ranking_prints(tmp_path: Path, capsys):
     write_result(tmp_path / "2k.json", result())
-    write_result(tmp_path / "other.json", result(model="1k", frames="64 px uint8", data="elsewhere"))
     write_result(tmp_path / "dr.json", result(model="dead reckoning", kind="dead-reckoning", parameters=0))
-    rank.main(["--results", str(tmp_path)])
+    ranking.main(tmp_path)
     out = capsys.readouterr().out
     assert "tiny_jepa 2k" in out and "reference" in out and "measured on the course's own data" in out
-    assert "no entries: 1k (64 px uint8)\n" in out  # what the table leaves out is named
     with pytest.raises(UserError, match="no results folder"):
-        rank.main(["--results", str(tmp_path / "none")])
+        ranking.main(tmp_path / "none")
 
 
 def test_the_pages_are_written_between_their_marks(tmp_path: Path):

@@ -132,7 +132,7 @@ def test_ctrl_c_during_the_imports_is_no_traceback(tmp_path, script):
     """From the moment on at which torch is being loaded; what comes before is Python's own start."""
     for delay in (0.0, 0.1, 0.3, 0.6, 1.0):
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / script), *(["score"] if "__main__" in script else [])],
+            [sys.executable, str(ROOT / script), *(["look"] if "__main__" in script else [])],
             cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip

@@ -2,8 +2,7 @@
 
 1. A header of any bytes, and a file that is no file, end no program and block none.
 2. What is wrong with any trajectory of a folder is found by `data check`.
-3. What is wrong with most of them, or cannot be read, is said before the work.
-4. One set's folder is what a user points at.
+3. What is wrong with most of them, or cannot be read, is said before the work; but what a model does not mind.
 """
 
 import io
@@ -16,14 +15,13 @@ import pytest
 from tiny_jepa.commands import train as cli
 from tiny_jepa.commands.data import main
 from tiny_jepa.course.metrics import read_metrics
-from tiny_jepa.data import CourseSet, look_at, open_source
+from tiny_jepa.data import CourseSet, look_at
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
 from tiny_jepa.probing.results import read_result
 from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, render_agents
-from tiny_jepa.worlds.two_rooms.walls import layouts_of, walls_of
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 NORMAL = "probe_normal/val"
 
@@ -31,7 +29,7 @@ NORMAL = "probe_normal/val"
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     out = tmp_path_factory.mktemp("good")
-    names = (NORMAL, "probe_wall/val", "probe_maze/val", "train")
+    names = (NORMAL, "train")
     assert main(["generate", "--out", str(out), "--count", "40", *(f"--set={name}" for name in names)]) == 0
     return out
 
@@ -60,70 +58,56 @@ def put(key, *where, value):
     return lambda arrays: arrays[key].__setitem__(where, value)
 
 
-def teleport(arrays):
-    """An agent put inside the wall, in frames and locations alike."""
-    ((column, door),) = layouts_of(walls_of(arrays["states"][5:6, 0, 1] > 0))
-    arrays["locations"][5, 3] = (column, 52 if door < 32 else 12)
-    arrays["states"][5, 3, 0] = render_agents(Geometry(), arrays["locations"][5, 3:4])[0]
-
-
-def walk_through(arrays):
-    """Moves as if there was no wall."""
-    moved = (arrays["locations"][:, :1] + np.cumsum(arrays["actions"], axis=1)).clip(4.1, 58.9)
-    arrays["locations"][:, 1:] = moved
-    frames = render_agents(Geometry(), arrays["locations"].reshape(-1, 2))
-    arrays["states"][:, :, 0] = frames.reshape(arrays["states"][:, :, 0].shape)
-
-
 ALL = slice(None)
 FEW = [  # what is said, and of which change to the arrays
     ("locations.npy does not agree", put("locations", 3, 4, 0, value=11.5)),
-    ("the agent gets inside a wall", teleport),
     ("the layout changes from frame to frame", lambda a: put("states", 2, 9, 1, value=a["states"][3, 0, 1].T)(a)),
-    ("the layout is not two pairs of border lines", put("states", 2, ALL, 1, 30, 8, value=255)),
-    ("the layout has other values than 0", put("states", 2, ALL, 1, 4, 8, value=100)),
+]
+UNUSUAL = [
     ("the agent's peak is not 200 to 255", made("states", lambda a: a // 2)),
-    ("the agent does not sum to 1", made("states", lambda a: a.astype(np.float32))),
+    ("the agent does not sum to 1", made("states", lambda a: 7 * a.astype(np.float32))),
+    ("actions are longer than 2 px", made("actions", lambda a: a * 0 + 3)),
 ]
 MOST = [
     ("locations.npy: x and y are swapped", made("locations", lambda a: a[..., ::-1])),
     ("actions.npy: x and y are swapped", made("actions", lambda a: a[..., ::-1])),
     ("locations.npy: shifted by a frame", made("locations", lambda a: np.roll(a, 1, axis=1))),
     ("actions.npy: shifted by a frame", made("actions", lambda a: np.roll(a, -1, axis=1))),
-    ("the layout changes from frame to frame", made("states", lambda a: a[:, :, ::-1])),
-    ("does not agree with the agent", put("states", ALL, ALL, 0, value=0)),
-    ("the layout", put("states", ALL, ALL, 1, value=0)),
-    ("the layout is not two pairs", put("states", ALL, ALL, 1, ALL, slice(12, 15), value=255)),
+    ("the agent is the first channel, the layout the second", made("states", lambda a: a[:, :, ::-1])),
+    ("the agent's channel, the first, is empty", put("states", ALL, ALL, 0, value=0)),
+    ("the layout, the second channel, is empty", put("states", ALL, ALL, 1, value=0)),
     ("actions.npy does not agree", made("actions", lambda a: a / 10)),
-    ("actions.npy does not agree", made("actions", lambda a: a * np.float32([1, -1]))),
-    ("must be from -64 to 64 px", put("actions", 3, 2, 0, value=1e30)),
     ("actions.npy holds NaN or infinite values", put("actions", 1, 1, 1, value=np.inf)),
     ("must be from 0 to 64 px|does not agree", made("locations", lambda a: (a - 32) / 16)),
-    ("must be from 0 to 64 px", put("locations", 3, 2, 0, value=1e30)),
     ("black being 0", made("states", lambda a: (a - a.mean()) / a.std())),
     ("states.npy holds NaN or infinite values", made("states", lambda a: a * np.float32("nan"))),
-    ("at least one trajectory of two frames", made("states", lambda a: a[:, :1])),
+    ("T from 2", made("states", lambda a: a[:, :1])),
     ("locations.npy is missing", lambda a: a.pop("locations")),
 ]
 
 
-UNREAL = [(f"probe_{name}/val", "moves that the walls would have stopped", walk_through) for name in ("wall", "maze")]
-
-
-@pytest.mark.parametrize(("name", "says", "change"), [*((NORMAL, *each) for each in FEW + MOST), *UNREAL])
-def test_check_finds_the_fault_it_is_given(good, tmp_path, name, says, change, capsys):
-    folder = changed(good, tmp_path, name, change)
+@pytest.mark.parametrize(("says", "change"), FEW + MOST)
+def test_check_finds_the_fault_it_is_given(good, tmp_path, says, change, capsys):
+    folder = changed(good, tmp_path, NORMAL, change)
     assert main(["check", str(tmp_path)]) == 1
-    assert f"fault in {name}: " in (out := capsys.readouterr().out) and re.search(says, out)
+    assert f"fault in {NORMAL}: " in (out := capsys.readouterr().out) and re.search(says, out)
     if (says, change) in MOST:
         with pytest.raises(UserError, match=says):
-            looked_at(folder, name)
+            looked_at(folder, NORMAL)
 
 
-def test_good_folders_are_taken_as_they_are(good, tmp_path):
+@pytest.mark.parametrize(("says", "change"), UNUSUAL)
+def test_what_a_model_does_not_mind_is_told_and_taken(good, tmp_path, says, change, capsys):
+    folder = changed(good, tmp_path, NORMAL, change)
+    main(["check", str(tmp_path)])
+    assert f"unusual: {says} (40 of 40 trajectories read)" in capsys.readouterr().out
+    if says.startswith("the"):
+        looked_at(folder, NORMAL)
+
+
+def test_good_folders_are_taken_as_they_are(good):
     for name in ("train", NORMAL):
         looked_at(good / name, name)
-    looked_at(changed(good, tmp_path, NORMAL, made("states", lambda a: 7 * a.astype(np.float32))), NORMAL)
 
 
 def test_training_stops_before_it_starts(good, tmp_path, monkeypatch):
@@ -146,16 +130,17 @@ def saved(array):
 
 SHAPES = ("(-3, 17, 2)", "(3.5, 17)", "('a', 2)", "(" * 9_000, "")
 BROKEN = {
-    "is not a readable .npy array": [*map(headed, SHAPES), b"", b"PK\x03\x04", saved(np.ones(999))[:60]],
-    "is cut short": [headed(f"({2**62}, 17, {2**40})"), saved(np.ones(999))[:5000]],
-    "is in Fortran order or holds Python objects": [saved(np.ones((2, 3), order="F")), saved(np.array([1], object))],
+    "": [*map(headed, (*SHAPES, f"({2**62}, 17, {2**40})")), b"", b"PK\x03\x04", saved(np.ones(999))[:60]],
+    "greater than file size": [saved(np.ones(999))[:5000]],
+    "Fortran order|Python objects": [saved(np.ones((2, 3), order="F")), saved(np.array([1], object))],
 }
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 @pytest.mark.parametrize(("says", "content"), [(says, content) for says in BROKEN for content in BROKEN[says]])
 def test_a_file_that_is_no_array_is_refused(tmp_path, says, content):
     (tmp_path / "a.npy").write_bytes(content)
-    with pytest.raises(UserError, match=rf"^\S+a\.npy {says}.*"):
+    with pytest.raises(UserError, match=rf"^\S+a\.npy is not a readable \.npy array .*({says})"):
         NpyFile(tmp_path / "a.npy")
 
 
@@ -167,23 +152,13 @@ def test_a_pipe_with_a_name_blocks_nothing(tmp_path):
             read(tmp_path / "a.npy")
 
 
-def test_one_sets_folder_is_what_it_is(good, tmp_path, capsys):
-    assert main(["check", str(good / "probe_normal" / "val")]) == 0
-    out = capsys.readouterr().out
-    assert NORMAL in out and "train" not in out
-    with pytest.raises(UserError, match="is the one set train; give the folder of all sets"):
-        open_source(str(good / "train"), TWO_ROOMS)
-    assert main(["show", str(good / "train"), "--count", "1", "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "trajectories.png").is_file()
-
-
 @pytest.mark.parametrize("line", ["inf", "nan", "-1", "1e3", "1_0", "²", "0x1", " 1", "", "9" * 400, "not  available"])
 def test_a_loss_in_metrics_txt_is_a_plain_number(tmp_path, line):
     path = tmp_path / "metrics.txt"
     names = ("normal", "wall", "wall_other", "expert")
     text = "".join(f"probe_{name} val loss: {line if name == 'wall' else 0.5}\n" for name in names)
     path.write_text(text + "1,994\npython train.py\n", encoding="utf-8")
-    with pytest.raises(UserError, match="'probe_wall val loss: X'"):
+    with pytest.raises(UserError, match="has not the six lines"):
         read_metrics(path)
     fine = text.replace(f"wall val loss: {line}\n", "wall val loss: not available\n") + "1,994\npython train.py\n"
     for encoded in (fine.encode(), fine.encode("utf-8-sig"), fine.replace("\n", "\r\n").encode()):

@@ -64,7 +64,7 @@ def test_no_step_of_phase_2_waits_for_a_copy(device, monkeypatch):
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])
 def test_a_gpu_trains_and_scores(device, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = "--encode-steps 30 --encode-batch 16 --cached 300 --predict-steps 170 --predict-batch 64 --workers 1"
+    words = "--encode-steps 30 --encode-batch 16 --cached 300 --predict-steps 170 --predict-batch 64"
     assert cli.main(["--budget", "150", *words.split(), "--device", device, "--name", "there", "--no-install"]) == 0
     model, metadata = read_weights(Path("runs/there/weights.pth"), device)
     assert metadata["steps"] == 200 and isinstance(model, JEPA)

@@ -33,7 +33,7 @@ def draw(size=64, dtype=np.uint8, count=20, steps=8, low=None):
     trajectories = explore(world, sample_layouts(world, count, rng), steps, rng)
     if low is not None:
         keep = (trajectories.locations < low).all(axis=(1, 2)) & (trajectories.layouts < low).all(axis=1)
-        trajectories = type(trajectories)(*(part[keep] for part in vars(trajectories).values()))
+        trajectories = type(trajectories)(*(part[keep] for part in trajectories))
     states = render_states(Geometry(size=size), trajectories.locations, trajectories.walls, dtype)
     return torch.from_numpy(states), torch.from_numpy(trajectories.actions), torch.from_numpy(trajectories.locations)
 

@@ -42,7 +42,7 @@ def test_wheel_and_source_distribution(tmp_path):
     says = "import tiny_jepa; print(tiny_jepa.list_budgets(), tiny_jepa.build_model('2k').repr_dim, tiny_jepa.__file__)"
     out = run(inside, "-c", says, cwd=tmp_path)
     assert "'2k'" in out and "512" in out and str(tmp_path) in out
-    assert "rank the stored results" in run(inside, "-m", "tiny_jepa", "--help", cwd=tmp_path)
+    assert "train and score a grid" in run(inside, "-m", "tiny_jepa", "--help", cwd=tmp_path)
 
     with tarfile.open(source) as archive:
         archive.extractall(tmp_path)

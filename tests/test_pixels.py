@@ -125,9 +125,9 @@ def test_worlds_are_found_by_name_or_by_module():
             find_world(name)
 
 
-def test_collecting_gives_a_folder_that_is_read_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    assert collect(collected(tmp_path / "whole")) == 0
-    source = open_source(str(tmp_path / "whole"), STAND_IN)
+def test_collecting_gives_a_folder_that_is_read_and_says_what_it_saw(tmp_path, capsys):
+    assert collect(collected(tmp_path)) == 0
+    source = open_source(str(tmp_path), STAND_IN)
     train, labelled = source.require("train"), source.require("probe_normal/val")
     assert len(train) == 120 and train.frames(np.arange(2)).shape == (2, 9, 3, stand_in.SIZE, stand_in.SIZE)
     with pytest.raises(UserError, match=r"without locations\.npy"):
@@ -135,21 +135,25 @@ def test_collecting_gives_a_folder_that_is_read_and_goes_on_where_it_stopped(tmp
     moved = np.diff(labelled.locations(np.arange(12)).numpy(), axis=1)
     free = np.abs(moved - labelled.actions(np.arange(12)).numpy()).max(-1) < 1e-4
     assert free.mean() > 0.5
-    record = json.loads((tmp_path / "whole" / "train" / "metadata.json").read_text(encoding="utf-8"))
-    assert record["settings"]["env"] == ENV and record["settings"]["seed"] == 0 and record["written"] == 120
-    draws, step = [], stand_in.StandIn.step
+    record = json.loads((tmp_path / "train" / "metadata.json").read_text(encoding="utf-8"))
+    assert record["settings"]["env"] == ENV and record["settings"]["seed"] == 0
+    said = re.search(r"worth (.*) px \(median\), (.*) px at most; (.*)% of the steps", capsys.readouterr().out)
+    size = np.linalg.norm(train.actions(np.arange(120)), axis=-1)
+    median, most, still = map(float, said.groups())
+    assert 0.9 < median / np.median(size) < 1.4 and 0.9 < most / size.max() < 1.4 and 0 < still < 30
 
-    def interrupted(self, action):
-        draws.append(action)
-        if len(draws) == 900:  # in the second block
-            raise KeyboardInterrupt
-        return step(self, action)
 
-    monkeypatch.setattr(stand_in.StandIn, "step", interrupted)
-    assert collect(collected(tmp_path / "parts")) == 130
-    assert collect(collected(tmp_path / "parts")) == 0
-    for name in ("train/states.npy", "train/actions.npy", "probe_normal/train/locations.npy"):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+def test_an_environment_that_tells_no_location_gives_data_to_train_on(tmp_path, monkeypatch, capsys):
+    step, reset = stand_in.StandIn.step, stand_in.StandIn.reset
+    monkeypatch.setattr(stand_in.StandIn, "step", lambda self, action: (*step(self, action)[:4], {}))
+    monkeypatch.setattr(stand_in.StandIn, "reset", lambda self, **given: (reset(self, **given)[0], {"other": 1}))
+    monkeypatch.setattr(stand_in.StandIn, "render", lambda self: stand_in.draw((8, 8)))
+    with pytest.raises(UserError, match="--location state: this environment tells of other"):
+        collect(collected(tmp_path, location="state"))
+    assert collect(collected(tmp_path)) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+    out = capsys.readouterr().out
+    assert "only train/ is written" in out and "warning: no frame ever changes" in out
 
 
 def test_an_expert_leads_half_of_the_episodes(tmp_path):
@@ -176,9 +180,8 @@ def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monk
     ("settings", "says"),
     [
         ({"env": "NoSuch-v0"}, "NoSuch-v0 fails with NameNotFound"),
-        ({"env": "no_such:Room-v0"}, "needs a package that is not installed"),
-        ({"env": ""}, "--env or --recording"),
-        ({"env": "CartPole-v1"}, "a Box of two numbers|needs a package|fails with"),
+        ({"env": "no_such:Room-v0"}, "no_such:Room-v0 fails with ModuleNotFoundError"),
+        ({"env": "CartPole-v1"}, "a Box of two numbers|fails with"),
         ({"policy": "expert", "expert": "stand_in:Nobody"}, "write it as package"),
         ({"location": "place"}, "--location place: this environment tells of state"),
         ({"side": 7}, "--side 7 does not divide the side of these frames, 32 px"),

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tiny_jepa"
 FLOORS = [
-    {"console", "errors", "files", "device", "processes", "progress", "tables", "options", "plotting"},
+    {"console", "errors", "files", "device", "progress", "tables", "options", "plotting"},
     {"worlds"},
     {"data", "models"},
     {"objectives", "settings", "weights"},

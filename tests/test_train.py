@@ -1,14 +1,13 @@
 """train.py as its users run it.
 
 1. A run leaves weights, log and configuration, and installs; the same command trains the same weights.
-2. Killed or stopped anywhere and resumed, with any number of workers, it ends with the same weights.
+2. Killed or stopped anywhere and resumed, it ends with the same weights.
 3. A collapse that stays, and walls that were not learned, are said.
 4. Bad input is one sentence.
 """
 
 import copy
 import csv
-import importlib.util
 import json
 import os
 import random
@@ -76,8 +75,6 @@ def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     assert {"loss", "std_x", "std_y", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
     assert not (run / "checkpoint.pth").exists()
     assert (run / "run.png").read_bytes().startswith(b"\x89PNG") and "run.png" in done.stdout
-    if importlib.util.find_spec("tensorboard"):
-        assert list((run / "tensorboard").glob("events.*"))
     # a second run gets its own folder, the same weights, and keeps the earlier file
     train(tmp_path, *SHORT, "--seed", "5")
     second = tmp_path / "runs" / "150-seed5-2"
@@ -152,18 +149,16 @@ def interrupted(monkeypatch, place, name, at, arguments):
         assert cli.main(arguments) == 130
 
 
-def test_weights_are_the_same_however_many_processes_read(tmp_path, monkeypatch):
+def test_a_run_from_files_resumes_to_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     drawn = ProceduralSet("train", SetRecipe("explore", 300), Geometry(size=65), 0, "float32")
     write_sets([draft(drawn, tmp_path / "files/train", {})])
     arguments = [*SHORT, "--encode-steps", "8", "--predict-steps", "4", "--data", "files", "--no-install"]
-    for workers in ("0", "2"):
-        assert cli.main([*arguments, "--workers", workers, "--name", workers]) == 0
+    assert cli.main([*arguments, "--name", "whole"]) == 0
     monkeypatch.setattr(runs, "CHECKPOINT_SECONDS", 0.0)
-    interrupted(monkeypatch, torch.optim.Adam, "step", 5, [*arguments, "--workers", "1", "--name", "resumed"])
-    assert cli.main(["--resume", "resumed", "--no-install", "--workers", "1"]) == 0
-    weights = [state(tmp_path / "runs" / name / "weights.pth") for name in ("0", "2", "resumed")]
-    assert all(same(weights[0], other) for other in weights[1:])
+    interrupted(monkeypatch, torch.optim.Adam, "step", 5, [*arguments, "--name", "resumed"])
+    assert cli.main(["--resume", "resumed", "--no-install"]) == 0
+    assert same(*(state(tmp_path / "runs" / name / "weights.pth") for name in ("whole", "resumed")))
 
 
 @pytest.mark.parametrize("objective", ["vicreg", "byol"])
@@ -238,7 +233,7 @@ def test_bad_input_gets_one_sentence(tmp_path, monkeypatch, arguments, says):
 
 
 def test_options_override_the_budget_and_name_the_command_that_trains_the_same_weights():
-    where = ["--name", "x", "--runs=a", "--no-install", "--workers=2"]
+    where = ["--name", "x", "--runs=a", "--no-install"]
     what = ["--cached", "9", "--agent_kernel", "3", "--clip", "3", "--budget", "777", "--gate-widths", "3,3"]
     _, budget, command = read_options([*where, *what, "--data", "my data"])
     assert budget.training.cached == 9 and budget.training.clip == 3.0 and budget.architecture.agent_kernel == 3

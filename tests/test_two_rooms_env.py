@@ -20,9 +20,7 @@ SCENE = {"layout": (30, 32), "location": (25.0, 32.0), "goal": (36.0, 32.0)}
 
 
 @pytest.mark.filterwarnings("ignore:.*symmetric and normalized.*")
-@pytest.mark.parametrize(
-    "options", [{}, {"image_size": 65, "layouts": "unseen"}, {"layouts": "all"}, {"layouts": "maze"}]
-)
+@pytest.mark.parametrize("options", [{}, {"image_size": 65, "layouts": "unseen"}, {"layouts": "maze"}])
 def test_passes_gymnasiums_checker(options):
     from gymnasium.utils.env_checker import check_env
 
@@ -65,7 +63,7 @@ def test_reaching_the_goal_ends_the_episode_with_reward_one():
 
 def test_pictures_show_agent_goal_and_wall():
     env = gymnasium.make("TwoRooms-v0", render_mode="rgb_array")
-    env.reset(seed=0, options={"layout": (30, 32), "location": (20.0, 20.0), "goal": (45.0, 45.0)})
+    env.reset(seed=0, options=SCENE | {"location": (20.0, 20.0), "goal": (45.0, 45.0)})
     picture = env.render()
     assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
     assert len({tuple(picture[row, column]) for row, column in ((20, 20), (45, 45), (30, 10), (20, 30))}) == 4
@@ -82,9 +80,7 @@ def test_other_floor_plans_lead_from_end_to_end(kind):
     used = np.abs(info["walls"][:, :, 0]) < 65
     columns = np.where(used & (kind != "maze"), info["walls"][:, :, 0] + 1, 32)
     assert (low < columns.min(1)).all() and (high > columns.max(1)).all()
-    if kind != "maze":  # some have one more wall, or door, than others
-        assert len(set(used.sum(1) if kind == "rooms" else (info["walls"][:, :, 2] < 65).sum(1))) == 2
-    else:  # opposite corners
+    if kind == "maze":  # opposite corners
         assert (np.abs(info["location"] - 32) > 14).all() and (np.abs(info["goal"] - 32) > 14).all()
         assert (np.abs(info["location"] - info["goal"]) > 28).all()
 
@@ -119,15 +115,12 @@ def test_episodes_may_start_in_the_door():
         ({"layouts": "new"}, {}, "--layouts must be 'seen', 'unseen', 'all', 'rooms', 'doors' or 'maze'"),
         ({"layouts": "maze", "start": "door"}, {}, "a maze has no door"),
         ({"image_size": 61}, {}, "must be greater than or equal to 62"),
-        ({"size": 64}, {}, "unknown key 'size'"),
         ({"layouts": "maze"}, {}, "layout is for two rooms"),
         ({}, {"layout": (3, 32)}, r"a wall column from 20 to 43 and a door row from 10 to 53, not \(3.0, 32.0\)"),
-        ({}, {"layout": (32.7, 30)}, r"not \(32.7, 30.0\)"),
         ({}, {"layout": (30, 32, 1)}, "must be two finite numbers"),
         ({}, {"location": (30, 20)}, "is inside a wall"),
         ({}, {"location": (4, 20)}, "not between the borders, 4 and 59 px"),
         ({}, {"location": (float("nan"), 20)}, "must be two finite numbers"),
-        ({}, {"goal": {"x": 1}}, "must be two finite numbers"),
         ({}, {"gaol": (10, 10)}, "options of reset: unknown key 'gaol'"),
     ],
 )
@@ -136,21 +129,15 @@ def test_what_cannot_be_is_refused(options, scene, message):
         TwoRooms(**options).reset(seed=0, options={"layout": (30, 32)} | scene)
 
 
-def test_an_action_is_two_finite_numbers():
+@pytest.mark.parametrize("action", [[float("inf"), 0], [1, 2, 3], "north", None, [[1], [2, 3]]])
+def test_an_action_is_two_finite_numbers(action):
     env = TwoRooms()
-    _, info = env.reset(seed=0)
-    for action in ([float("inf"), 0], [1, 2, 3], "north", None, [[1], [2, 3]]):
-        with pytest.raises(UserError, match="an action must be two finite numbers"):
-            env.step(action)
-    np.testing.assert_array_equal(env.step(np.zeros(2))[-1]["location"], info["location"])
+    env.reset(seed=0)
+    with pytest.raises(UserError, match="an action must be two finite numbers"):
+        env.step(action)
 
 
 def test_the_world_does_without_gymnasium_which_the_environment_asks_for():
-    code = (
-        "import sys; sys.modules['gymnasium'] = None\n"
-        "import tiny_jepa.worlds.two_rooms, tiny_jepa.data\n"
-        "try: import tiny_jepa.worlds.two_rooms.env\n"
-        "except ImportError as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install gymnasium" in done.stdout
+    code = "import sys; sys.modules['gymnasium'] = None; import tiny_jepa.data, tiny_jepa.worlds.two_rooms.env"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ImportError: the environment needs" in done.stderr and "pip install gymnasium" in done.stderr

@@ -9,15 +9,7 @@ import numpy as np
 import pytest
 
 from tiny_jepa.worlds.contract import read_agents
-from tiny_jepa.worlds.two_rooms import (
-    Geometry,
-    boxes_of,
-    render_agents,
-    render_layouts,
-    render_states,
-    rollout,
-    walls_of,
-)
+from tiny_jepa.worlds.two_rooms import Geometry, boxes_of, render_agents, render_states, rollout, walls_of
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_samples"
 
@@ -44,23 +36,15 @@ def test_float_dots_sum_to_one_with_their_mean_at_the_location():
     np.testing.assert_allclose(read_agents(frames[None])[0], locations, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [64, 65])
-def test_layouts_are_drawn_pixel_by_pixel(size):
-    world = Geometry(size=size)
-    (frame,) = render_layouts(world, boxes_of(world, np.array([[30, 12]])))
-    expected = np.zeros((size, size))
-    expected[:8, 29:32] = expected[17:, 29:32] = expected[[4, size - 5]] = expected[:, [4, size - 5]] = 255
-    np.testing.assert_array_equal(frame, expected)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_states_join_both_channels_and_hold_the_layout_still(dtype):
-    world, rng = Geometry(), np.random.default_rng(2)
-    locations, walls = rng.uniform(5, 58, (3, 5, 2)), boxes_of(world, np.array([[20, 10], [30, 40], [43, 53]]))
-    states = render_states(world, locations, walls, dtype)
-    assert states.shape == (3, 5, 2, 64, 64) and states.dtype == dtype
+@pytest.mark.parametrize(("dtype", "size", "value"), [(np.uint8, 64, 255), (np.float32, 65, 1 / (2 * math.pi * 1.69))])
+def test_states_join_the_dots_and_a_layout_that_is_drawn_pixel_by_pixel(dtype, size, value):
+    world, locations = Geometry(size=size), np.random.default_rng(2).uniform(5, 58, (2, 5, 2))
+    states = render_states(world, locations, boxes_of(world, np.array([[20, 10], [30, 12]])), dtype)
+    assert states.shape == (2, 5, 2, size, size) and states.dtype == dtype
     np.testing.assert_array_equal(states[1, :, 0], render_agents(world, locations[1], dtype))
-    np.testing.assert_array_equal(states[:, :, 1].swapaxes(0, 1), [render_layouts(world, walls, dtype)] * 5)
+    expected = np.zeros((size, size))
+    expected[:8, 29:32] = expected[17:, 29:32] = expected[[4, size - 5]] = expected[:, [4, size - 5]] = value
+    np.testing.assert_allclose(states[1, :, 1], [expected] * 5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["probe_normal/val", "probe_wall/val"])

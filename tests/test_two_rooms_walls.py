@@ -73,9 +73,9 @@ def test_whatever_is_drawn_the_boxes_cover_it_and_nothing_else(seed, share, scal
 def test_two_rooms_are_read_as_the_boxes_they_were():
     world = Geometry()
     layouts = np.stack(np.meshgrid(world.wall_columns, world.door_rows), axis=-1).reshape(-1, 2)
-    walls = boxes_of(world, layouts)
+    walls = walls_of(render_layouts(world, boxes_of(world, layouts)) > 0)
+    np.testing.assert_array_equal(walls, boxes_of(world, layouts))
     np.testing.assert_array_equal(layouts_of(walls), layouts)
-    np.testing.assert_array_equal(walls_of(render_layouts(world, walls) > 0), walls)
 
 
 def spread(values, low, high):
@@ -84,21 +84,18 @@ def spread(values, low, high):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_three_and_four_rooms_in_a_row_and_two_and_three_doors_in_a_wall(size):
-    walls = PLANS["rooms"](Geometry(size=size), 4000, np.random.default_rng(0)).reshape(4000, 3, 2, 4)
-    columns, there = walls[:, :, 0, :2].mean(-1), walls[:, :, 0, 0] < size
-    assert np.bincount(there.sum(1)).tolist() == [0, 0, 2000, 2000] and there[:, :2].all()
-    spread(columns[there], 10, size - 11)
-    assert np.diff(columns, axis=1).min() >= 9  # the third of some is far outside
-    spread((walls[..., 0, 3] + walls[..., 1, 2])[there] / 2, 10, size - 11)
-    assert (walls[..., 1, 2] - walls[..., 0, 3] == 10).all() and (np.ptp(walls[..., :2], axis=-1) == 2).all()
-
+    rooms = PLANS["rooms"](Geometry(size=size), 4000, np.random.default_rng(0)).reshape(4000, 3, 2, 4)
+    columns, doors = rooms[:, :, 0, :2].mean(-1), (rooms[..., 0, 3] + rooms[..., 1, 2]) / 2
+    assert (rooms[..., 1, 2] - rooms[..., 0, 3] == 10).all() and (np.ptp(rooms[..., :2], axis=-1) == 2).all()
+    spread(doors[columns < size], 10, size - 11)
     walls = PLANS["doors"](Geometry(size=size), 4000, np.random.default_rng(0))
-    doors, there = (walls[:, :-1, 3] + walls[:, 1:, 2]) / 2, walls[:, 1:, 2] < size
-    assert np.bincount(there.sum(1)).tolist() == [0, 0, 2000, 2000] and there[:, :2].all()
-    spread(doors[there], 10, size - 11)
-    assert np.diff(doors, axis=1).min() >= 11
     spread(walls[:, 0, :2].mean(-1), 20, size - 21)
     assert (walls[:, 1:, 2] - walls[:, :-1, 3] == 10).all() and (walls[:, :, :2] == walls[:, :1, :2]).all()
+    for centres, apart in ((columns, 9), ((walls[:, :-1, 3] + walls[:, 1:, 2]) / 2, 11)):
+        there = centres < size  # the third of every other scene is far outside
+        assert np.bincount(there.sum(1)).tolist() == [0, 0, 2000, 2000] and there[:, :2].all()
+        spread(centres[there], 10, size - 11)
+        assert np.diff(centres, axis=1).min() >= apart
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,7 +6,6 @@ A dot moves freely on a torus: one channel, nothing that differs between traject
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from tiny_jepa.models import JEPA, Architecture
@@ -33,11 +32,8 @@ class Torus:
 
     def frames(self, indices, start=0, stop=None):
         x, y = np.moveaxis(self.places[indices, start:stop], -1, 0)
-        frames = np.zeros((*x.shape, 1, SIZE, SIZE), np.uint8)
-        rows, steps = np.ogrid[: x.shape[0], : x.shape[1]]
-        for dx, dy in np.ndindex(3, 3):
-            frames[rows, steps, 0, (y + dy - 1) % SIZE, (x + dx - 1) % SIZE] = 255
-        return torch.from_numpy(frames)
+        near = [(np.arange(SIZE) - each[..., None] + 1) % SIZE < 3 for each in (y, x)]  # [N, T, SIZE] each
+        return torch.from_numpy(255 * (near[0][..., None] & near[1][..., None, :])[:, :, None].astype(np.uint8))
 
     def actions(self, indices):
         return torch.from_numpy(self.moves[indices])
@@ -49,11 +45,10 @@ class Torus:
 FRAME = Frame(channels=1, agent=0, map=None, unit=10.0)
 
 
-@pytest.mark.parametrize("objective", ["vicreg", "barlow", "byol"])
-def test_a_dot_on_a_torus_trains_with_the_same_loop(objective):
+def test_a_dot_on_a_torus_trains_with_the_same_loop():
     torch.manual_seed(0)
     steps = {"encode_steps": 200, "encode_batch": 32, "cached": 200, "predict_steps": 200, "predict_batch": 256}
-    config = replace(TrainingConfig(), objective=objective, **steps)
+    config = replace(TrainingConfig(), **steps)
     model = JEPA(Architecture(gate_widths=(8, 8), repr_dim=0), FRAME)
     trainer = Trainer(model, Torus(), config, torch.device("cpu"))
     losses = [float(loss) for loss, _ in trainer.run()]

@@ -7,7 +7,6 @@ from tiny_jepa.errors import run_cli
 
 VERBS = {
     "data": "generate, collect, check and show data in the course's layout",
-    "score": "rank the stored results beside the published teams",
     "look": "where a model errs: over time, near the wall, over the room",
     "plan": "reach goals with a model, and show what it thinks",
     "sweep": "train and score a grid, here or in a SLURM cluster",

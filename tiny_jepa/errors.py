@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import sys
-import threading
 from collections.abc import Callable
 
 from tiny_jepa.console import Console, printable
@@ -22,9 +21,6 @@ def run_cli(main: Callable[[], int | None]) -> None:
     """Runs a script's `main`; whatever a user or a machine did wrong becomes one sentence and exit status 2. A reader
     who leaves (`| head -1`) does not end the work; a full device loses output, which is said."""
     out, err = Console(sys.stdout), Console(sys.stderr)
-    threading.excepthook = lambda failed: print(  # TensorBoard writes in a thread of its own, which nobody can catch
-        f"warning: {failed.exc_type.__name__} beside the work: {failed.exc_value}", file=sys.stderr
-    )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):  # type: ignore[type-var]
         status = _status_of(main)
         out.flush()

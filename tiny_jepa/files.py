@@ -79,13 +79,18 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
     return content
 
 
+class Held(UserError):
+    """What is locked for another process."""
+
+
 def locked(path: Path, taken: str) -> AbstractContextManager[object]:
-    """Holds the file `path` for this process alone, until the block or the process ends; `taken` is the sentence where
+    """Holds the file `path` for this process alone, until the block or the process ends; `Held` says `taken` where
     another process has it."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path, blocking=False).acquire()
     except Timeout:
-        raise UserError(taken) from None
+        raise Held(taken) from None
     except NotImplementedError:  # a file system without locks
         return contextlib.nullcontext()
     except OSError as error:

@@ -1,5 +1,6 @@
 """Tables in Markdown, which a terminal shows as well, and how a number stands in one."""
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def number(value: float | None, std: float | None = None) -> str:
         return "–"
     decimals = sum(value < limit for limit in (100, 10, 1, 0.1))
     return f"{value:.{decimals}f}" + ("" if std is None else f" ± {std:.{decimals}f}")
+
+
+def mean(values: Sequence[float]) -> str:
+    """Of several seeds: mean ± standard deviation (n - 1)."""
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    return number(statistics.fmean(values) if values else None, spread)
 
 
 def size(parameters: int | None) -> str:

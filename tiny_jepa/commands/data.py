@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -12,21 +12,17 @@ from tiny_jepa.data.check import check_set
 from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection
 from tiny_jepa.data.show import show
-from tiny_jepa.data.source import Source, open_source, split_set
+from tiny_jepa.data.source import open_source
 from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Numbers, Seed, choose_verb, parse, settings, within
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds import find_world
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
+from tiny_jepa.worlds.two_rooms import Geometry
 from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SETS_VERSION, SIZES, ProceduralSet
 
 PROG = "python -m tiny_jepa data"
-if TYPE_CHECKING:
-    Set = str
-else:
-    Set = Literal[tuple(RECIPES)]
 
 
 @settings
@@ -34,7 +30,7 @@ class Generate:
     """What is written: sets of the two rooms."""
 
     out: Path  # the folder that will hold train/, probe_normal/, ...
-    set: tyro.conf.UseAppendAction[tuple[Set, ...]] = ()  # only this set (repeatable); all unless given
+    set: tyro.conf.UseAppendAction[tuple[Literal[tuple(RECIPES)], ...]] = ()  # type: ignore[valid-type] # repeatable
     count: Annotated[int, within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
     steps: Annotated[int, within(1, 10**4)] | None = None  # actions of each trajectory; the course's unless given
     image_size: Annotated[int, within(SIZES[0], SIZES[-1])] = COURSE.size  # px
@@ -59,26 +55,21 @@ class Show:
     """What is drawn."""
 
     data: tyro.conf.Positional[str]  # a folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
-    set: str | None = None  # the set; probe_normal/val unless given, or unless `data` is one set's folder
+    set: str = "probe_normal/val"  # the set
     first: Annotated[int, within(0, 10**9)] = 0  # the first trajectory shown
     count: Annotated[int, within(1, 200)] = 12  # trajectories shown
-    out: Path = Path(".")  # folder for trajectories.png and trajectories.gif
+    out: Path = Path("trajectories.png")  # the picture
     world: str = DEFAULT  # whose sets they are
 
 
 def main(argv: list[str]) -> int:
-    """Runs one command; 1 where `check` found faults, 130 where writing was interrupted."""
+    """Runs one command; 1 where `check` found faults."""
     verb = choose_verb(argv, PROG, {verb: says for verb, (_, _, says) in VERBS.items()})
     options, run, says = VERBS[verb]
     return run(parse(options, argv[1:], f"{PROG} {verb}", says))
 
 
 def _generate(args: Generate) -> int:
-    if (version := Source(TWO_ROOMS, args.out).sets_version) not in (None, SETS_VERSION):
-        raise UserError(
-            f"{args.out} holds version {version} of the procedural sets, and this program draws version "
-            f"{SETS_VERSION}; remove it or give another --out"
-        )
     world, drafts = Geometry(size=args.image_size), []
     for name in dict.fromkeys(args.set or RECIPES):
         recipe = RECIPES[name]
@@ -106,28 +97,26 @@ def _generate(args: Generate) -> int:
 def _check(args: Check) -> int:
     if (world := find_world(args.world)).inspect is None:
         raise UserError(f"the world {args.world} does not say what to look for")
-    root, only = split_set(args.folder.absolute(), world)
-    open_source(str(root), world)
-    names = [name for name in world.sets if only in (None, name) and (root / name).is_dir()]
-    checked = [check_set(root / name, name, world, args.limit) for name in names]
-    columns = max((list(row) for row, _, _ in checked), key=len)  # a set that cannot be opened has fewer
-    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _, _ in checked]))
-    for name, (_, faults, notes) in zip(names, checked, strict=True):
-        for says in [f"fault in {name}: {each}" for each in faults] + [f"note on {name}: {each}" for each in notes]:
-            print(says)
-    return int(any(faults for _, faults, _ in checked))
+    open_source(str(args.folder), world)
+    names = [name for name in world.sets if (args.folder / name).is_dir()]
+    checked = [check_set(args.folder / name, name, world, args.limit) for name in names]
+    columns = max((list(row) for row, _ in checked), key=len)  # a set that cannot be opened has fewer
+    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _ in checked]))
+    for row, faults in checked:
+        for each in faults:
+            print(f"fault in {row['set']}: {each}")
+    return int(any(row["faults"] != "none" for row, _ in checked))
 
 
 def _show(args: Show) -> int:
     world = find_world(args.world)
-    root, one = split_set(Path(args.data), world)
-    dataset = open_source(str(root) if one else args.data, world).require(args.set or one or "probe_normal/val")
+    dataset = open_source(args.data, world).require(args.set)
     if args.first >= len(dataset):
         raise UserError(
             f"{dataset.name} has the trajectories 0 to {len(dataset) - 1}; --first {args.first} is none of them"
         )
     indices = np.arange(args.first, min(args.first + args.count, len(dataset)))
-    print(*show(dataset, world.frame, indices, args.out), sep="\n")
+    print(show(dataset, world.frame, indices, args.out))
     return 0
 
 
@@ -135,5 +124,5 @@ VERBS: dict[str, tuple[Any, Any, str]] = {
     "generate": (Generate, _generate, "write sets in the course's folder layout"),
     "collect": (Collection, collect, "record trajectories from an environment of gymnasium's"),
     "check": (Check, _check, "look for faults in a folder; exit status 1 where there are any"),
-    "show": (Show, _show, "a contact sheet (PNG) and an animation (GIF) of a set's trajectories"),
+    "show": (Show, _show, "a contact sheet (PNG) of a set's trajectories"),
 }

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shlex
+import statistics
 import sys
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ from torch import nn
 from tiny_jepa.commands import DEFAULT, choose
 from tiny_jepa.console import printable
 from tiny_jepa.course import COURSE_SETS
-from tiny_jepa.course.metrics import differences, line, metrics_of, read_metrics, write_metrics
+from tiny_jepa.course.metrics import METRICS, Metrics, differences, read_metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
@@ -27,8 +28,6 @@ from tiny_jepa.probing.results import Kind, Result, write_result
 from tiny_jepa.probing.subjects import result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
 from tiny_jepa.worlds import find_world
-
-METRICS = Path("metrics.txt")  # in the working folder, as model_weights.pth is
 
 
 def load_data(device: torch.device, source: Source | None = None, prober: int = 0) -> tuple[Loader, dict[str, Loader]]:
@@ -62,7 +61,11 @@ def evaluate_model(
 
 
 def say(name: str, losses: list[float] | None) -> None:
-    print(line(name, losses), flush=True)
+    """Prints one loss as the course does: `normal loss: 0.0593`, with the spread of several seeds."""
+    text = shown(statistics.fmean(losses) if losses else None)
+    if losses and len(losses) > 1:
+        text += f" ± {statistics.stdev(losses):.4f} ({len(losses)} seeds)"
+    print(f"{name} loss: {text}{'' if name in COURSE_SETS else ' (ours)'}", flush=True)
 
 
 @settings
@@ -116,12 +119,14 @@ def score(args: Options, command: str) -> Result:
         write_result(args.store, result)
     if args.label and subject.weights:
         label(subject.weights, result)
+    means = {name: result.mean(name) for name in COURSE_SETS}
+    metrics = Metrics(means, result.parameters, result.trained_by or "unknown")
     if args.write_metrics:
-        write_metrics(METRICS, metrics_of(result))
+        write_metrics(METRICS, metrics)
         print(f"wrote {METRICS}")
     elif subject.kind == "trained" and subject.lift and world.task and METRICS.is_file():
         try:
-            if found := differences(read_metrics(METRICS), metrics_of(result)):
+            if found := differences(read_metrics(METRICS), metrics):
                 print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))
         except UserError as error:
             print(f"Note: {error}")

@@ -1,124 +1,147 @@
-"""`python -m tiny_jepa plan`: how well a model plans, beside what it is measured against, on the same episodes; with
-`--map FILE.png`, a walk through any drawing (`plan --map FILE.png --help`)."""
+"""`python -m tiny_jepa plan`: how well a model plans, in episodes that nothing else uses; with `--map FILE.png`, how it
+walks through any drawing (`plan --map FILE.png --help`)."""
 
-import contextlib
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+import numpy as np
 import torch
 
-from tiny_jepa.commands import choose, plan_map, the_course
+from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable, write_text
-from tiny_jepa.options import Count, parse, settings, within
-from tiny_jepa.planning import Sampling, plan
-from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, run
+from tiny_jepa.options import Count, Seed, parse, settings, within
+from tiny_jepa.planning import CostToGo, plan
+from tiny_jepa.planning.episodes import FIRST_SEED, run
 from tiny_jepa.planning.pictures import picture, record
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, TrueDynamics
 from tiny_jepa.worlds.two_rooms.sets import Rooms
+
+
+@settings
+class Common:
+    """Who plans, and what is written."""
+
+    weights: Path | None = None  # weights file; model_weights.pth unless given
+    budget: str | None = None  # the trained weights of this budget instead, such as 2k
+    world: str | None = None  # of the budget; a weights file says its own
+    record: Path | None = None  # animate the first episode in this GIF
+    picture: Path | None = None  # draw the cost-to-go of the first episodes, up to three, in this PNG
+    json: bool = False  # one JSON object on stdout, the rest on stderr
+    store: Path | None = None  # write the result as JSON
 
 
 @settings
 class Options:
     """Who plans, and in which episodes."""
 
-    sampling: Sampling
     rooms: Rooms
-    weights: Path | None = None  # weights file; model_weights.pth unless given
-    budget: str | None = None  # the trained weights of this budget instead, such as 2k
-    world: str | None = None  # of the budget; a weights file says its own
-    planner: Literal["cost-to-go", "cem", "mppi"] = "cost-to-go"  # what plans
-    alone: bool = False  # without the true dynamics, straight at the goal and a random policy beside it
+    common: Common
     episodes: Count = 200  # episodes, of the same seeds whoever plans
     steps: Annotated[int, within(1, 10_000)] = 200  # steps of an episode; none ends early
-    record: Path | None = None  # animate the first episode in this GIF
-    picture: Path | None = None  # draw the cost-to-go of three episodes in this PNG
-    json: bool = False  # one JSON object on stdout, the rest on stderr
-    store: Path | None = None  # write the result as JSON
+
+
+@settings
+class Walk:
+    """Who walks through which map; places are px of the picture."""
+
+    common: Common
+    map: Path  # PNG of up to 512 px a side; dark pixels stop
+    invert: bool = False  # light pixels stop
+    start: str | None = None  # X,Y; at random unless given
+    goal: str | None = None  # X,Y; at random unless given
+    seed: Seed = 0  # of what is drawn at random
+
+    def place(self) -> tuple[dict[str, Any], int]:
+        """The environment's options, and steps enough."""
+        try:
+            from tiny_jepa.worlds.two_rooms.maps import MARGIN, Map, read_picture
+        except ImportError:
+            raise UserError("maps need gymnasium and pillow; install them with: pip install gymnasium pillow") from None
+        options: dict[str, Any] = {"map": read_picture(self.map, self.invert)}
+        given = {name: place.split(",") for name, place in (("start", self.start), ("goal", self.goal)) if place}
+        info = Map(**options, **given).reset(seed=self.seed)[1]
+        options |= {"start": info["location"] - MARGIN, "goal": info["goal"] - MARGIN}
+        least = shortest(info["location"][None], info["goal"][None], info["walls"][None])
+        return options, int(1.5 * least[0] / MAPS.actions.limit) + 50
 
 
 def main(argv: list[str]) -> None:
-    if any(word.split("=")[0] == "--map" for word in argv):
-        return plan_map.main(argv)
-    args = parse(Options, argv, "python -m tiny_jepa plan", __doc__ or "")
-    with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
-        result = compare(args, shlex.join(["python", "-m", "tiny_jepa", "plan", *argv]))
-    if args.json:
-        print(result)
-
-
-def compare(args: Options, command: str) -> str:
-    """Runs, prints, stores and draws what the options ask for -> the result as JSON."""
+    form: Any = Walk if any(word.split("=")[0] == "--map" for word in argv) else Options
+    asked = parse(form, argv, "python -m tiny_jepa plan", __doc__ or "")
+    args = asked.common
+    say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
     subject, world = choose(args.weights, args.budget, args.world)
-    task = the_course(world, "planning in episodes").task
-    assert task
+    the_course(world, "planning in episodes")
     if args.record or args.picture:
         pyplot()  # says at once where matplotlib is missing
     if args.record and args.record.suffix.lower() != ".gif":
         raise UserError(f"--record writes a GIF; call it {args.record.with_suffix('.gif')}")
-    if args.picture and args.planner != "cost-to-go" and args.sampling.cost != "cost-to-go":
-        raise UserError(f"--picture draws the cost-to-go, which --cost {args.sampling.cost} does without")
     for path in filter(None, (args.record, args.picture, args.store)):
         require_writable(path)
     torch.set_num_threads(1)  # CPU seconds are those of one core
-    print(subject.describe(), flush=True)
+    say(subject.describe())
+    if form is Walk:
+        world, episodes, (environment, steps) = replace(world, task=MAPS), 1, asked.place()
+        settings = {name: environment[name].tolist() for name in ("start", "goal")} | {"map": str(asked.map)}
+    else:
+        episodes, steps = asked.episodes, asked.steps
+        environment = settings = {name: value for name, value in asdict(asked.rooms).items() if value is not None}
     model: Any = subject.model
-    drawing: dict[str, Any] = {} if args.planner == "cost-to-go" else vars(args.sampling)
-    environment = {name: value for name, value in asdict(args.rooms).items() if value is not None}
-
-    def planned(model: Any, planner: str, **settings: Any) -> MakeAgent:
-        return lambda frames, goals: plan(model, frames, goals, task.actions, planner, **settings)
-
-    ours = planned(model, args.planner, **drawing)
-    rows: dict[str, MakeAgent] = {args.planner: ours}
-    if not args.alone:
-        rows |= {
-            f"{args.planner}, true dynamics": planned(task.dynamics, args.planner, **drawing),
-            "straight at the goal": planned(model, "straight"),
-            "random policy": planned(model, "random"),
-        }
-    scores = {}
-    for name, agent in rows.items():
-        scores[name] = run(task, agent, args.episodes, args.steps, environment)
-        print(f"{name}: done", file=sys.stderr, flush=True)
-    print(table(scores))
+    assert world.task
+    agent = partial(plan, model, actions=world.task.actions)
+    score = run(world.task, agent, episodes, steps, environment)
+    say(table(score))
     result = {
-        "command": command,
+        "command": shlex.join(["python", "-m", "tiny_jepa", "plan", *argv]),
         "model": subject.name,
         "parameters": subject.parameters,
         "fingerprint": fingerprint(model),
-        "planner": args.planner,
-        "settings": drawing,
-        "environment": environment,
-        "seeds": [FIRST_SEED, FIRST_SEED + args.episodes - 1],
-        "scores": scores,
+        "environment": settings,
+        "seeds": [FIRST_SEED, FIRST_SEED + episodes - 1],
+        "scores": {"cost-to-go": score},
     }
     text, name = json.dumps(result, indent=2), f"tiny_jepa {subject.name}"
     if args.store:
         write_text(args.store, text + "\n")
     if args.record:
-        print("wrote", record(world, ours, args.steps, name, environment, args.record))
+        say("wrote", record(world, agent, steps, name, environment, args.record))
     if args.picture:
-        print("wrote", picture(world, ours, 3, name, environment, args.picture))
-    return text
+        say("wrote", picture(world, agent, min(3, episodes), name, environment, args.picture))
+    if args.json:
+        print(text)
 
 
-def table(scores: dict[str, dict[str, Any]]) -> str:
-    """A row for each that planned: shares with their 95 % intervals, then medians and CPU seconds."""
-    radii = list(next(iter(scores.values()))["last"])
-    shares = [f"at {rule} step: {r} px, %" for rule in ("the last", "any") for r in radii]
-    lines = []
-    for name, found in scores.items():
-        each = [share for rule in ("last", "any") for share in found[rule].values()]
-        steps, way = found["median_steps"], found["median_way"]
-        medians = ["–", "–"] if steps is None else [f"{steps:.0f}", f"{way:.3f}"]
-        cpu = [f"{found['cpu_episode']:.3f}", f"{1000 * found['cpu_step']:.2f}"]
-        cells = [f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})" for share, low, high in each]
-        lines.append([name, *cells, *medians, *cpu])
-    return markdown(["planner", *shares, "steps", "way / shortest", "CPU s an episode", "CPU ms a step"], lines)
+def shortest(start: np.ndarray, goal: np.ndarray, drawn: np.ndarray, size: int = 0) -> np.ndarray:
+    """Lengths [E] px of the ways from start to goal [E, 2] px in maps [E, S, S] bool that the planner finds with the
+    true dynamics in the model's place: the shortest on its lattice."""
+    truth, frames = TrueDynamics(), np.stack([drawn, drawn], axis=1)
+    begin, end = (torch.from_numpy(places / UNIT).float() for places in (start, goal))
+    costs = CostToGo(truth, frames, truth.encode_context(frames), end, MAPS.actions)
+    return MAPS.actions.limit * costs.at(begin[:, None])[:, 0].numpy()
+
+
+assert TWO_ROOMS.task
+MAPS = replace(TWO_ROOMS.task, environment="tiny_jepa.worlds.two_rooms.maps:tiny_jepa/Map-v0", shortest=shortest)
+
+
+def table(score: dict[str, Any]) -> str:
+    """Shares with their 95 % intervals, a row for each radius; then medians and CPU seconds."""
+    rows = []
+    for radius in score["last"]:
+        shares = (score[rule][radius] for rule in ("last", "any"))
+        cells = [f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})" for share, low, high in shares]
+        rows.append([f"{radius} px", *cells])
+    lines = [markdown(["within", "at the last step, %", "at any step, %"], rows)]
+    if score["median_steps"] is not None:
+        lines.append(f"median: {score['median_steps']:.0f} steps, {score['median_way']:.3f} of the shortest way")
+    lines.append(f"CPU: {score['cpu_episode']:.3f} s an episode, {1000 * score['cpu_step']:.2f} ms a step")
+    return "\n".join(lines)

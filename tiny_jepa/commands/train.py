@@ -47,15 +47,14 @@ class Options:
     resume: str | None = None  # go on with the interrupted run of this name, its settings as they were
     no_install: bool = False  # leave model_weights.pth alone
     threads: Annotated[int, within(1, 256)] = 1  # CPU threads; one is best below 100k parameters
-    workers: Annotated[int, within(0, 256)] = 0  # processes that read data; the weights are the same for any number
     device: str | None = None  # cpu, cuda or mps; the best there is unless given
     training: TrainingConfig = field(default_factory=TrainingConfig)
     architecture: Architecture = field(default_factory=Architecture)
 
 
-OF_A_PROCESS = {"resume", "runs", "world", "no_install", "threads", "workers", "device"}
+OF_A_PROCESS = {"resume", "runs", "world", "no_install", "threads", "device"}
 """Options that a resumed run takes; all else it has of its own."""
-OF_NO_WEIGHTS = {"resume", "runs", "name", "no_install", "workers"}
+OF_NO_WEIGHTS = {"resume", "runs", "name", "no_install"}
 """Options that train the same weights, whatever they are."""
 
 
@@ -105,7 +104,7 @@ def main(argv: list[str]) -> int:
     model = budget.build()
     dataset = source.require("train")
     look_at(dataset)
-    trainer = Trainer(model, dataset, budget.training, get_device(options.device), options.workers)
+    trainer = Trainer(model, dataset, budget.training, get_device(options.device))
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     config = describe(budget, command, source, dataset, trainer.device)
     with Run(options.runs / options.resume) if options.resume else Run.new(options.runs, name) as run:
@@ -117,7 +116,6 @@ def main(argv: list[str]) -> int:
         else:
             write_text(run.folder / "config.json", json.dumps(asdict(config), indent=1) + "\n")
             run.save(trainer)  # a folder that cannot be written to is found now, not hours later
-        run.open_board(trainer.step)
         try:
             figures = train(trainer, run)
         except KeyboardInterrupt:

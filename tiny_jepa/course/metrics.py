@@ -1,16 +1,14 @@
 """`metrics.txt`: four losses, the number of trainable parameters and the training command, one a line."""
 
 import re
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, write_text
-from tiny_jepa.probing.results import Result
 
+METRICS = Path("metrics.txt")  # in the working folder, as model_weights.pth is
 NOT_AVAILABLE = "not available"
 LOSS = rf"([0-9]{{1,18}}(?:\.[0-9]{{1,18}})?|{NOT_AVAILABLE})"
 FORM = "".join(rf"probe_{name} val loss: {LOSS}\n" for name in COURSE_SETS) + r"([0-9][0-9,]{0,18})\n(.+)\n?"
@@ -43,17 +41,10 @@ def read_metrics(path: Path) -> Metrics:
     """Raises a `UserError` where the file has another form."""
     again = "write it with: python main.py --write-metrics"
     if (found := re.fullmatch(FORM, read_text(path, again))) is None:
-        lines = ", ".join(f"'probe_{name} val loss: X'" for name in COURSE_SETS)
-        raise UserError(f"{path} has to have six lines, {lines}, the parameters and the training command; {again}")
+        raise UserError(f"{path} has not the six lines of a {METRICS}; {again}")
     *losses, parameters, command = found.groups()
     numbers = [None if loss == NOT_AVAILABLE else float(loss) for loss in losses]
     return Metrics(dict(zip(COURSE_SETS, numbers, strict=True)), int(parameters.replace(",", "")), command)
-
-
-def metrics_of(result: Result) -> Metrics:
-    """The mean losses of a result."""
-    losses = {name: result.mean(name) for name in COURSE_SETS}
-    return Metrics(losses, result.parameters, result.trained_by or "unknown")
 
 
 def differences(stated: Metrics, found: Metrics) -> list[str]:
@@ -65,18 +56,9 @@ def differences(stated: Metrics, found: Metrics) -> list[str]:
         says.append(f"its training command is '{stated.command}', the weights were made by '{found.command}'")
     for name in COURSE_SETS:
         there, measured = stated.losses[name], found.losses[name]
-        if there is None or measured is None:
-            near = there is measured
-        else:
+        near = there is measured
+        if there is not None and measured is not None:
             near = abs(there - measured) <= TOLERANCE * max(there, measured) + NOISE
         if not near:
             says.append(f"{name} is {shown(there)} there, {shown(measured)} measured")
     return says
-
-
-def line(name: str, losses: Sequence[float] | None) -> str:
-    """One loss as the course prints it: `normal loss: 0.0593`, with the spread of several seeds."""
-    text = f"{statistics.fmean(losses):.4f}" if losses else NOT_AVAILABLE
-    if losses and len(losses) > 1:
-        text += f" ± {statistics.stdev(losses):.4f} ({len(losses)} seeds)"
-    return f"{name} loss: {text}" + (" (ours)" if name not in COURSE_SETS else "")

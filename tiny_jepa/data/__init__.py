@@ -1,6 +1,5 @@
 """Sets of trajectories: from files in the course's layout, or drawn by the simulator."""
 
-from tiny_jepa.data.ahead import work_ahead
 from tiny_jepa.data.check import look_at
 from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.data.loader import Loader

@@ -1,13 +1,14 @@
-"""Collects trajectories from episodes into the folder form that the kit reads.
+"""Collects trajectories from episodes into the folder form that the kit reads, and says what they show.
 
 Frames are averaged down to a side, locations with them; these are recorded for probing sets alone.
 """
 
-import importlib.metadata
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from einops import reduce
@@ -21,28 +22,32 @@ SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))
 """The sets, and how many trajectories each has for one of the training set."""
 BLOCK = 100  # trajectories
 LARGEST = 257  # px
-PATIENCE = 100
-"""Episodes in a row that may be too short for a trajectory."""
+PATIENCE = 100  # episodes in a row that may be too short for a trajectory
+LOOKED_AT = 32 * 2**20  # bytes of frames
 
 
 def collect(what: Collection) -> int:
-    """Writes the three sets of `SHARES` under `out`, or what an interrupted run left of them; 130 if interrupted."""
-    with of_others(what.env or what.recording):
-        episodes, package = open_episodes(what)
-    packages = importlib.metadata.packages_distributions().get(package, [])
-    made_by = [f"{name} {importlib.metadata.version(name)}" for name in packages]
+    """Writes the sets of `SHARES` under `out`; the training set alone where no location is told."""
+    with of_others(what.env):
+        episodes = open_episodes(what)
+        told = next(episodes(np.random.default_rng(what.seed)))[1] is not None
+    if not told:
+        print("the environment tells no location: only train/ is written, and nothing can be probed")
 
-    def draft(name: str, count: int) -> Draft:
-        def draw(start: int, stop: int) -> Iterator[Rows]:
+    def draw(name: str, count: int) -> Iterator[Rows]:
+        for start in range(0, count, BLOCK):
             rng = np.random.default_rng([what.seed, zlib.crc32(name.encode()), start // BLOCK])
-            with of_others(what.env or what.recording):
-                for rows in islice(trajectories(episodes, what, rng), stop - start):
+            with of_others(what.env):
+                for rows in islice(trajectories(episodes, what, rng), min(BLOCK, count - start)):
                     yield {key: rows[key] for key in rows if key != "locations" or name != "train"}
 
-        settings = asdict(what) | {"out": "", "set": name, "made_by": made_by}
-        return Draft(what.out / name, count, settings, draw, BLOCK)
-
-    return write_sets([draft(name, max(1, round(share * what.episodes))) for name, share in SHARES.items()])
+    drafts: list[Draft] = []
+    for name, share in list(SHARES.items())[: None if told else 1]:
+        count = max(1, round(share * what.episodes))
+        drafts.append((what.out / name, count, asdict(what) | {"out": "", "set": name}, partial(draw, name, count)))
+    write_sets(drafts)
+    print(shown_by(what.out / "train"))
+    return 0
 
 
 def trajectories(episodes: Episodes, what: Collection, rng: np.random.Generator) -> Iterator[Rows]:
@@ -60,22 +65,50 @@ def trajectories(episodes: Episodes, what: Collection, rng: np.random.Generator)
 
 
 def trajectory(moments: list[Moment], side: int, rng: np.random.Generator) -> Rows:
-    """One trajectory. Its frames [T, S', S', C] and locations [T, 2] are averaged down to `side` px -> states
-    [1, T, C, S, S]. Before that, all are moved by a random part of the new pixels: what stands still in a world shows
-    all its edges."""
+    """Frames [T, S', S', C] and locations [T, 2], if any, are averaged down to `side` px -> states [1, T, C, S, S].
+    Before that, all are moved by a random part of the new pixels: what stands still shows all its edges."""
     seen, places, (*moves, _) = zip(*moments, strict=True)
-    frames, locations, actions = map(np.stack, (seen, places, moves))
+    frames, found = np.stack(seen), {"actions": np.stack(moves)}
     if frames.dtype != np.uint8 or frames.ndim != 4 or not 0 < frames.shape[1] == frames.shape[2] <= LARGEST:
-        shown = f"{frames.dtype} {list(frames.shape[1:])}"
-        raise UserError(f"frames must be uint8 [S, S, C], square and up to {LARGEST} px, not {shown}")
-    for name, values in {"actions": actions, "locations": locations}.items():
-        if values.shape[1:] != (2,) or not np.isfinite(values).all():
-            raise UserError(f"{name} must be two finite numbers each, not {values[0].tolist()}")
+        wanted = f"uint8 [S, S, C], square and up to {LARGEST} px"
+        raise UserError(f"frames must be {wanted}, not {frames.dtype} {list(frames.shape[1:])}")
     times, rest = divmod(frames.shape[1], side or frames.shape[1])
     if rest or not times:
         raise UserError(f"--side {side} does not divide the side of these frames, {frames.shape[1]} px")
     right, down = rng.integers(0, times, 2)
+    if places[0] is not None:
+        found["locations"] = ((np.stack(places) + np.array([right, down])) / times).astype(np.float32)
+    for name, values in found.items():
+        if values.shape[1:] != (2,) or not np.isfinite(values).all():
+            raise UserError(f"{name} must be two finite numbers each, not {values[0].tolist()}")
     moved = np.roll(frames, (down, right), axis=(1, 2)).astype(np.float32)
-    states = reduce(moved, "t (h a) (w b) c -> t c h w", "mean", a=times, b=times).round().astype(np.uint8)
-    locations = ((locations + np.array([right, down])) / times).astype(np.float32)
-    return {"actions": actions[None], "locations": locations[None], "states": states[None]}
+    found["states"] = reduce(moved, "t (h a) (w b) c -> t c h w", "mean", a=times, b=times).round().astype(np.uint8)
+    return {name: values[None] for name, values in found.items()}
+
+
+def shown_by(folder: Path) -> str:
+    """What the frames and the actions of a set show, in a sentence."""
+    states, actions = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("states", "actions"))
+    count = min(len(states), LOOKED_AT // states[0].nbytes + 1)
+    some = np.linspace(0, len(states) - 1, count).astype(np.int64)
+    moved, size = motion(states[some].astype(np.float32)), np.linalg.norm(actions[some], axis=-1)
+    made = (moved > 0) & (size > 0)
+    if not made.any():
+        return "warning: no frame ever changes, whatever the action; does render() draw what moves?"
+    size *= np.median(moved[made] / size[made])
+    worth = f"{np.median(size):.2f} px (median), {size.max():.2f} px at most"
+    still = (moved == 0)[size > 0].mean()
+    return f"actions are worth {worth}; {still:.1%} of the steps were blocked or without effect"
+
+
+def motion(frames: np.ndarray) -> np.ndarray:
+    """How far [N, T-1] px what moves in frames [N, T, C, S, S] went, in the channel that shows it best: the first
+    moment of what changed, by the most that ever did, which is what moves in two places."""
+    most = np.abs(frames - frames[:, :1]).sum((3, 4)).max((0, 1))  # [C]
+    change, index = np.diff(frames[:, :, most.argmax()], axis=1), np.arange(frames.shape[-1])
+    moments = []
+    for axis in (2, 3):
+        lost, there = change.sum(axis), np.abs(change).sum(axis)  # [N, T-1, S]
+        centre = there @ index / there.sum(-1).clip(1e-9)
+        moments.append(lost @ index - lost.sum(-1) * centre)
+    return np.hypot(*moments) / max(most.max() / 2, 1e-9)

@@ -1,4 +1,4 @@
-"""Episodes of an environment of gymnasium's, played at random or by an expert, or of stable-worldmodel's recordings."""
+"""Episodes of an environment of gymnasium's, played at random or by an expert."""
 
 import contextlib
 import importlib
@@ -13,35 +13,29 @@ import tyro
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Count, Seed, imported, settings, within
 
-PLUGINS = {"swm": "stable_worldmodel"}
-"""Namespaces of environments, and the package that registers them."""
-LONGEST = 64
-"""Actions after which an episode that does not end is left, unless trajectories are longer."""
-PERSISTENCE, SPREAD = 0.8, 0.7
-"""Of random actions: how much of the last one goes into the next, and their standard deviation, in half the range of
-actions."""
-Names = tyro.conf.UseAppendAction[tuple[str, ...]]
+LONGEST = 64  # actions after which an episode that does not end is left, unless trajectories are longer
+PERSISTENCE = 0.8  # how much of a random action goes into the next
+SPREAD = 0.7  # of random actions: their standard deviation, in half the range of actions
 
 
 @settings
 class Collection:
-    """What is collected, from an environment or from a recording."""
+    """What is collected."""
 
     out: Path  # the folder that will hold train/ and probe_normal/
-    env: str = ""  # gymnasium's name of the environment; package.module:NAME imports the module first
-    recording: str = ""  # of stable-worldmodel's (HDF5, Lance, ...): read instead of playing
+    env: str  # gymnasium's name of the environment; package.module:NAME imports the module first
     episodes: Count = 2_000  # trajectories of the training set
     steps: Count = 16  # actions of each; what an environment plays on end becomes several
     side: Annotated[int, within(0, 10**4)] = 0  # px to which frames are averaged; it divides theirs; 0: as they are
     policy: Literal["random", "expert", "mixed"] = "random"  # mixed: every second episode is the expert's, disturbed
     expert: str = ""  # package.module:CLASS of the expert
-    vary: Names = ()  # drawn anew at each reset, too, as door.position (repeatable)
-    location: str = "state"  # entry of `info` whose first two numbers are the location, for probing alone
+    vary: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # drawn anew, too, as door.position (repeatable)
+    location: str | None = None  # entry of `info` that begins with the location; `state`, if any, unless given
     seed: Seed = 0  # of episodes and actions
 
 
-Moment = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-"""Of an episode: frame [S, S, C], location [2] px, and the action [2] that follows, if any does."""
+Moment = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+"""Of an episode: frame [S, S, C], location [2] px, if told, and the action [2] that follows, if any does."""
 Episodes = Callable[[np.random.Generator], Iterator[Moment]]
 
 
@@ -52,42 +46,30 @@ def of_others(name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except ImportError as error:
-        raise UserError(f"{name} needs a package that is not installed ({error}); docs/tworoom.md says which") from None
     except Exception as error:
         raise UserError(f"{name} fails with {type(error).__name__}: {error}") from error
 
 
-def open_episodes(what: Collection) -> tuple[Episodes, str]:
-    """What gives an episode, drawn with a generator, and the package it comes from."""
-    if bool(what.env) == bool(what.recording):
-        raise UserError("give --env or --recording, one of them")
-    if what.recording:
-        from stable_worldmodel.data import load_dataset
-
-        path = Path(what.recording)
-        recording = load_dataset(str(path.absolute()) if path.exists() else what.recording)
-        return lambda rng: read(recording, what, rng), "stable_worldmodel"
+def open_episodes(what: Collection) -> Episodes:
+    """What gives an episode, drawn with a generator."""
     import gymnasium
 
-    if plugin := PLUGINS.get(what.env.partition("/")[0]):
-        importlib.import_module(plugin)
+    if what.env.startswith("swm/"):
+        importlib.import_module("stable_worldmodel")  # which registers them
     env, expert = gymnasium.make(what.env, render_mode="rgb_array", disable_env_checker=True), None
     box: Any = env.action_space
     if not isinstance(box, gymnasium.spaces.Box) or box.shape != (2,) or not np.isfinite([box.low, box.high]).all():
         raise UserError(f"{what.env} has the actions {box}; a Box of two numbers with finite limits is needed")
     if what.policy != "random":
-        if not what.expert:
-            raise UserError(f"--policy {what.policy} needs --expert package.module:CLASS")
-        expert = imported(what.expert, "--expert")()
+        expert = imported(what.expert, f"--policy {what.policy} needs --expert; there is no")()
         expert.set_env(env)
     options = {"variation": varied} if (varied := to_vary(env, what.vary)) else None
-    return lambda rng: play(env, what, options, expert, rng), type(env.unwrapped).__module__.partition(".")[0]
+    return lambda rng: play(env, what, options, expert, rng)
 
 
 def to_vary(env: Any, names: tuple[str, ...]) -> list[str]:
     """What differs between episodes, as the option `variation` of a reset: `names`, and what stable-worldmodel's
-    environments vary unless told; a `UserError` for a name that the environment does not know."""
+    environments vary unless told."""
     space = getattr(env.unwrapped, "variation_space", None)
     known = space.names() if space is not None else []
     if unknown := [name for name in names if name not in known]:
@@ -106,10 +88,11 @@ def play(
     drawn = rng.normal(0, SPREAD, box.shape)
     follows = expert is not None and (what.policy == "expert" or rng.random() < 0.5)
     disturbed = rng.random() if what.policy == "mixed" else 0.0
+    if (name := what.location or "state") not in info and what.location:
+        raise UserError(f"--location {name}: this environment tells of {', '.join(info) or 'nothing'}")
     for step in range(longest + 1):
-        if what.location not in info:
-            raise UserError(f"--location {what.location}: this environment tells of {', '.join(info) or 'nothing'}")
-        frame, location = np.asarray(env.render()), np.array(info[what.location], np.float32).ravel()[:2]
+        frame = np.asarray(env.render())
+        location = np.array(info[name], np.float32).ravel()[:2] if name in info else None
         if over or step == longest:
             yield frame, location, None
             return
@@ -120,12 +103,3 @@ def play(
         yield frame, location, action
         _, _, terminated, truncated, info = env.step(action.astype(box.dtype))
         over = terminated or truncated
-
-
-def read(recording: Any, what: Collection, rng: np.random.Generator) -> Iterator[Moment]:
-    """One episode of a recording, drawn at random; an action is NaN after the last frame."""
-    episode = recording.load_episode(int(rng.integers(len(recording.lengths))))
-    columns = (np.asarray(episode[name]) for name in ("pixels", what.location, "action"))
-    for pixels, location, action in zip(*columns, strict=True):
-        follows = action.astype(np.float32) if np.isfinite(action).all() else None
-        yield pixels.transpose(1, 2, 0), np.asarray(location, np.float32).ravel()[:2], follows

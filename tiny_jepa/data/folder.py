@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,38 +10,18 @@ from torch import Tensor
 
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import read_json
-from tiny_jepa.options import read, settings, within
 from tiny_jepa.worlds.contract import World, as_tensor
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
-NOISE = 1e-3
-"""Share of the largest value, by which frames may be below black."""
-METADATA, ANEW = "metadata.json", "give another --out, or remove the folder"
-
-
-@settings
-class Record:
-    """What `data generate` and `data collect` keep in `metadata.json`, beside the arrays."""
-
-    settings: dict[str, Any]  # what was asked for
-    version: str  # of this program
-    written: Annotated[int, within(0, 10**9)]  # trajectories that are safely on disk
-    of: int
-
-
-def read_record(folder: Path) -> Record:
-    """A `UserError` where `folder` holds none."""
-    path = folder / METADATA
-    return read(Record, read_json(path, ANEW), f"{path} is not a record of `data generate`; {ANEW}")
+NOISE = 1e-3  # share of the largest value, by which frames may be below black
+METADATA = "metadata.json"  # beside the arrays: what `data generate` and `data collect` were asked for
 
 
 class CourseSet:
     """One folder of arrays: only what is asked for is read."""
 
     def __init__(self, folder: Path, name: str, world: World) -> None:
-        """Opens the files of the set `name`, all but locations to train on; a `UserError` where one is missing or
-        broken, or their shapes do not go together."""
+        """Opens the files of the set `name`, all but locations to train on."""
         self.folder, self.name, self.world = folder, name, world
         self.states_file = states = NpyFile(folder / "states.npy")
         self.actions_file = NpyFile(folder / "actions.npy")
@@ -52,16 +32,13 @@ class CourseSet:
                 raise UserError(f"{file.path} has shape {file.shape} and type {file.dtype}; expected {expected}")
 
         shape, channels = states.shape, world.frame.channels
-        require(states, len(shape) == 5, "five axes (trajectories, frames, channels, height, width)")
-        require(states, shape[2] == channels, f"{channels} channels on the third axis")
-        require(states, shape[3] == shape[4], "square images")
-        require(states, 0 not in shape and shape[1] > 1, "at least one trajectory of two frames")
-        require(states, states.dtype == np.uint8 or states.dtype.kind == "f", "uint8 or float values")
-        for file, *wanted in ((self.actions_file, shape[1] - 1, world.action_dim), (self.locations_file, shape[1], 2)):
+        fits = shape[2:] == (channels, *shape[-1:] * 2) and 0 not in shape and shape[1] > 1
+        numbers = states.dtype == np.uint8 or states.dtype.kind == "f"
+        require(states, fits and numbers, f"(N, T, {channels}, size, size), N from 1, T from 2, of uint8 or floats")
+        for file, *wanted in ((self.actions_file, shape[1] - 1, 2), (self.locations_file, shape[1], 2)):
             if file is not None:
-                right = file.shape == (shape[0], *wanted)
-                require(file, right, f"{(shape[0], *wanted)}, to go with states.npy of shape {shape}")
-                require(file, file.dtype.kind == "f", "float values")
+                fits = file.shape == (shape[0], *wanted) and file.dtype.kind == "f"
+                require(file, fits, f"floats {(shape[0], *wanted)}, to go with states.npy of shape {shape}")
         self.length, self.image_size = shape[1], shape[-1]
 
     def __len__(self) -> int:

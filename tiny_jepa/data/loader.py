@@ -8,11 +8,8 @@ from tiny_jepa.worlds.contract import Batch, TrajectorySet, read_batch
 
 
 class Loader:
-    """Batches of a set, with the attributes that the course's evaluator asks of a loader. Each iteration is an epoch;
-    the same seed gives the same sequence of epochs.
-
-    The last batch is left out where it is not full, as in the protocol; a set smaller than a batch is one batch.
-    """
+    """With the attributes that the course's evaluator asks of a loader. Each iteration is an epoch. The last batch is
+    left out where it is not full, as in the protocol; a set smaller than a batch is one batch."""
 
     def __init__(self, dataset: TrajectorySet, batch_size: int = 64, shuffle: bool = False, seed: int = 0) -> None:
         self.dataset, self.batch_size, self.shuffle = dataset, min(batch_size, len(dataset)), shuffle

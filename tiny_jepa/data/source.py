@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tiny_jepa.data.folder import CourseSet, read_record
+from tiny_jepa.data.folder import METADATA, CourseSet
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import read_json
 from tiny_jepa.options import Seed, read, settings, within
 from tiny_jepa.worlds.contract import TrajectorySet, World
 
 ENVIRONMENT = "TINY_JEPA_DATA"
-COURSE_ROOTS = (Path("/scratch/DL24FA"), Path("/scratch/DL25SP"))
-"""Where the course keeps its data: autumn 2024, spring 2025."""
+COURSE_ROOTS = (Path("/scratch/DL24FA"), Path("/scratch/DL25SP"))  # autumn 2024, spring 2025
 PROCEDURAL = "procedural"
 
 
@@ -40,8 +40,8 @@ class Source:
         """What `--data` takes to open this source again."""
         if self.root is not None:
             return str(self.root)
-        changed = [f"{key}={value}" for key, value in asdict(self.drawn).items() if value != getattr(Drawn, key)]
-        return PROCEDURAL + (":" + ",".join(changed) if changed else "")
+        changed = asdict(self.drawn).items() - asdict(Drawn()).items()
+        return PROCEDURAL + ":" * bool(changed) + ",".join(f"{key}={value}" for key, value in sorted(changed))
 
     @property
     def sets_version(self) -> int | None:
@@ -49,16 +49,16 @@ class Source:
         if self.root is None:
             return self.world.version
         for name in self.world.sets:
-            with contextlib.suppress(UserError, TypeError, ValueError, OverflowError):
-                return int(read_record(self.root / name).settings.get("sets_version", 1))  # version 1 did not say so
+            with contextlib.suppress(Exception):  # there may be none, or somebody else's
+                recorded = read_json(self.root / name / METADATA, "")["settings"]
+                return int(recorded.get("sets_version", 1))  # version 1 did not say so
         return None
 
     def describe(self) -> str:
-        drawn, version = self.drawn, self.sets_version
-        details = [] if self.root else [f"{drawn.size or self.world.size} px", drawn.dtype, f"seed {drawn.seed}"]
-        details += [] if version is None else [f"sets version {version}"]
-        what = f"folder {self.root}" if self.root else self.spec
-        return what + (f" ({', '.join(details)})" if details else "") + f", chosen by {self.chosen_by}"
+        what, drawn, version = f"folder {self.root}", self.drawn, self.sets_version
+        if self.root is None:
+            what = f"{self.spec} ({drawn.size or self.world.size} px, {drawn.dtype}, seed {drawn.seed})"
+        return f"{what}{f', sets version {version}' if version else ''}, chosen by {self.chosen_by}"
 
     def find(self, name: str) -> TrajectorySet | None:
         """The set `name` ("train", "probe_wall/val", ...), or None where this source has none."""
@@ -69,49 +69,29 @@ class Source:
         return self.world.simulate(name, self.drawn.seed, self.drawn.size or self.world.size, self.drawn.dtype)
 
     def require(self, name: str) -> TrajectorySet:
-        """The set `name`; a `UserError` where there is none."""
         if (found := self.find(name)) is None:
             raise UserError(f"{self.spec} has no set {name}; sets are {', '.join(self.world.sets)}")
         return found
 
 
-def split_set(folder: Path, world: World) -> tuple[Path, str | None]:
-    """The root and the name of the set that a folder is; the folder itself and None where it is none."""
-    here = folder.absolute()
-    for name in world.sets:
-        if here.match(name) and (here / "states.npy").exists():
-            return here.parents[name.count("/")], name
-    return folder, None
-
-
 def open_source(data: str | None, world: World) -> Source:
-    """Resolves `--data` (a folder, or `procedural[:seed=1,size=65,dtype=float32]`); a `UserError` where there is no
-    such folder, no set in it, or no such option."""
-    chosen_by = "--data"
-    if data is None:
-        there = (str(root) for root in COURSE_ROOTS if world.simulate and root.is_dir())
-        data, chosen_by = os.environ.get(ENVIRONMENT), ENVIRONMENT
-        data, chosen_by = (data, chosen_by) if data else (next(there, PROCEDURAL), "default")
+    """Resolves `--data`: a folder, or `procedural[:seed=1,size=65,dtype=float32]`."""
+    there = (str(root) for root in COURSE_ROOTS if world.simulate and root.is_dir())
+    given = {"--data": data, ENVIRONMENT: os.environ.get(ENVIRONMENT) or None, "default": next(there, PROCEDURAL)}
+    chosen_by, data = next((by, said) for by, said in given.items() if said is not None)
     kind, _, options = data.partition(":")
     if kind == PROCEDURAL:
         if world.simulate is None:
-            raise UserError(
-                f"the world {world.frame.world} is not simulated; collect data with `python -m tiny_jepa data collect` "
-                "and give its folder: --data FOLDER"
-            )
-        given = {key: value for key, _, value in (option.partition("=") for option in options.split(",") if option)}
-        drawn = read(Drawn, given, f"--data {data}, which takes seed, size and dtype")
+            made = "collect data with `python -m tiny_jepa data collect` and give its folder: --data FOLDER"
+            raise UserError(f"the world {world.frame.world} is not simulated; {made}")
+        words = dict(option.partition("=")[::2] for option in options.split(",") if option)
+        drawn = read(Drawn, words, f"--data {data}, which takes seed, size and dtype")
         if drawn.size not in (None, *world.sizes):
             least, most = world.sizes[0], world.sizes[-1]
             raise UserError(f"--data {data}: size must be from {least} to {most} px, not {drawn.size}")
         return Source(world, None, chosen_by, drawn)
     root = Path(data)
-    parent, one = split_set(root, world)
-    if one is not None:
-        raise UserError(f"{root} (from {chosen_by}) is the one set {one}; give the folder of all sets, {parent}")
     if not any((root / name).is_dir() for name in world.sets):
-        raise UserError(
-            f"no such data folder: {data[:200]} (from {chosen_by}), or one that holds no set; expected folders such as "
-            f"train/ and probe_normal/val/ in it, or '{PROCEDURAL}'"
-        )
+        where = f"{data[:200]} (from {chosen_by}), or one that is not the folder of all sets"
+        raise UserError(f"no such data folder: {where}; expected train/, probe_normal/val/, ..., or '{PROCEDURAL}'")
     return Source(world, root, chosen_by)

@@ -1,4 +1,4 @@
-"""What every planner shares: frames in, codes inside, actions out; and the agents that planning is measured against."""
+"""What every planner shares: frames in, codes inside, actions out."""
 
 import copy
 from typing import Any
@@ -14,6 +14,7 @@ from tiny_jepa.worlds.contract import Actions, WorldModel
 class Agent:
     """Takes one action a frame towards a goal frame, in one episode or E at once. Subclasses `prepare` and `choose`."""
 
+    @torch.no_grad()
     def __init__(self, model: WorldModel, frame: Any, goal_frame: Any, actions: Actions) -> None:
         """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones."""
         if not isinstance(model, WorldModel):
@@ -94,23 +95,3 @@ def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, acti
     moves = model.step(codes, pushes, context[:1]) - codes
     far = moves.norm(dim=-1).amin(dim=-1)  # [256]
     return torch.linalg.pinv(moves[far >= far.max() / 2].median(dim=0).values / actions.limit)
-
-
-class Straight(Agent):
-    """Goes straight at the goal's code, whatever lies between."""
-
-    def prepare(self) -> None:
-        self.to_action = action_per_code(self.model, self.frames, self.context, self.actions)
-
-    def choose(self, code: Tensor) -> Tensor:
-        return self.actions.clip((self.goal - code) @ self.to_action)
-
-
-class Random(Agent):
-    """Any action, of any size."""
-
-    def prepare(self) -> None:
-        self.any, self.generator = self.actions.spread(36, 4).to(self.goal), torch.Generator().manual_seed(0)
-
-    def choose(self, code: Tensor) -> Tensor:
-        return self.any[torch.randint(len(self.any), (len(code),), generator=self.generator)]

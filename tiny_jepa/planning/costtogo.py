@@ -41,7 +41,7 @@ class CostToGo:
     def __init__(self, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> None:
         """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]."""
         if goal.shape[-1] != 2:
-            raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}; plan by cem, cost='sum'")
+            raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}")
         low, high = model.code_range(frames)
         to_action = action_per_code(model, frames, context, actions)
         neighbours = torch.tensor(NEIGHBOURS).to(goal)

@@ -11,7 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from tiny_jepa.data import TrajectorySet, work_ahead
+from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell, was_made
@@ -36,32 +36,22 @@ class Codes(NamedTuple):
 
 
 @torch.no_grad()
-def encode_trajectories(
-    model: JEPA, dataset: TrajectorySet, indices: np.ndarray, device: torch.device, workers: int = 0
-) -> Codes:
-    """Encodes the trajectories `indices` of a set. Of `workers` processes each reads a chunk, and encodes it too where
-    the model is on the CPU; the codes are the same bits whatever their number."""
+def encode_trajectories(model: JEPA, dataset: TrajectorySet, indices: np.ndarray, device: torch.device) -> Codes:
+    """Encodes the trajectories `indices` of a set."""
     count, steps = len(indices), dataset.length
     # filled in place: small tensors kept between large ones that come and go would split the heap
     agent, actions = torch.empty(count, steps, 2, device=device), torch.empty(count, steps - 1, 2, device=device)
     pixels, index = dict[bytes, tuple[int, Tensor]](), []
 
-    def encode(states: Tensor, moves: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        states = states.to(device)
-        return model.encode_agent(states), moves.to(device), model.encode_context(states[:, 0]).cpu()
-
-    def load(start: int) -> tuple[Tensor, ...]:
-        chunk = np.sort(indices[start : start + TRAJECTORIES])  # the kindest order for a memory-mapped file
-        batch = dataset.frames(chunk), dataset.actions(chunk)
-        return encode(*batch) if device.type == "cpu" else batch
-
-    starts = range(0, count, TRAJECTORIES)
     with bar(total=count, desc="encoding trajectories", unit="traj", leave=False, mininterval=0.5) as shown:
-        for start, done in zip(starts, work_ahead(load, starts, workers), strict=True):
-            codes, moves, drawn = done if device.type == "cpu" else encode(*done)
-            agent[start : start + TRAJECTORIES], actions[start : start + TRAJECTORIES] = codes, moves
+        for start in range(0, count, TRAJECTORIES):
+            part = slice(start, start + TRAJECTORIES)
+            chunk = np.sort(indices[part])  # the kindest order for a memory-mapped file
+            states = dataset.frames(chunk).to(device)
+            agent[part], actions[part] = model.encode_agent(states), dataset.actions(chunk).to(device)
+            drawn = model.encode_context(states[:, 0]).cpu()
             index += [pixels.setdefault(each.numpy().tobytes(), (len(pixels), each))[0] for each in drawn]
-            shown.update(len(codes))
+            shown.update(len(chunk))
     unique = torch.stack([each for _, each in pixels.values()]).to(device)
     return Codes(agent, actions, Maps(unique, torch.tensor(index, device=device)))
 

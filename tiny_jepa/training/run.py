@@ -4,11 +4,10 @@ import csv
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -56,7 +55,7 @@ def read_config(folder: Path) -> RunConfig:
 
 
 class Run:
-    """`runs/NAME/`: config.json, log.csv (and tensorboard/), checkpoint.pth and, at the end, weights.pth.
+    """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth.
 
     A context: until it ends, no other process can train in the folder; a `UserError` where another one does.
     """
@@ -66,7 +65,6 @@ class Run:
         self.saved_step = 0
         self._before, self._began = 0, time.monotonic()  # seconds of earlier processes; when this one began
         self._saved = self._began
-        self._board: Any = None
         self._open = ExitStack()
         self._open.enter_context(locked(folder / ".lock", f"another process trains in {folder}; wait until it ends"))
 
@@ -87,9 +85,6 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._board is not None:
-            with self._board_may_fail():
-                self._board.close()
         self._open.close()
 
     @property
@@ -146,28 +141,6 @@ class Run:
                 writer.writerow(row)
         except OSError as error:
             raise cannot_write(path, error) from None
-        if self._board is not None:
-            with self._board_may_fail():
-                for name in ("seconds", *figures):
-                    self._board.add_scalar(name, row[name], step)
-
-    def open_board(self, step: int) -> None:
-        """Logs to TensorBoard too, where it is installed; what an earlier process wrote after `step` is dropped."""
-        with self._board_may_fail():
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
-
-    @contextmanager
-    def _board_may_fail(self) -> Iterator[None]:
-        """An extra that is broken raises whatever it likes; one that is not installed is not missed."""
-        try:
-            yield
-        except Exception as error:
-            self._board = None
-            if not (isinstance(error, ModuleNotFoundError) and error.name == "tensorboard"):
-                reason = f"{type(error).__name__}: {error}"
-                print(f"warning: TensorBoard does not work ({reason}); log.csv goes on without it")
 
 
 def rows_until(step: int, log: bytes) -> bytes:

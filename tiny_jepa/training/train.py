@@ -16,7 +16,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from tiny_jepa.data import TrajectorySet, work_ahead
+from tiny_jepa.data import TrajectorySet
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.objectives import build_objective
 from tiny_jepa.progress import bar
@@ -41,14 +41,10 @@ class Phase(NamedTuple):
 
 
 class Trainer:
-    """Trains `model` on `dataset`. All randomness of a step comes from (seed, step): a resumed run is the same run.
-    `workers` processes read data ahead of its use."""
+    """Trains `model` on `dataset`. All randomness of a step comes from (seed, step): a resumed run is the same run."""
 
-    def __init__(
-        self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device, workers: int = 0
-    ) -> None:
-        self.model, self.dataset, self.config = model.to(device), dataset, config
-        self.device, self.workers = device, workers
+    def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
+        self.model, self.dataset, self.config, self.device = model.to(device), dataset, config, device
         self.objective = build_objective(config.objective, model.agent_encoder, config.variance_weight)
         encoder, gate = [*model.agent_encoder.parameters(), model.predictor.action], model.predictor.gate_parameters()
         self.phases = (
@@ -98,8 +94,8 @@ class Trainer:
     def encode(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
         """Phase 1."""
         model = self.model
-        for batch in work_ahead(self.read, range(done, self.config.encode_steps), self.workers):
-            states, actions = (part.to(self.device) for part in batch)
+        for step in range(done, self.config.encode_steps):
+            states, actions = (part.to(self.device) for part in self.read(step))
             profiles = model.agent_profiles(model.as_frames(states)[0])
             codes = rearrange(model.agent_encoder(profiles), "(b t) d -> b t d", b=len(states))
             free = model.predictor.action * actions.cumsum(dim=1)  # the unroll of a predictor whose gate is open
@@ -113,7 +109,7 @@ class Trainer:
         encoder, both come out the same."""
         c, cell = self.config, self.model.predictor
         chosen = np.random.default_rng([c.seed, 2]).permutation(len(self.dataset))[: c.cached]
-        codes = encode_trajectories(self.model, self.dataset, chosen, self.device, self.workers)
+        codes = encode_trajectories(self.model, self.dataset, chosen, self.device)
         maps = codes.maps.pixels[codes.maps.whose[:SHOWN]]
         seen = Seen(c.predict_batch, codes.agent[:SHOWN], codes.actions[:SHOWN], lambda: maps)
         if done == 0:

@@ -25,8 +25,6 @@ def world_of(named: str, asked: str | None, where: str) -> World:
     if asked is not None and named != asked:
         raise UserError(f"{where} is of the world {named!r}, not of {asked}; leave --world out")
     if named not in WORLDS and named != asked:
-        raise UserError(
-            f"{where} names the world {named!r}, which does not come with tiny_jepa; if you trust its code, say so: "
-            f"--world {named}"
-        )
+        foreign = "does not come with tiny_jepa; if you trust its code, say so"
+        raise UserError(f"{where} names the world {named!r}, which {foreign}: --world {named}")
     return find_world(named)

@@ -1,6 +1,5 @@
 """The contract of a world: all that the other rooms may know of one."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import pi
@@ -36,7 +35,6 @@ class TrajectorySet(Protocol):
 
 
 def read_batch(dataset: TrajectorySet, indices: np.ndarray) -> Batch:
-    """All frames, locations and actions of the trajectories `indices`."""
     return Batch(dataset.frames(indices), dataset.locations(indices), dataset.actions(indices))
 
 
@@ -79,22 +77,10 @@ class Group:
     scored: dict[str, str]
 
     def only(self, names: Sequence[str]) -> "Group":
-        """The same prober for fewer sets."""
         return Group(self.train, {name: where for name, where in self.scored.items() if name in names})
 
 
-class Inspection(Protocol):
-    """What a world finds in the trajectories of a set that claims to be one of its own."""
-
-    read: int  # trajectories looked at
-    faults: Counter[str]  # how many of them have a fault, by its name
-    harmless: tuple[str, ...]  # how the names begin of faults that a model does not mind
-
-    # looks at more: states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] where a set has them
-    def add(self, states: np.ndarray, actions: np.ndarray, locations: np.ndarray | None) -> None: ...
-    def figures(self) -> dict[str, str]: ...  # what a table says of the set
-    def lines(self) -> list[str]: ...  # what is wrong, a sentence each
-    def notes(self) -> list[str]: ...  # what is no fault, but unusual
+UNUSUAL = "unusual"  # so begin the names of faults that a model does not mind
 
 
 @settings
@@ -114,9 +100,8 @@ class Actions:
 
     def spread(self, directions: int, sizes: int) -> Tensor:
         """Actions [1 + directions * sizes, 2]: none, then evenly spread directions and sizes, the largest last."""
-        angle = torch.arange(directions) * (2 * pi / directions)
+        angle, shares = torch.arange(directions) * (2 * pi / directions), torch.arange(1, sizes + 1) / sizes
         circle = self.limit * torch.stack([angle.cos(), angle.sin()], dim=-1)
-        shares = torch.arange(1, sizes + 1) / sizes
         rim = circle / self.size(circle)[:, None]
         return torch.cat([torch.zeros(1, 2), (shares[:, None, None] * rim).flatten(0, 1)])
 
@@ -150,7 +135,6 @@ class World:
     """A world: what its frames hold, which sets it has, and what is optional."""
 
     frame: Frame
-    action_dim: int  # numbers of an action, px
     mean: tuple[float, float]  # of locations (x, y), px: what probing reads is normalised with these
     std: tuple[float, float]
     sets: tuple[str, ...]
@@ -160,5 +144,7 @@ class World:
     groups: tuple[Group, ...]
     simulate: Callable[[str, int, int, str], TrajectorySet] | None  # (set, seed, size, dtype); None: data from folders
     task: Task | None = None  # what planning is measured by
-    inspect: Callable[[str, int], Inspection] | None = None  # (set, size): what to look for in a folder's set
+    inspect: Callable[[np.ndarray, np.ndarray, np.ndarray | None], dict[str, np.ndarray]] | None = None
+    """states [N, T, C, H, W], actions [N, T-1, 2], locations [N, T, 2] if there are any -> which of them [N] have which
+    fault."""
     presets: str | None = None  # the folder in budgets/ that holds its presets

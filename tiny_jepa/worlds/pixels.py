@@ -15,7 +15,7 @@ def pixel_world(size: int, *, gates: int = 2, channels: int = 3) -> World:
     frame = Frame(channels, None, None, unit, gates, side=size)
     middle, spread = (size / 2, size / 2), (size / 4, size / 4)
     groups = (Group("probe_normal/train", {"normal": "probe_normal/val"}),)
-    return World(frame, 2, middle, spread, SETS, 1, range(size, size + 1), size, groups, None)
+    return World(frame, middle, spread, SETS, 1, range(size, size + 1), size, groups, None)
 
 
 TWOROOM = replace(pixel_world(56), presets="tworoom")

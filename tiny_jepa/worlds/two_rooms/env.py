@@ -63,28 +63,60 @@ class Scene:
     radius: Length = GOAL_RADIUS  # px: how near to the goal an episode ends; 0: never
 
 
-class Dot(gymnasium.Env):
-    """A dot among walls. Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px. Reward 1 and
-    the episode's end near the goal, else 0.
+class TwoRooms(gymnasium.Env):
+    """Observation: the 2-channel uint8 frame [2, H, W]. Action: the move (x, y) in px. Start and goal lie in different
+    rooms, or at opposite ends of another floor plan. Reward 1 and the episode's end near the goal, else 0.
 
-    `info` has the goal as a frame, `goal_frame`; location and goal (x, y) in px; `walls`; and whether the last
-    move was `blocked`. What cannot be is a `UserError`.
+    `info` has the goal as a frame, `goal_frame`; location and goal (x, y) in px; `walls`, boxes [K, 4] of drawn pixels
+    (x_low, x_high, y_low, y_high); for two rooms `layout` (wall column, door row); and whether the last move was
+    `blocked`. What cannot be is a `UserError`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - gymnasium's own form
     origin = 0  # px: where in the frame the places lie that users give
-    # what `reset` sets; arrays of one
-    location: np.ndarray
-    goal: np.ndarray
-    goal_frame: np.ndarray
-    walls: np.ndarray
-    layout: np.ndarray  # as it is drawn
-    radius: float
 
-    def __init__(self, options: Any, side: int) -> None:
-        self.options, self.render_mode, self.world = options, options.render_mode, Geometry(size=side)
+    def __init__(self, **options: Any) -> None:
+        """The fields of `Options`."""
+        self.options: Any = Options(**options)
+        self.plan: Any = PLANS.get(self.options.layouts)
+        if self.options.layouts == "maze" and self.options.start == "door":
+            raise UserError("a maze has no door to start in")
+        self.goal_world = Geometry(size=self.options.goal_size or self.options.image_size)
+        self._open(self.options.image_size)
+
+    def _open(self, side: int) -> None:
+        self.render_mode, self.world = self.options.render_mode, Geometry(size=side)
         self.observation_space = gymnasium.spaces.Box(0, 255, (2, side, side), np.uint8)
         self.action_space = gymnasium.spaces.Box(-LONGEST, LONGEST, (2,), np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """`options`: the fields of `Scene`."""
+        super().reset(seed=seed)
+        scene, rng = read(Scene, dict(options or {}), "options of reset"), self.np_random
+        layout, columns, rows = scene.layout, self.world.wall_columns, self.world.door_rows
+        if layout is not None and (self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows):
+            raise UserError(
+                f"the option layout is for two rooms, a wall column from {columns[0]} to {columns[-1]} and a door row "
+                f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
+            )
+        if layout is None and not self.plan:
+            layout = sample_layouts(self.world, 1, rng, (self.world.columns(self.options.layouts), rows))
+        self.radius = scene.radius
+        self.walls = self.plan(self.world, 1, rng) if self.plan else boxes_of(self.world, np.asarray(layout, np.int64))
+        here, there = rng.permutation(far_ends(self.world, self.walls[0], self.options.layouts == "maze", rng))
+        location = rng.uniform(here[0], here[1], (1, 2))
+        if self.options.start == "door":
+            half = np.array([self.world.wall_half, self.world.door_half])
+            location = layouts_of(self.walls) + rng.uniform(-half, half, (1, 2))
+        self.location = self._place(scene.location, location)
+        if ((there[0] <= self.location) & (self.location <= there[1])).all():
+            there = here
+        self.goal = self._place(scene.goal, rng.uniform(there[0], there[1], (1, 2)))
+        self.layout, shown = (render_layouts(world, self.walls) for world in (self.world, self.goal_world))
+        self.goal_frame = np.stack([render_agents(self.goal_world, self.goal), shown], axis=1)
+        return self._observe(blocked=False)
 
     def _place(self, asked: np.ndarray | None, drawn: np.ndarray) -> np.ndarray:
         """A place [1, 2] px: the one asked for, where an agent can be there."""
@@ -95,9 +127,6 @@ class Dot(gymnasium.Env):
             low, high, place = low - self.origin, high - self.origin, tuple((asked[0] - self.origin).tolist())
             raise UserError(f"the place {place} is inside a wall, or not between the borders, {low} and {high} px")
         return asked
-
-    def _in_wall(self, place: np.ndarray) -> bool:
-        return inside(self.walls, place)[0]
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         move, longest = pair(action), self.options.max_norm
@@ -111,6 +140,9 @@ class Dot(gymnasium.Env):
         there = bool(np.linalg.norm(self.location - self.goal) < self.radius)
         frame, info = self._observe(blocked=bool(blocked[0]))
         return frame, float(there), there, False, info
+
+    def _in_wall(self, place: np.ndarray) -> bool:
+        return inside(self.walls, place)[0]
 
     def _move(self, move: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return step(self.world, self.location, move, self.walls)
@@ -127,54 +159,10 @@ class Dot(gymnasium.Env):
     def _observe(self, blocked: bool) -> tuple[np.ndarray, dict[str, Any]]:
         """The frame, and `info`."""
         scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame}
+        if not self.plan:
+            scene["layout"] = layouts_of(self.walls)
         info = {"blocked": blocked} | {name: array[0].copy() for name, array in scene.items()}
         return np.concatenate([render_agents(self.world, self.location), self.layout]), info
-
-
-class TwoRooms(Dot):
-    """Start and goal lie in different rooms, or at opposite ends of another floor plan. In `info`, `walls` are boxes
-    [K, 4] of drawn pixels (x_low, x_high, y_low, y_high); for two rooms there is `layout` (wall column, door row)."""
-
-    def __init__(self, **options: Any) -> None:
-        """The fields of `Options`."""
-        asked = Options(**options)
-        super().__init__(asked, asked.image_size)
-        self.plan, self.goal_world = PLANS.get(asked.layouts), Geometry(size=asked.goal_size or asked.image_size)
-        if asked.layouts == "maze" and asked.start == "door":
-            raise UserError("a maze has no door to start in")
-
-    def reset(
-        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """`options`: the fields of `Scene`."""
-        super().reset(seed=seed)
-        scene, rng = read(Scene, dict(options or {}), "options of reset"), self.np_random
-        layout, columns, rows = scene.layout, self.world.wall_columns, self.world.door_rows
-        if layout is not None and (self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows):
-            raise UserError(
-                f"the option layout is for two rooms, a wall column from {columns[0]} to {columns[-1]} and a door row "
-                f"from {rows[0]} to {rows[-1]}, not {tuple(layout[0].tolist())} for layouts={self.options.layouts!r}"
-            )
-        if layout is None and not self.plan:
-            layout = sample_layouts(self.world, 1, rng, self.world.columns(self.options.layouts))
-        self.radius = scene.radius
-        self.walls = self.plan(self.world, 1, rng) if self.plan else boxes_of(self.world, np.asarray(layout, np.int64))
-        here, there = rng.permutation(far_ends(self.world, self.walls[0], self.options.layouts == "maze", rng))
-        location = rng.uniform(here[0], here[1], (1, 2))
-        if self.options.start == "door":
-            half = np.array([self.world.wall_half, self.world.door_half])
-            location = layouts_of(self.walls) + rng.uniform(-half, half, (1, 2))
-        self.location = self._place(scene.location, location)
-        if ((there[0] <= self.location) & (self.location <= there[1])).all():
-            there = here
-        self.goal = self._place(scene.goal, rng.uniform(there[0], there[1], (1, 2)))
-        self.layout, shown = (render_layouts(world, self.walls) for world in (self.world, self.goal_world))
-        self.goal_frame = np.stack([render_agents(self.goal_world, self.goal), shown], axis=1)
-        return self._observe(blocked=False)
-
-    def _observe(self, blocked: bool) -> tuple[np.ndarray, dict[str, Any]]:
-        frame, info = super()._observe(blocked)
-        return frame, info if self.plan else info | {"layout": layouts_of(self.walls)[0]}
 
 
 gymnasium.register("TwoRooms-v0", entry_point="tiny_jepa.worlds.two_rooms.env:TwoRooms", max_episode_steps=MAX_STEPS)

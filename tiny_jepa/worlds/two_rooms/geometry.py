@@ -12,7 +12,6 @@ UNIT = 16.0
 """Codes are in units of this many px, so that they are of order one."""
 UNSEEN_WALLS = (37, 38, 39, 40, 41)
 """Wall columns that never appear in training: the unseen-layout set."""
-Few = Sequence[int] | None
 
 
 @settings
@@ -45,8 +44,7 @@ class Geometry:
 
 
 def sample_layouts(
-    world: Geometry, count: int, rng: np.random.Generator, columns: Few = None, rows: Few = None
+    world: Geometry, count: int, rng: np.random.Generator, allowed: Sequence[Sequence[int]] | None = None
 ) -> np.ndarray:
-    """Layouts [count, 2] int64: (wall centre column, door centre row), uniform over those given, or over all."""
-    allowed = (world.wall_columns if columns is None else columns, world.door_rows if rows is None else rows)
-    return np.stack([rng.choice(each, count) for each in allowed], axis=1)
+    """Layouts [count, 2] int64: (wall centre column, door centre row), uniform over those allowed, or over all."""
+    return np.stack([rng.choice(each, count) for each in allowed or (world.wall_columns, world.door_rows)], axis=1)

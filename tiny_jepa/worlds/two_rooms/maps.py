@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import gymnasium
 import numpy as np
+from PIL import Image
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import read, settings
-from tiny_jepa.worlds.two_rooms.env import MAX_STEPS, Dot, Pair, Scene
+from tiny_jepa.worlds.two_rooms.env import MAX_STEPS, Pair, Scene, TwoRooms
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 from tiny_jepa.worlds.two_rooms.render import render_agents
 from tiny_jepa.worlds.two_rooms.sets import Length
@@ -23,35 +24,24 @@ LARGEST, SMALLEST = 512, 31  # px: what is smaller has wall around it
 MARGIN = Geometry.border + 1  # px from a frame's edge to the map
 
 
-def framed(drawn: Any) -> np.ndarray:
+def framed(drawn: np.ndarray) -> np.ndarray:
     """A map [H, W], drawn where it is not 0 -> the layout [S, S] bool: a square with borders, what is missing wall."""
-    try:
-        drawn = np.asarray(drawn) != 0
-        height, width = drawn.shape
-    except (TypeError, ValueError):
-        raise UserError(f"a map must be an array [H, W], not {str(drawn)[:40]}") from None
-    if not 0 < min(height, width) <= max(height, width) <= LARGEST:
-        raise UserError(f"a map has 1 to {LARGEST} px a side, not {width} x {height}; make it smaller")
-    side = max(height, width, SMALLEST)
+    if drawn.ndim != 2 or not 0 < min(drawn.shape) <= max(drawn.shape) <= LARGEST:
+        raise UserError(f"a map must be an array [H, W] of 1 to {LARGEST} px a side, not {list(drawn.shape)}")
+    side = max(*drawn.shape, SMALLEST)
     layout = np.zeros((side + 2 * MARGIN,) * 2, bool)
     layout[MARGIN - 1 : 1 - MARGIN, MARGIN - 1 : 1 - MARGIN] = True
-    layout[MARGIN:-MARGIN, MARGIN:-MARGIN][:height, :width] = drawn
+    layout[MARGIN:-MARGIN, MARGIN:-MARGIN][tuple(map(slice, drawn.shape))] = drawn != 0
     for lines in (layout, layout.T):
         lines[MARGIN - 1] = lines[-MARGIN] = True
     if Cells.of(layout).wall.all():
-        raise UserError(
-            "the map is all wall, and has no room for an agent; dark pixels are walls (--invert: light ones)"
-        )
+        raise UserError("the map is all wall, and has no room for an agent; dark pixels are walls, or --invert them")
     return layout
 
 
 def read_picture(path: Path, invert: bool = False) -> np.ndarray:
     """A PNG of any kind -> a map [H, W] bool, drawn where it is dark or, `invert`, light; what is more than half
     transparent is free."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise UserError("reading a picture needs pillow; install it with: pip install pillow") from None
     with path.open("rb") as file:
         try:
             image = Image.open(file, formats=["PNG"])
@@ -71,7 +61,7 @@ def read_picture(path: Path, invert: bool = False) -> np.ndarray:
 class MapOptions:
     """Of the environment of any map; start and goal are drawn at random unless given."""
 
-    map: Any  # [H, W], up to 512 px a side; what is not 0 is drawn
+    map: np.ndarray  # [H, W], up to 512 px a side; what is not 0 is drawn
     start: Pair | None = None  # px of the map
     goal: Pair | None = None  # px of the map
     noise: Length = 0.0  # px; as in `Rooms`
@@ -79,7 +69,7 @@ class MapOptions:
     max_norm: Length | None = None  # px; as in `Options`
 
 
-class Map(Dot):
+class Map(TwoRooms):
     """Any drawing. The map's pixel (0, 0) is the frame's (`MARGIN`, `MARGIN`); places that are given are those of the
     map. Start and goal lie anywhere that a way leads between. In `info`, `walls` are what is drawn [S, S] bool."""
 
@@ -87,9 +77,9 @@ class Map(Dot):
 
     def __init__(self, **options: Any) -> None:
         """The fields of `MapOptions`."""
-        asked = MapOptions(**options)
-        drawn = framed(asked.map)
-        super().__init__(asked, len(drawn))
+        self.options, self.plan = MapOptions(**options), True  # `info` has no layout of two rooms
+        drawn = framed(self.options.map)
+        self._open(len(drawn))
         self.layout, self.walls, self.cells = 255 * drawn[None].astype(np.uint8), drawn[None], Cells.of(drawn)
         self.regions = self.cells.regions()
 
@@ -97,17 +87,18 @@ class Map(Dot):
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """`options`: the fields of `Scene`, without a layout."""
-        super().reset(seed=seed)
+        gymnasium.Env.reset(self, seed=seed)
         scene = read(Scene, dict(options or {}), "options of reset")
         self.radius, free = scene.radius, self.regions[self.regions >= 0]
         given = [scene.location if scene.location is not None else self.options.start]
         given.append(scene.goal if scene.goal is not None else self.options.goal)
-        here, there = (None if place is None else self._place(place + MARGIN, place) for place in given)
-        fixed = here if here is not None else there
-        region = np.bincount(free).argmax() if fixed is None else self._region(fixed)
+        fixed = [self._place(place + MARGIN, place) for place in given if place is not None]
+        region = self._region(fixed[0]) if fixed else np.bincount(free).argmax()
         cells = np.argwhere(self.regions == region)[:, ::-1]
         drawn = cells[self.np_random.integers(len(cells), size=2)] + self.np_random.uniform(0.01, 0.99, (2, 2))
-        self.location, self.goal = (drawn[:1] if here is None else here), (drawn[1:] if there is None else there)
+        self.location, self.goal = (
+            at[None] if place is None else place + MARGIN for at, place in zip(drawn, given, strict=True)
+        )
         if self._region(self.goal) != region:
             start, goal = (tuple((place[0] - MARGIN).tolist()) for place in (self.location, self.goal))
             share = f"{100 * len(cells) / len(free):.2g} % of the map's free area"

@@ -11,8 +11,7 @@ CELLS = 4  # of a maze, along each side
 
 def rooms(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
     """Three and four rooms in a row, in turn: upright walls with a door each."""
-    columns = two_or_three(world, count, WALLS_APART, rng)
-    return upright(world, columns, rng.choice(world.door_rows, (count, 3, 1)))
+    return upright(world, two_or_three(world, count, WALLS_APART, rng), rng.choice(world.door_rows, (count, 3, 1)))
 
 
 def doors(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -72,9 +71,8 @@ PLANS = {"rooms": rooms, "doors": doors, "maze": maze}
 
 def far_ends(world: Geometry, walls: np.ndarray, in_cells: bool, rng: np.random.Generator) -> np.ndarray:
     """Two places [2, (low, high), (x, y)] px of a scene [K, 4]: its outermost rooms, or opposite corner cells."""
-    low, high = world.border, world.far_border
+    low, high, lines, face = world.border, world.far_border, cell_lines(world), world.wall_half + 1
     if in_cells:
-        lines, face = cell_lines(world), world.wall_half + 1
         spans = np.array([(low, lines[1] - face), (lines[-2] + face, high)])
         return np.stack([spans, spans if rng.integers(2) else spans[::-1]], axis=-1)
     x = walls[walls[:, 0] < world.size, :2]

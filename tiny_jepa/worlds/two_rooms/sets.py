@@ -5,10 +5,9 @@ Only locations and actions are kept (45 MB for the training set); frames are ren
 """
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Literal
+from functools import lru_cache, partial
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -23,8 +22,7 @@ from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explor
 SETS_VERSION = 3
 """Of the sets below. Version 2 had smaller ones to score and no other floor plans; version 1, up to revision 61a1c84,
 had easier wall runs, and no trajectory started inside the wall."""
-BLOCK = 2000  # trajectories
-COURSE = Geometry()
+BLOCK, COURSE = 2000, Geometry()  # trajectories drawn at a time; the course's room
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class SetRecipe:
 
     def allowed(self, world: Geometry) -> tuple[list[int], list[int]]:
         """The wall columns and the door rows that this set may have."""
-        columns = [c for c in world.columns(self.walls) if c not in self.exclude_walls]
-        return columns, [row for row in world.door_rows if row not in self.exclude_doors]
+        columns, rows = world.columns(self.walls), world.door_rows
+        return [c for c in columns if c not in self.exclude_walls], [r for r in rows if r not in self.exclude_doors]
 
 
 RECIPES = {
@@ -64,9 +62,7 @@ GROUPS = (
     Group("probe_normal/train", {name: f"probe_{name}/val" for name in SHORT}),
     Group("probe_expert/train", {"expert": "probe_expert/val"}),
 )
-KINDS: dict[str, Callable[..., Trajectories]] = {"explore": explore, "wall": run_into_wall, "expert": expert}
-SIZES = range(62, 73)
-"""Image sides in px of procedural data; from 62 on every unseen wall column has a place."""
+SIZES = range(62, 73)  # image sides in px; from 62 on every unseen wall column has a place
 Side = Annotated[int, within(SIZES[0], SIZES[-1])]
 Length = Annotated[float, within(0, 10**6)]
 
@@ -85,16 +81,13 @@ class Rooms:
 @lru_cache(maxsize=16)
 def generate(world: Geometry, recipe: SetRecipe, name: str, seed: int) -> Trajectories:
     """A whole set's trajectories, without frames: the same arguments give the same ones everywhere."""
-    blocks = []
+    explored = partial(explore, door_rate=recipe.door_rate)
+    kinds: dict[str, Any] = {"explore": explored, "wall": run_into_wall, "expert": expert}
+    draw, blocks = kinds.get(recipe.kind, wander), []
     for first in range(0, recipe.count, BLOCK):
         rng, count = np.random.default_rng([seed, zlib.crc32(name.encode()), first // BLOCK]), recipe.count - first
-        if plan := PLANS.get(recipe.kind):
-            block = wander(world, plan(world, min(BLOCK, count), rng), recipe.steps, rng)
-        else:
-            more = {"door_rate": recipe.door_rate} if recipe.kind == "explore" else {}
-            layouts = sample_layouts(world, min(BLOCK, count), rng, *recipe.allowed(world))
-            block = KINDS[recipe.kind](world, layouts, recipe.steps, rng, **more)
-        blocks.append(vars(block).values())
+        plan = PLANS.get(recipe.kind) or partial(sample_layouts, allowed=recipe.allowed(world))
+        blocks.append(draw(world, plan(world, min(BLOCK, count), rng), recipe.steps, rng))
     return Trajectories(*map(np.concatenate, zip(*blocks, strict=True)))
 
 
@@ -107,12 +100,12 @@ class ProceduralSet:
         self.name, self.recipe, self.world, self.seed, self.dtype = name, recipe, world, seed, np.dtype(dtype)
         self.image_size, self.length = world.size, recipe.steps + 1
 
+    def __len__(self) -> int:
+        return self.recipe.count
+
     @property
     def trajectories(self) -> Trajectories:
         return generate(self.world, self.recipe, self.name, self.seed)
-
-    def __len__(self) -> int:
-        return self.recipe.count
 
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
         t = self.trajectories
@@ -123,8 +116,3 @@ class ProceduralSet:
 
     def locations(self, indices: np.ndarray) -> Tensor:
         return as_tensor(self.trajectories.locations[indices])
-
-
-def simulate(name: str, seed: int = 0, image_size: int = COURSE.size, dtype: str = "uint8") -> ProceduralSet:
-    """The set `name` as the simulator draws it."""
-    return ProceduralSet(name, RECIPES[name], Geometry(size=image_size), seed, dtype)

@@ -4,7 +4,7 @@ But for the last, their distributions are those of the public generator (`vladis
 `pldm_envs/wall`); tests hold them to it. Each takes a seeded `numpy.random.Generator` and returns `Trajectories`.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,13 +21,10 @@ DOOR_AIM = 2.0  # px from the door's centre: where experts pass, and a quarter o
 EDGE, INSIDE = 1e-3, 0.01  # px inside the borders: where starts are drawn; where the others lie, or are moved to
 
 
-@dataclass(frozen=True)
-class Trajectories:
-    """locations [N, T, 2] float32 px, actions [N, T-1, 2] float32 px, walls [N, K, 4] int16 boxes."""
-
-    locations: np.ndarray
-    actions: np.ndarray
-    walls: np.ndarray
+class Trajectories(NamedTuple):
+    locations: np.ndarray  # [N, T, 2] float32 px
+    actions: np.ndarray  # [N, T-1, 2] float32 px
+    walls: np.ndarray  # [N, K, 4] int16 boxes
 
     @property
     def layouts(self) -> np.ndarray:
@@ -55,8 +52,7 @@ def ordinary_starts(world: Geometry, layouts: np.ndarray, rng: np.random.Generat
     at the same height; one in the door stays."""
     start = anywhere(world, len(layouts), rng)
     in_wall = inside(boxes_of(world, layouts), start)
-    side = rng.choice([-1.0, 1.0], len(layouts))
-    start[in_wall, 0] = room_points(world, layouts, side, rng)[in_wall, 0]
+    start[in_wall, 0] = room_points(world, layouts, rng.choice([-1.0, 1.0], len(layouts)), rng)[in_wall, 0]
     return start
 
 
@@ -93,18 +89,14 @@ def exploring_actions(
 def explore(
     world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator, door_rate: float = 0.35
 ) -> Trajectories:
-    """Exploration of `steps` actions; a share `door_rate` of the trajectories is built to pass the door.
-
-    Such a trajectory reaches a point in the door by the action of a random number; the actions up to that one are taken
-    back from there. The start that comes out may lie inside the wall; one beyond a border is moved `INSIDE` it.
-    """
-    start = ordinary_starts(world, layouts, rng)
-    actions = exploring_actions(len(layouts), steps, rng)
+    """Exploration of `steps` actions; a share `door_rate` of the trajectories is built to pass the door: by the action
+    of a random number they reach a point in it, from which the actions up to that one are taken back. The start that
+    comes out may lie inside the wall; one beyond a border is moved `INSIDE` it."""
+    start, actions = ordinary_starts(world, layouts, rng), exploring_actions(len(layouts), steps, rng)
     built = np.flatnonzero(rng.random(len(layouts)) < door_rate)
     count = len(built)
     x = rng.uniform(-1, 1, count) * world.wall_half
-    y = truncated_normal(0.0, DOOR_STD, world.door_half, count, rng)
-    at = rng.integers(0, steps, count)
+    y, at = truncated_normal(0.0, DOOR_STD, world.door_half, count, rng), rng.integers(0, steps, count)
     heading = rng.uniform(-DOOR_CONE, DOOR_CONE, count) + np.pi * rng.integers(0, 2, count)
     actions[built] = exploring_actions(count, steps, rng, heading, at)
     before = np.cumsum(actions[built], axis=1)[np.arange(count), at]
@@ -122,9 +114,9 @@ def wander(world: Geometry, walls: np.ndarray, steps: int, rng: np.random.Genera
 
 
 def run_into_wall(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
-    """Wall runs: action (±1, 0) at every step, towards the wall. They start from 2 px to `steps` - 1 px before the
-    wall's *centre*, or at the border where that is nearer. A quarter aims within `DOOR_AIM` of the door's centre, the
-    others, half and half, anywhere above or below that: some come in through the door close to a jamb."""
+    """Wall runs: action (±1, 0) at every step. They start from 2 px to `steps` - 1 px before the wall's *centre*, or at
+    the border where that is nearer. A quarter aims within `DOOR_AIM` of the door's centre, the others, half and half,
+    anywhere above or below that: some come in through the door close to a jamb."""
     count, door = len(layouts), layouts[:, 1]
     low, high = world.border + EDGE, world.far_border - EDGE
     side = rng.choice([-1.0, 1.0], count)  # of the start, seen from the wall
@@ -140,11 +132,9 @@ def run_into_wall(world: Geometry, layouts: np.ndarray, steps: int, rng: np.rand
 
 def expert(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Generator) -> Trajectories:
     """The expert: straight to a point before the door, straight through, straight to a goal in the other room, at
-    `EXPERT_SPEED`, then zero actions to the end.
-
-    Each leg's last action is what is left of the way, or dropped where that is below `NORM_MIN`. A start or a goal that
-    lies in the door's box (between the two points, within `DOOR_AIM` of the door's centre) skips the leg to its point.
-    """
+    `EXPERT_SPEED`, then zero actions to the end. Each leg's last action is what is left of the way, or dropped where
+    that is below `NORM_MIN`. A start or a goal that lies in the door's box (between the two points, within `DOOR_AIM`
+    of the door's centre) skips the leg to its point."""
     side = rng.choice([-1.0, 1.0], len(layouts))
     start, goal = room_points(world, layouts, side, rng), room_points(world, layouts, -side, rng)
     height = layouts[:, 1] + rng.uniform(-DOOR_AIM, DOOR_AIM, len(layouts))
@@ -158,8 +148,7 @@ def expert(world: Geometry, layouts: np.ndarray, steps: int, rng: np.random.Gene
     length = np.linalg.norm(legs, axis=-1)
     whole = np.floor(length / EXPERT_SPEED)
     rest = length - whole * EXPERT_SPEED
-    moves = whole + (rest >= NORM_MIN)
-    ends = np.cumsum(moves, axis=1)
+    ends = np.cumsum(moves := whole + (rest >= NORM_MIN), axis=1)
     t, rows = np.arange(steps), np.arange(len(layouts))[:, None]
     leg = np.minimum((t[:, None] >= ends[:, None]).sum(-1), 2)  # [N, steps]
     done = t - (ends - moves)[rows, leg]  # actions of this leg before

@@ -34,7 +34,7 @@ class TrueDynamics:
 
 def shortest_ways(start: np.ndarray, goal: np.ndarray, walls: np.ndarray, size: int) -> np.ndarray:
     """Lengths [N] px of the shortest ways of a point from start to goal [N, 2] px past walls [N, K, 4]; infinite where
-    there is none. They turn at corners of boxes alone, and each stretch leads from one that sees the next."""
+    there is none. They turn at corners of boxes alone, each of which sees the next."""
     world, found = Geometry(size=size), []
     for *ends, boxes in zip(start, goal, walls + REACH, strict=True):
         corners = boxes[:, [[0, 2], [0, 3], [1, 2], [1, 3]]].reshape(-1, 2).astype(np.float64)
@@ -51,9 +51,8 @@ def shortest_ways(start: np.ndarray, goal: np.ndarray, walls: np.ndarray, size: 
 
 def enters(start: np.ndarray, end: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Which segments [..., 2] enter, rather than touch, one of the boxes [K, 4] -> [...] bool."""
-    low, high = boxes[:, ::2] + 1e-6, boxes[:, 1::2] - 1e-6
-    way = (end - start)[..., None, :]
-    way = np.where(way == 0, 1e-12, way)
-    first, last = (low - start[..., None, :]) / way, (high - start[..., None, :]) / way
+    start, end = start[..., None, :], end[..., None, :]
+    way = np.where(end == start, 1e-12, end - start)
+    first, last = (boxes[:, ::2] + 1e-6 - start) / way, (boxes[:, 1::2] - 1e-6 - start) / way
     enter, leave = np.minimum(first, last).max(-1), np.maximum(first, last).min(-1)
     return (np.maximum(enter, 0) < np.minimum(leave, 1)).any(-1)

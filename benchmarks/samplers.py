@@ -1,60 +1,80 @@
-"""Planning by sampling, as the field does it: action sequences are drawn, the model unrolls them, and the cheap ones
-say where to draw next. CEM (Rubinstein 1997) keeps the best tenth; MPPI (Williams et al. 2017, arXiv:1509.01149) weighs
-all. For comparison, and for codes that are not two numbers.
+"""What planning is measured against: straight at the goal, any action, and sampling, as the field does it.
+
+Samplers draw action sequences, the model unrolls them, and the cheap ones say where to draw next. CEM (Rubinstein 1997)
+keeps the best tenth; MPPI (Williams et al. 2017, arXiv:1509.01149) weighs all. They plan for any codes, too.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from einops import einsum, repeat
 from torch import Tensor
 
-from tiny_jepa.options import Count, settings, within
-from tiny_jepa.planning.agents import Agent
-from tiny_jepa.planning.costtogo import CostToGo
+from tiny_jepa.planning import Agent, CostToGo, CostToGoAgent
+from tiny_jepa.planning.agents import action_per_code
 
 ELITE = 10  # one in so many is kept
 TEMPERATURE = 0.1  # of MPPI's weights, in standard deviations of the cost
 NARROWEST = 0.05  # CEM's least standard deviation, as a share of the largest action
 
 
-@settings
-class Sampling:
-    """How cem and mppi draw sequences, and judge them."""
+class Straight(Agent):
+    """Goes straight at the goal's code, whatever lies between."""
 
-    cost: Literal["cost-to-go", "last", "sum", "least"] = "cost-to-go"  # or squared distance of codes, over a horizon
-    horizon: Count = 15  # steps of a sequence
-    hold: Count = 1  # steps for which each drawn action is held
-    samples: Annotated[int, within(10, 10**6)] = 100  # sequences of an iteration
-    iterations: Count = 3  # draws, one after the other, before each step
+    def prepare(self) -> None:
+        self.to_action = action_per_code(self.model, self.frames, self.context, self.actions)
+
+    def choose(self, code: Tensor) -> Tensor:
+        return self.actions.clip((self.goal - code) @ self.to_action)
+
+
+class Random(Agent):
+    """Any action, of any size."""
+
+    def prepare(self) -> None:
+        self.any, self.generator = self.actions.spread(36, 4).to(self.goal), torch.Generator().manual_seed(0)
+
+    def choose(self, code: Tensor) -> Tensor:
+        return self.any[torch.randint(len(self.any), (len(code),), generator=self.generator)]
 
 
 class Sampler(Agent):
     """Draws sequences about a mean that it carries from step to step (a warm start). Subclasses `update` it."""
 
-    def __init__(self, *given: Any, **settings: Any) -> None:
-        """given: what any agent is given; settings: fields of `Sampling`."""
-        self.sampling = Sampling(**settings)
+    def __init__(
+        self,
+        *given: Any,  # what any agent is given
+        cost: Literal["cost-to-go", "last", "sum", "least"] = "cost-to-go",  # or squared distance, over a horizon
+        horizon: int = 15,  # steps of a sequence
+        hold: int = 1,  # steps for which each drawn action is held
+        samples: int = 100,  # sequences of an iteration
+        iterations: int = 3,  # draws, one after the other, before each step
+    ) -> None:
+        self.judged_by, self.horizon, self.hold, self.samples, self.iterations = (
+            cost,
+            horizon,
+            hold,
+            samples,
+            iterations,
+        )
         super().__init__(*given)
 
     def prepare(self) -> None:
-        s = self.sampling
         self.steps, self.generator = 0, torch.Generator().manual_seed(0)
-        self.mean = torch.zeros(len(self.goal), -(-s.horizon // s.hold), 2).to(self.goal)  # [E, T / hold, 2]
-        if s.cost == "cost-to-go":
+        self.mean = torch.zeros(len(self.goal), -(-self.horizon // self.hold), 2).to(self.goal)  # [E, T / hold, 2]
+        if self.judged_by == "cost-to-go":
             self.map = CostToGo(self.model, self.frames, self.context, self.goal, self.actions)
 
     def choose(self, code: Tensor) -> Tensor:
-        s = self.sampling
-        if self.steps and self.steps % s.hold == 0:
+        if self.steps and self.steps % self.hold == 0:
             self.mean = torch.cat([self.mean[:, 1:], torch.zeros_like(self.mean[:, :1])], dim=1)
         self.steps += 1
         std = torch.full_like(self.mean, self.actions.limit / 2)
-        for _ in range(s.iterations):
-            noise = torch.randn(len(code), s.samples, *self.mean.shape[1:], generator=self.generator).to(code)
+        for _ in range(self.iterations):
+            noise = torch.randn(len(code), self.samples, *self.mean.shape[1:], generator=self.generator).to(code)
             drawn = self.actions.clip(self.mean[:, None] + std[:, None] * noise)  # [E, S, T / hold, 2]
             drawn[:, 0] = self.mean
-            held = repeat(drawn, "e s t a -> e s (t hold) a", hold=s.hold)[:, :, : s.horizon]
+            held = repeat(drawn, "e s t a -> e s (t hold) a", hold=self.hold)[:, :, : self.horizon]
             codes = [code[:, None]]
             for action in held.unbind(2):
                 codes.append(self.model.step(codes[-1], action, self.context[:, None]))
@@ -63,11 +83,11 @@ class Sampler(Agent):
 
     def cost(self, codes: Tensor) -> Tensor:
         """codes [E, S, T, D] -> [E, S]."""
-        if self.sampling.cost == "cost-to-go":
+        if self.judged_by == "cost-to-go":
             return self.map.at(codes.flatten(1, 2)).unflatten(1, codes.shape[1:3]).sum(-1)
         distances = (codes - self.goal[:, None, None]).square().sum(-1)
         ways = {"last": distances[..., -1], "sum": distances.sum(-1), "least": distances.amin(-1)}
-        return ways[self.sampling.cost]
+        return ways[self.judged_by]
 
     def update(self, drawn: Tensor, cost: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
         """drawn [E, S, T, 2], cost [E, S], std [E, T, 2] -> the next mean and std [E, T, 2]."""
@@ -90,3 +110,8 @@ class MPPI(Sampler):
         spread = cost.std(1, keepdim=True).clamp_min(1e-6)
         weights = torch.softmax(-cost / (TEMPERATURE * spread), dim=1)
         return einsum(weights, drawn, "e s, e s t a -> e t a"), std
+
+
+PLANNERS: dict[str, type[Agent]] = {"cost-to-go": CostToGoAgent, "cem": CEM, "mppi": MPPI}
+PLANNERS |= {"straight": Straight, "random": Random}
+"""All that plan, each made of (model, frame, goal frame, actions)."""

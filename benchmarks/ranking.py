@@ -1,0 +1,119 @@
+"""The course's ranking: stored results (--results) beside the published teams of peers.csv. Errors are MSEs in px².
+
+In each criterion an entry of rank r among n gets (n - r) / (n - 1) points, none where it has no figure; the four errors
+have weight 1, the parameter count 0.25, so 4.25 is full marks. Each of our rows is ranked alone against the published
+rows marked `fair`; ties go to fewer parameters. `unchecked` (nobody ran it), `one-step` (sees every true frame) and
+`reference` rows are no entries; our own `reference` rows have points. Of our results, those of other frames and of bare
+codes are left out.
+
+Published figures were measured on the course's own data, ours on data from a simulator that follows the public
+generator's rules. One published model's own weights, graded on data of that kind, score 2.65 to 2.78 / 8.83 to 8.89 /
+10.6 to 10.7 / 6.1 to 6.7; 2.39 / 8.79 / (none) / 10.73 was published. So the 17-frame sets are comparable, and our
+expert set is the easier one."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.shared import RECORDS, run
+from tiny_jepa.course import COURSE_SETS
+from tiny_jepa.errors import UserError
+from tiny_jepa.probing.results import Result, read_results
+from tiny_jepa.tables import markdown, number, size
+
+WEIGHTS = {**dict.fromkeys(COURSE_SETS, 1.0), "parameters": 0.25}
+"""The five criteria."""
+PEERS = Path(__file__).with_name("peers.csv")
+COURSE_FRAMES = "65 px float32"
+"""As the course's files have them."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the ranking. losses: px², None where there is no figure."""
+
+    name: str
+    parameters: int | None
+    losses: dict[str, float | None]
+    mark: str  # ours; reference (no entry: dead reckoning, an untrained model); fair, unchecked or one-step
+    source: str = ""  # where a published figure stands; our data
+
+    def figure(self, criterion: str) -> tuple[float, float]:
+        """What it is ranked by: the criterion's figure, and its parameters; infinite where there is none."""
+        size = math.inf if self.parameters is None else self.parameters
+        loss = self.losses.get(criterion)
+        return size if criterion == "parameters" else math.inf if loss is None else loss, size
+
+
+def read_peers() -> list[Entry]:
+    """The published teams, with their sources and their marks."""
+    with PEERS.open(newline="", encoding="utf-8") as file:
+        return [
+            Entry(
+                row["name"],
+                int(row["parameters"]) if row["parameters"] else None,
+                {name: float(row[f"probe_{name}"]) if row[f"probe_{name}"] else None for name in COURSE_SETS},
+                row["protocol"],
+                row["source"],
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def our_entries(results: Sequence[Result]) -> list[Entry]:
+    """Our rows: every result that is ranked. What was not trained is there for reference."""
+    entries = []
+    for result in results:
+        if result.lift and result.frames == COURSE_FRAMES:
+            name, mark = (
+                (f"tiny_jepa {result.model}", "ours") if result.kind == "trained" else (result.model, "reference")
+            )
+            losses = {name: result.mean(name) for name in COURSE_SETS}
+            entries.append(Entry(name, result.parameters, losses, mark, result.data))
+    return entries
+
+
+def ranks(entry: Entry, field: Sequence[Entry]) -> dict[str, int | None]:
+    """Rank of `entry` in each criterion among `field` and itself; 1 is best, None where it has no figure."""
+    own = {criterion: entry.figure(criterion) for criterion in WEIGHTS}
+    return {
+        criterion: 1 + sum(other.figure(criterion) < figure for other in field) if math.isfinite(figure[0]) else None
+        for criterion, figure in own.items()
+    }
+
+
+def points(entry: Entry, field: Sequence[Entry]) -> float:
+    """Weighted sum of the shares that the ranks give, 0 to 4.25."""
+    most = len([other for other in field if other is not entry])
+    placed = ranks(entry, field).items()
+    return sum(WEIGHTS[criterion] * (most + 1 - rank) / max(most, 1) for criterion, rank in placed if rank is not None)
+
+
+def score_table(ours: Sequence[Entry], peers: Sequence[Entry]) -> str:
+    """All rows, most points first, then those that are not ranked."""
+    fair = [peer for peer in peers if peer.mark == "fair"]
+    ranked = sorted([*ours, *fair], key=lambda entry: -points(entry, fair))
+    rows = []
+    for entry in [*ranked, *(peer for peer in peers if peer not in fair)]:
+        shown, total = [size(entry.parameters), *(number(entry.losses[name]) for name in COURSE_SETS)], "–"
+        if entry in ranked:
+            places, total = ranks(entry, fair), f"{points(entry, fair):.2f}"
+            order = ("parameters", *COURSE_SETS)
+            shown = [f"{text} ({places[name] or '–'})" for text, name in zip(shown, order, strict=True)]
+        rows.append([entry.name, *shown, total, entry.mark, entry.source if entry in ours else "course"])
+    header = ["model", "parameters (rank)", *(f"{name} (rank)" for name in COURSE_SETS), "points", "mark", "data"]
+    return markdown(header, rows)
+
+
+def main(results: Path = RECORDS) -> None:
+    if not results.is_dir():
+        raise UserError(f"no results folder {results}; write one with: python main.py --store FILE")
+    peers = read_peers()
+    print(f"{score_table(our_entries(read_results(results)), peers)}\n\n{__doc__}\n\nSources of the published rows:")
+    print(*(f"  {peer.name}: {peer.source}" for peer in peers), sep="\n")
+
+
+if __name__ == "__main__":
+    run(main)
