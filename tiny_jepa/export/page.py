@@ -33,7 +33,7 @@ def build_page(models: dict[str, JEPA], chosen: str, maps: dict[str, np.ndarray]
 
 
 def page_data(models: dict[str, JEPA], chosen: str, maps: dict[str, np.ndarray]) -> dict[str, Any]:
-    """All that the page's scripts are given; maps are [S, S] bool. No number of a model or the planner stands in them."""
+    """All that the page's scripts are given; maps [S, S] bool. No number of a model or the planner stands in them."""
     assert TWO_ROOMS.task
     planning = {name: getattr(costtogo, name.upper()) for name in PLANNING} | {"limit": TWO_ROOMS.task.actions.limit}
     described = []
