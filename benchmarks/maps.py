@@ -6,42 +6,40 @@ Starts and goals are uniform over the map; episodes of a map have half as many s
 
 import json
 import statistics
-from itertools import cycle, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 
-from benchmarks.planning import percent
+from benchmarks.planning import COMPARED, percent
 from benchmarks.shared import run, write_table
-from tiny_jepa.budgets import find_weights
+from tiny_jepa import load_model
 from tiny_jepa.commands.plan import MAPS
-from tiny_jepa.files import read_json, write_atomically, write_text
+from tiny_jepa.files import read_json, write_text
+from tiny_jepa.planning import episodes as walks
 from tiny_jepa.planning import plan
-from tiny_jepa.planning.episodes import AT_ONCE, FIRST_SEED, start
-from tiny_jepa.planning.episodes import run as execute
 from tiny_jepa.tables import markdown, number
-from tiny_jepa.weights import read_weights
-from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, render_layouts
+from tiny_jepa.worlds.two_rooms import Geometry, render_layouts
 from tiny_jepa.worlds.two_rooms.maps import MARGIN, read_picture
 from tiny_jepa.worlds.two_rooms.plans import maze
 
 FOLDER, RESULTS, PAGE = Path("examples/maps"), Path("results/maps"), Path("results/maps.md")
-TRUE = "true dynamics"
-BUDGETS = ("2k", "250", TRUE, "50")
+TRUE, STRAIGHT = "true dynamics", "2k, CEM at the least distance"
+MODELS = ("2k", "250", "50", TRUE, STRAIGHT)
+FEW = 20  # episodes of the last, and so many mazes
 MAZES = {64: 4, 96: 6, 128: 8}  # px a side: cells a side
 GRIDS = {
-    # Sutton, Precup & Singh 1999, figure 2
     "four_rooms": (5, ".....#.....|.....#.....|...........|.....#.....|.....#.....|#.####.....|.....###.##|"
                    ".....#.....|.....#.....|...........|.....#....."),
     "u_maze": (18, "...|##.|..."),
-    # the plan of D4RL's and OGBench's large maze
     "large_maze": (12, "....#.....|.##.#.#.#.|......#...|.####.###.|..#.#.....|#.#.#.#.##|..#...#..."),
     "spiral": (8, "...........|##########.|.........#.|.#######.#.|.#.....#.#.|.#.###.#.#.|.#.#...#.#.|.#.#####.#.|"
                ".#.......#.|.#########.|..........."),
 }  # fmt: skip
-"""Squares of so many px, row by row."""
+"""Squares of so many px, row by row: four rooms as Sutton, Precup & Singh 1999 have them, a large maze as in D4RL."""
 WALLS = "0 38 127 40|0 56 127 58|44 0 46 40|84 0 86 40|34 56 36 95|92 56 94 95"
 DOORS = "18 38 28 40|60 38 70 40|104 38 114 40|10 56 20 58|56 56 66 58|108 56 118 58|92 76 94 86"
 THINGS = "0 0 14 20|34 0 43 8|56 12 72 22|87 0 127 6|87 20 95 30|0 84 16 95|26 62 33 70|46 88 80 95|112 84 127 95"
@@ -50,8 +48,6 @@ THINGS = "0 0 14 20|34 0 43 8|56 12 72 22|87 0 127 6|87 20 95 30|0 84 16 95|26 6
 
 def draw_maps() -> None:
     """Writes the maps as PNGs."""
-    from PIL import Image, ImageDraw
-
     pictures = {}
     for name, (scale, text) in GRIDS.items():
         walls = np.array([list(row) for row in text.split("|")]) == "#"
@@ -63,55 +59,58 @@ def draw_maps() -> None:
             pen.rectangle([*map(int, box.split())], fill=colour)
     pen.ellipse([58, 70, 72, 80], fill="#7a5c3e")
     for name, picture in pictures.items():
-        write_atomically(FOLDER / f"{name}.png", lambda temporary, picture=picture: picture.save(temporary, "PNG"))
+        picture.save(FOLDER / f"{name}.png")
 
 
-def mazes(count: int) -> list[np.ndarray]:
-    """Random ones, of all sizes in turn."""
-    found = []
-    for turn, (size, cells) in zip(range(count), cycle(MAZES.items())):
-        world, rng = Geometry(size=size), np.random.default_rng([FIRST_SEED, turn])
-        drawn = render_layouts(world, maze(world, 1, rng, cells))[0]
-        found.append(drawn[MARGIN:-MARGIN, MARGIN:-MARGIN])
-    return found
+def random_maze(index: int) -> np.ndarray:
+    """All sizes in turn."""
+    size, cells = [*MAZES.items()][index % len(MAZES)]
+    world, rng = Geometry(size=size), np.random.default_rng([walks.FIRST_SEED, index])
+    return render_layouts(world, maze(world, 1, rng, cells))[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def walked(budget: str, drawn: np.ndarray, episodes: int) -> dict[str, Any]:
-    """The score of a budget, or of the true dynamics, in one map."""
-    _, _, info = start(MAPS, FIRST_SEED, min(AT_ONCE, episodes), 1, map=drawn)
-    least = MAPS.shortest(info["location"], info["goal"], info["walls"], 0)
-    steps = int(1.5 * least.max() / MAPS.actions.limit) + 50
-    model: Any = MAPS.dynamics if budget == TRUE else read_weights(find_weights(budget, TWO_ROOMS))[0]
-    return execute(MAPS, lambda *frames: plan(model, *frames, MAPS.actions), episodes, steps, {"map": drawn})
+def measure(name: str, maps: list[np.ndarray], episodes: int) -> dict[str, Any]:
+    """Means of the scores that one of `MODELS` has in these maps, and the median of its ways."""
+    model: Any = MAPS.dynamics if name == TRUE else load_model(name.split(",")[0])
+    planner: Any = COMPARED["CEM, least distance, actions held"] if name == STRAIGHT else plan
+    each = []
+
+    def agent(*frames: np.ndarray) -> Any:
+        return planner(model, *frames, MAPS.actions)
+
+    for drawn in maps:
+        _, _, info = walks.start(MAPS, walks.FIRST_SEED, min(walks.AT_ONCE, episodes), 1, map=drawn)
+        least = MAPS.shortest(info["location"], info["goal"], info["walls"], 0)
+        steps = int(1.5 * least.max() / MAPS.actions.limit) + 50
+        each.append(walks.run(MAPS, agent, episodes, steps, {"map": drawn}))
+    found = {key: statistics.mean(score[key] for score in each) for key in ("cpu_plan", "cpu_step")}
+    found |= {radius: statistics.mean(score["last"][radius][0] for score in each) for radius in ("4.5", "1.5")}
+    failed = [index for index, score in enumerate(each) if score["last"]["4.5"][0] < 1]
+    way = statistics.median([score["median_way"] for score in each if score["median_way"]] or [0])
+    return found | {"way": way, "failed": failed, "episodes": episodes * len(maps)}
 
 
-def measured(name: str, budget: str, maps: list[np.ndarray], episodes: int, wanted: bool) -> dict[str, Any] | None:
-    """The stored means of a budget's scores in these maps, the median of its ways; measured first where missing."""
-    path = RESULTS / f"{name}-{budget.replace(' ', '-')}.json"
-    if wanted and not path.is_file():
-        each = [walked(budget, drawn, episodes) for drawn in maps]
-        found = {key: statistics.mean(score[key] for score in each) for key in ("cpu_plan", "cpu_step")}
-        found |= {radius: statistics.mean(score["last"][radius][0] for score in each) for radius in ("4.5", "1.5")}
-        ways = [score["median_way"] for score in each if score["median_way"]]
-        failed = [turn for turn, score in enumerate(each) if score["last"]["4.5"][0] < 1]
-        found |= {"way": statistics.median(ways), "failed": failed, "episodes": episodes * len(maps)}
-        write_text(path, json.dumps(found, indent=2) + "\n")
-        print(path, found, flush=True)
-    return read_json(path, "delete it, and it is measured again") if path.is_file() else None
-
-
-def main(draw: bool = False, table: bool = False, episodes: int = 100, count: int = 200) -> None:
+def main(draw: bool = False, table: bool = False, episodes: int = 200, count: int = 200) -> None:
     if draw:
         return draw_maps()
     torch.set_num_threads(1)
     places = {path.stem: [read_picture(path)] for path in sorted(FOLDER.glob("*.png"))}
+    places["mazes"] = [random_maze(each) for each in range(count)]
     rows = []
-    for budget, (name, maps) in product(BUDGETS, [*places.items(), ("mazes", mazes(count))]):
-        if found := measured(name, budget, maps, episodes if len(maps) == 1 else 1, not table):
-            success = " / ".join(percent(found[radius]) for radius in ("4.5", "1.5"))
-            cpu = number(found["cpu_plan"]), number(1000 * found["cpu_step"])
+    for model, (name, maps) in product(MODELS, places.items()):
+        path = RESULTS / f"{name}-{model.replace(',', '').replace(' ', '-')}.json"
+        if not table and not path.is_file():
+            several, times = (FEW, min(FEW, episodes)) if model == STRAIGHT else (len(maps), episodes)
+            found = measure(model, maps[:several], times if len(maps) == 1 else 1)
+            write_text(path, json.dumps(found, indent=2) + "\n")
+            print("measured", path, flush=True)
+        if path.is_file():
+            found = read_json(path, "delete it, and it is measured again")
             side = f"{min(MAZES)} to {max(MAZES)}" if len(maps) > 1 else f"{max(maps[0].shape) + 2 * MARGIN}"
-            rows.append([name, side, budget, success, f"{found['way']:.3f}", *cpu, f"{found['episodes']}"])
+            success = " / ".join(percent(found[radius]) for radius in ("4.5", "1.5"))
+            way = f"{found['way']:.3f}" if found["way"] else "–"
+            cells = [number(found["cpu_plan"]), number(1000 * found["cpu_step"]), str(found["episodes"])]
+            rows.append([name, side, model, success, way, *cells])
     titles = ["map", "px", "model", "4.5 / 1.5 px, %", "way / shortest", "CPU s a plan", "CPU ms a step", "episodes"]
     write_table(PAGE, markdown(titles, rows))
 

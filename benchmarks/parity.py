@@ -89,6 +89,7 @@ def draw(frames: str, count: int, seed: int = 7) -> tuple[dict[str, Any], torch.
     return given, torch.from_numpy(first), torch.from_numpy(actions)
 
 
+@torch.no_grad()
 def by_torch(budget: str, first: torch.Tensor, actions: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Predictions in double and in single precision, [N, 17, 2] px."""
     model = load_model(budget)

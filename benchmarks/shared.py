@@ -45,7 +45,7 @@ def median_seconds(work: Callable[[], object], repeats: int, least: float, clock
 def course_losses(model: nn.Module, source: Source) -> dict[str, float]:
     """Of the course's sets in px², by the protocol, one prober each."""
     groups = [group.only(COURSE_SETS) for group in source.world.groups]
-    return {name: losses[0] for name, losses in measure(model, source, groups=groups).items() if losses}
+    return {name: losses[0] for name, losses, _ in measure(model, source, groups=groups) if losses}
 
 
 def write_table(page: Path, table: str, name: str = "results") -> None:

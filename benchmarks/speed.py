@@ -126,7 +126,7 @@ def of_prober(model: JEPA) -> Rates:
 def main(budget: str = "2k", folder: Path | None = None, trajectories: int = 5_000) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = load_model(budget).requires_grad_()
+    model = load_model(budget)
     found = of_simulator() | of_data(budget, folder, trajectories) | of_model(model) | of_prober(model)
     rows = [[name, f"{value:,.0f}"] for name, value in found.items()]
     print(markdown([f"budget {budget}, torch {torch.__version__}", "a second"], rows))

@@ -14,7 +14,7 @@ from tiny_jepa.planning import plan
 env = gymnasium.make("TwoRooms-v0", layouts="unseen", max_norm=1.8)
 frame, info = env.reset(seed=1, options={"radius": 1.5})
 
-model = tiny_jepa.load_model("2k")
+model = tiny_jepa.load_model("2k").requires_grad_(False)  # nothing is trained here
 code, context = model.encode_agent(frame), model.encode_context(frame)
 print("the model sees the agent at", 16 * code.numpy(), "px; it is at", info["location"])
 

@@ -20,10 +20,7 @@ def test_every_preset_as_json(capsys):
         modules = report["modules"]
         assert report["parameters"] == total == modules["agent_encoder"] + modules["predictor"]
         assert total <= report["limit"] == find_budget(name, TWO_ROOMS).limit
-        assert (report["holds"], report["buffers"], report["image_size"]) == (True, {}, 64)
-        assert (report["bytes_float32"], report["bytes_float16"]) == (4 * total, 2 * total)
-        for cost in report["costs"].values():
-            assert cost["total"] == cost["fvcore"] + sum(cost["by_hand"].values())
+        assert report["image_size"] == 64
 
 
 def test_any_number_at_another_image_size(capsys):
@@ -33,7 +30,7 @@ def test_any_number_at_another_image_size(capsys):
     (width,) = find_budget("777", TWO_ROOMS).solved().architecture.gate_widths
     step = width * (5 * (8 + 2 + 1) + 4)  # five cells, and the start
     counted = {"encode a frame's agent": 2 * 65 * 5, "draw its map": 0, "one predicted step": step}
-    assert {name: cost["fvcore"] for name, cost in report["costs"].items()} == counted
+    assert {name: cost["multiply-adds by fvcore"] for name, cost in report["costs"].items()} == counted
 
 
 @pytest.mark.parametrize(("limit", "says"), [(500, "holds"), (400, "BROKEN")])
@@ -43,5 +40,4 @@ def test_the_weights_in_place_are_counted_by_default(tmp_path, monkeypatch, caps
     save_weights(tmp_path / "model_weights.pth", model, {"budget": "500", "budget_limit": limit})
     assert main([]) == (limit < 500)
     total, out = sum(p.numel() for p in model.parameters()), capsys.readouterr().out
-    assert f"model_weights.pth, budget 500 ({says}: {total:,} of {limit}" in out
-    assert f"{4 * total:,} / {2 * total:,}" in out
+    assert f"model_weights.pth, budget 500 ({says}: {total:,} of {limit}" in out and f"{4 * total:,}" in out

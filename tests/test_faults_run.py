@@ -103,7 +103,7 @@ CONFIGS = {
     "another gate": (lambda c: c | {"architecture": {"gate_widths": [3, 3]}}, "no checkpoint of this run"),
     "a gate beyond the limit": (lambda c: c | {"architecture": {"gate_widths": [99, 99]}}, "the budget allows 150"),
     "other data": (lambda c: c | {"data": "nowhere"}, "no such data folder: nowhere"),
-    "a world that has to be imported": (lambda c: c | {"world": "evil:W"}, "if you trust its code, say so"),
+    "a world that has to be imported": (lambda c: c | {"world": "evil:W"}, "if you trust its code"),
 }
 
 

@@ -15,7 +15,6 @@ from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import CONSTANT, lift
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.size import count_parameters
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, explore, render_states, sample_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
@@ -199,11 +198,8 @@ def test_one_frame_or_many_and_many_actions_from_one_code():
     assert grid.shape == (7, 5, 2) and torch.allclose(grid[:, 0], futures[:, 1], atol=1e-6)
 
 
-def test_loaded_models_need_no_guard_against_gradients():
-    model, (states, actions, _) = tiny_jepa.load_model("50"), draw(count=2)
-    assert not model(states, actions).requires_grad and count_parameters(model) == 38
-    model(states, actions.requires_grad_(True)).sum().backward()  # gradients of actions are there for who wants them
-    assert actions.grad.abs().sum() > 0
+def test_parameters_of_loaded_models_count_as_trainable():
+    assert sum(p.numel() for p in tiny_jepa.load_model("50").parameters() if p.requires_grad) == 38
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -27,15 +27,7 @@ from tiny_jepa.export.page import pack
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.planning import costtogo
 from tiny_jepa.weights import save_weights
-from tiny_jepa.worlds.two_rooms import (
-    TWO_ROOMS,
-    UNIT,
-    Geometry,
-    boxes_of,
-    render_layouts,
-    render_states,
-    walls_of,
-)
+from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, boxes_of, render_states
 from tiny_jepa.worlds.two_rooms.walls import Cells
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -75,8 +67,7 @@ def test_the_scripts_pass_their_own_tests():
 
 MOVES = """(given) => given.maps.map((map, i) => {
   const world = new tinyJepa.World(tinyJepa.data.geometry, tinyJepa.unpack(map));
-  const ends = given.starts[i].map((start, k) => world.step(start, given.actions[i][k]).location);
-  return {ends, free: given.starts[i].map((start) => world.free(start)), map: tinyJepa.pack(world.drawn)};
+  return given.starts[i].map((start, k) => world.step(start, given.actions[i][k]).location);
 })"""
 
 
@@ -85,22 +76,13 @@ MOVES = """(given) => given.maps.map((map, i) => {
 def test_among_any_walls_the_dot_moves_as_the_worlds_does(size):
     world, rng = Geometry(size=size), np.random.default_rng(size)
     drawn = sketch(world, 60, rng)
-    drawn[0] = False
-    cells = Cells.of(drawn[:, None])
     starts = rng.uniform(world.border + 1, world.far_border - 1, (60, 200, 2))
-    starts[:, ::4] = np.rint(starts[:, ::4])
     actions = rng.normal(0, 2, starts.shape)
-    actions[:, ::2] = np.rint(actions[:, ::2])
-    ends, blocked = cells.step(starts, actions)
+    starts[:, ::4], actions[:, ::2] = np.rint(starts[:, ::4]), np.rint(actions[:, ::2])
+    ends, blocked = Cells.of(drawn[:, None]).step(starts, actions)
     assert 0.1 < blocked.mean() < 0.8
     given = {"maps": [pack(each) for each in drawn], "starts": starts.tolist(), "actions": actions.tolist()}
-    found = node(MOVES, given)
-    np.testing.assert_array_equal([each["ends"] for each in found], ends)
-    assert [each["map"] for each in found] == [pack(each) for each in render_layouts(world, walls_of(drawn)) > 0]
-    free = np.array([each["free"] for each in found])
-    x, y = np.moveaxis(np.floor([starts, free]).astype(int), -1, 0)
-    within, still = cells.wall[np.arange(60)[:, None], 0, y, x]
-    assert within.any() and not still.any() and (free == starts)[:, 1::4][~within[:, 1::4]].all()
+    np.testing.assert_array_equal(node(MOVES, given), ends)
 
 
 COSTS = """(given) => {

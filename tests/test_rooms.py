@@ -16,7 +16,7 @@ FLOORS = [
     {"budgets"},
     {"training"},
     {"probing"},
-    {"looks", "course", "planning", "sweep", "export"},
+    {"course", "planning", "sweep", "export"},
     {"commands"},
 ]
 """From the ground up. A floor loads nothing of those above it."""

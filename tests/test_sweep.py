@@ -80,7 +80,7 @@ def root(tmp_path, monkeypatch):
 
 def stored(normal, minutes):
     losses = {"normal": [normal], "wall": [0.5], "wall_other": None, "expert": [1.0], "long": [2.0]}
-    names = ("model", "fingerprint", "command", "trained_by", "trained_on", "data", "frames", "prober_data")
+    names = ("model", "fingerprint", "command", "trained_by", "trained_on", "data", "frames")
     numbers = {"sets_version": 2, "parameters": 7, "lift": True, "seeds": [0], "losses": losses}
     return Result(**dict.fromkeys(names, "") | {"kind": "trained"}, **numbers, minutes=minutes, score_minutes=0.5)
 

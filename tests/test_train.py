@@ -201,7 +201,7 @@ def test_a_collapse_that_stays_is_named():
         watch.check(flat, 500)
     with pytest.raises(UserError, match="std_y is nan"):
         watch.check({"std_x": 1.0, "std_y": float("nan")}, 50)
-    nothing = Seen(1, torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), lambda: torch.zeros(3, 64, 64))
+    nothing = Seen(torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), lambda: torch.zeros(3, 64, 64))
     assert all(np.isnan(look(build_model("150"), nothing)[name]) for name in ("std_x", "rank", "one_step"))
 
 

@@ -1,7 +1,5 @@
 """Weights files: what they hold, that they load safely, and what is said of broken ones."""
 
-import contextlib
-import copy
 import random
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from torch import nn
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.weights import digest, fingerprint, read_weights, save_weights
+from tiny_jepa.weights import fingerprint, read_weights, save_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,12 +35,7 @@ def refused(path, pattern="."):
 
 
 def changed(good, to, **parts):
-    """A copy of a file with other parts and, where they can have one, their digest."""
-    content = torch.load(good, weights_only=True) | parts
-    if "digest" not in parts:
-        with contextlib.suppress(Exception):
-            content["digest"] = digest(content, to)
-    torch.save(content, to)
+    torch.save(torch.load(good, weights_only=True) | parts, to)
     return to
 
 
@@ -90,13 +83,11 @@ def test_each_broken_file_gets_its_sentence(tmp_path, good):
     refused(broken, "missing key 'frame'")
     refused(changed(good, broken, format=2), "has format 2, this version reads 3")  # 2 encoded the layout
     refused(changed(good, broken, notes="..."), "unknown key 'notes'")
-    refused(changed(good, broken, digest="0" * 64), "its digest is of other contents")
 
 
 LIES = {
     "architecture": [None, {1: 2}, {"wings": 2}, {"gate_widths": (10**7,) * 99}, {"gate_widths": None}],
-    "metadata": [None, {1: 2}, {"budget_limit": "99"}, {"minutes": float("nan")}, {"note": torch.ones(2)},
-                 {"note": {1: 0, "a": 0}}],
+    "metadata": [None, {1: 2}, {"budget_limit": "99"}, {"minutes": float("nan")}],
     "state_dict": [None, {}, {"a": 1}, {1: torch.ones(2)}],
     "frame": [None, {}, {"channels": 0, "agent": 0, "map": 1, "unit": 1.0}],
 }  # fmt: skip
@@ -127,16 +118,9 @@ def test_tensors_are_looked_at_before_they_are_used(good, kind):
 
 def test_a_wrapped_models_weights_are_its_own(tmp_path, model):
     expected = fingerprint(model)
-    inside = copy.deepcopy(model)
-    inside.agent_encoder = torch.compile(inside.agent_encoder, backend="eager")
-    for each in (torch.compile(model, backend="eager"), nn.DataParallel(model), inside):
+    for each in (torch.compile(model, backend="eager"), nn.DataParallel(model)):
         save_weights(tmp_path / "w.pth", each, METADATA)
         assert fingerprint(read_weights(tmp_path / "w.pth")[0]) == expected
-    content = torch.load(tmp_path / "w.pth", weights_only=True)
-    for prefix in ("_orig_mod.", "module.", "module._orig_mod."):  # a file that another program wrote
-        state = {prefix + name: value for name, value in content["state_dict"].items()}
-        changed(tmp_path / "w.pth", tmp_path / "o.pth", state_dict=state)
-        assert fingerprint(read_weights(tmp_path / "o.pth")[0]) == expected
 
 
 def test_the_weights_that_ship_are_read():

@@ -7,11 +7,10 @@ from tiny_jepa.errors import run_cli
 
 VERBS = {
     "data": "generate, collect, check and show data in the course's layout",
-    "look": "where a model errs: over time, near the wall, over the room",
     "plan": "reach goals with a model, and show what it thinks",
     "sweep": "train and score a grid, here or in a SLURM cluster",
     "page": "one file for any browser: drive the dot, watch the model imagine and plan",
-    "export": "a model as ONNX graphs or as a safetensors file",
+    "export": "a model as ONNX graphs",
     "submit": "build the course's zip and prove that it runs",
 }
 

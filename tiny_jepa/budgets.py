@@ -1,12 +1,11 @@
 """Budgets: presets in `budgets/`, and any other count solved for."""
 
-import configparser
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import read_text
+from tiny_jepa.files import read_ini
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.models.size import parameter_count, solve
 from tiny_jepa.options import read, settings
@@ -38,16 +37,16 @@ class Budget:
 
     def solved(self) -> "Budget":
         """The same with the widest gate that the ceiling allows, where its widths are not given."""
-        if self.architecture.gate_widths is not None:
-            return self
-        return replace(self, architecture=solve(self.limit, self.architecture, self.world.frame))
+        form, frame = self.architecture, self.world.frame
+        if form.gate_widths is None:
+            form = solve(self.limit, form, frame)
+        elif (count := parameter_count(form, frame)) > self.limit:
+            raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {self.limit:,}")
+        return replace(self, architecture=form)
 
     def build(self) -> JEPA:
         """An untrained model, of no more parameters than the ceiling."""
-        architecture, frame = self.solved().architecture, self.world.frame
-        if (count := parameter_count(architecture, frame)) > self.limit:
-            raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {self.limit:,}")
-        return JEPA(architecture, frame)
+        return JEPA(self.solved().architecture, self.world.frame)
 
 
 def presets(world: World) -> Path:
@@ -79,13 +78,8 @@ def find_budget(text: str, world: World) -> Budget:
     nearest = max((count for count in by_limit if count <= limit), default=min(by_limit, default=None))
     preset = Preset()
     if nearest is not None:
-        parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#", default_section="")
         path = presets(world) / f"{by_limit[nearest]}.ini"
-        try:
-            parser.read_string(read_text(path, "write a preset, or delete it"), str(path))
-        except configparser.Error as error:  # names the file
-            raise UserError(f"no preset: {error}") from None
-        preset = read(Preset, {name: dict(parser[name]) for name in parser.sections()}, str(path))
+        preset = read(Preset, read_ini(path, "write a preset, or delete it"), str(path))
     architecture = preset.model if nearest == limit else replace(preset.model, gate_widths=None)
     return Budget(by_limit.get(limit, text), limit, architecture, preset.training, world)
 

@@ -1,22 +1,8 @@
-"""Standard streams that cannot end a program: a sign that they cannot print gets another one, and what nobody reads any
-more is dropped while the work goes on."""
+"""Standard streams that cannot end a program."""
 
-import codecs
-import contextlib
 import os
-from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Any, TextIO
-
-READABLE = {"²": "^2", "±": "+/-", "–": "-", "×": "x", "█": "#", "…": "...", "é": "e", "’": "'"}
-"""What stands for a sign where a console's encoding has none; any other one becomes `?`."""
-
-
-def _replace(error: Any) -> tuple[str, int]:
-    return "".join(READABLE.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
-
-
-codecs.register_error("tiny_jepa.readable", _replace)
 
 
 def printable(text: str) -> str:
@@ -25,31 +11,23 @@ def printable(text: str) -> str:
 
 
 class Console:
-    """A text stream over `stream` (None: closed from the start). `error` is what first stood against writing."""
+    """Writes to `stream` (None: closed from the start): a sign that it cannot print by its name, and what nobody reads
+    any more nowhere. `error` is what first stood against writing."""
 
     error: OSError | None = None
 
     def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="tiny_jepa.readable")
+            stream.reconfigure(errors="namereplace")
 
-    def write(self, text: str) -> int:
-        self._try(self.stream.write, text)
-        return len(text)
-
-    def flush(self) -> None:
-        self._try(self.stream.flush)
-
-    def _try(self, write: Callable[..., Any], *given: str) -> None:
+    def write(self, text: str) -> None:
         try:
-            write(*given)
+            self.stream.write(text)
+            self.stream.flush()
         except OSError as error:
             self.error = self.error or error
-            with contextlib.suppress(OSError):  # what the buffer still holds must not fail again when Python ends
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, self.stream.fileno())
-                os.close(nowhere)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # also for what the buffer still holds
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

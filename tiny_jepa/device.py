@@ -1,5 +1,6 @@
 """Which device to run on."""
 
+import contextlib
 import platform
 
 import numpy as np
@@ -14,11 +15,9 @@ def get_device(name: str | None = None) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     available = [kind for kind, found in there.items() if found]
     name = name or available[0]
-    try:
+    with contextlib.suppress(RuntimeError, AssertionError):  # a number that is none, or beyond the last
         if name.split(":")[0] in available:
             return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError):  # a number that is none, or beyond the last
-        pass
     raise UserError(f"no device '{name}' here; available: {', '.join(available)}")
 
 

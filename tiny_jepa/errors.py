@@ -22,32 +22,28 @@ def run_cli(main: Callable[[], int | None]) -> None:
     who leaves (`| head -1`) does not end the work; a full device loses output, which is said."""
     out, err = Console(sys.stdout), Console(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):  # type: ignore[type-var]
-        status = _status_of(main)
-        out.flush()
+        status, reason = _outcome(main)
         if out.error and not isinstance(out.error, BrokenPipeError):
-            print(f"error: what was printed is lost ({out.error.strerror or out.error}); its work is done", file=err)
-            status = status or 2
-        err.flush()
+            status, reason = status or 2, reason or f"what was printed is lost ({out.error.strerror}); its work is done"
+        if reason:
+            print(f"error: {printable(reason)}", file=err)
     sys.exit(status)
 
 
-def _status_of(main: Callable[[], int | None]) -> int:
+def _outcome(main: Callable[[], int | None]) -> tuple[int, str]:
+    """The exit status, and the sentence where there is one to say."""
     try:
-        return main() or 0
+        return main() or 0, ""
     except SystemExit as end:
-        if not isinstance(end.code, str):
-            return int(end.code or 0)
-        reason = end.code
+        return int(end.code or 0), ""
     except UserError as error:
-        reason = " ".join(str(error).split())
+        return 2, " ".join(str(error).split())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return 130, ""
     except OSError as error:
-        reason = f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+        return 2, f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or "memory" in str(error)):
             raise
-        reason = "out of memory; ask for less at a time, or for another --device"
-    print(f"error: {printable(reason)}", file=sys.stderr)
-    return 2
+        return 2, "out of memory; ask for less at a time, or for another --device"

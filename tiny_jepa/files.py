@@ -1,5 +1,6 @@
 """Files that are whole, or not there at all; and text, which is UTF-8."""
 
+import configparser
 import contextlib
 import json
 import os
@@ -41,7 +42,7 @@ def cannot_write(path: Path, error: Exception) -> UserError:
 
 
 def require_name(name: str, what: str) -> str:
-    """A name that is to be a file's or a folder's; a `UserError` that begins with `what` where it leads elsewhere."""
+    """The name of a file or a folder; a `UserError` that begins with `what` where it leads elsewhere."""
     if name in ("", ".", "..") or not name.isprintable() or set("/\\") & set(name):
         raise UserError(f"{what}, a printable name without / and \\, not {name!r}")
     return name
@@ -83,6 +84,16 @@ class Held(UserError):
     """What is locked for another process."""
 
 
+def read_ini(path: Path, advice: str) -> dict[str, dict[str, str]]:
+    """The sections of an .ini file, `[DEFAULT]` one like any other; what follows a `#` is a comment."""
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#", default_section="")
+    try:
+        parser.read_string(read_text(path, advice), str(path))
+    except configparser.Error as error:  # names the file
+        raise UserError(f"{error}; {advice}") from None
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
 def locked(path: Path, taken: str) -> AbstractContextManager[object]:
     """Holds the file `path` for this process alone, until the block or the process ends; `Held` says `taken` where
     another process has it."""
@@ -93,5 +104,3 @@ def locked(path: Path, taken: str) -> AbstractContextManager[object]:
         raise Held(taken) from None
     except NotImplementedError:  # a file system without locks
         return contextlib.nullcontext()
-    except OSError as error:
-        raise cannot_write(path, error) from None

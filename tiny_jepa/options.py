@@ -50,22 +50,19 @@ def sentence(error: ValidationError) -> str:
 
 
 def flag(name: str) -> str:
-    """The option of a field."""
     return "--" + name.replace("_", "-")
 
 
 def within(least: float, most: float) -> Any:
-    """The limits of a number."""
     return Field(ge=least, le=most)
 
 
-def read_numbers(words: Any) -> Any:
-    """["24,24"] -> (24, 24); "30,34-36" -> (30, 34, 35, 36); what is no text stays."""
-    text = words[0] if isinstance(words, list | tuple) and len(words) == 1 and isinstance(words[0], str) else words
+def read_numbers(text: Any) -> Any:
+    """ "24,24" -> (24, 24); "30,34-36" -> (30, 34, 35, 36); what is no text stays."""
     if not isinstance(text, str):
-        return words
+        return text
     numbers: list[int] = []
-    for part in text.strip("()").removesuffix(",").split(","):
+    for part in text.split(","):
         found = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
         low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
         if not low <= high < low + 10_000:
@@ -80,7 +77,7 @@ Numbers = Annotated[
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="N,N",
-        instance_from_str=read_numbers,
+        instance_from_str=lambda words: read_numbers(words[0]),
         is_instance=lambda value: isinstance(value, tuple),
         str_from_instance=lambda value: [",".join(map(str, value))],
     ),

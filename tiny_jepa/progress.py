@@ -6,7 +6,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-PLAIN = "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
 SECONDS = 60.0
 """Between lines."""
 
@@ -16,14 +15,12 @@ class _Lines:
 
     def write(self, text: str) -> None:
         if line := text.replace("\x1b[A", "").strip():
-            print(line, file=sys.stderr, flush=True)
-
-    def flush(self) -> None: ...
+            print(line, file=sys.stderr)
 
 
 def bar(steps: Iterable | None = None, **options: Any) -> tqdm:
     """tqdm with its own options."""
     if not sys.stderr.isatty():
-        options |= {"file": _Lines(), "bar_format": PLAIN}
+        options |= {"bar_format": "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}", "file": _Lines()}
         options |= dict.fromkeys(("mininterval", "maxinterval", "delay"), SECONDS)
     return tqdm(steps, **options)

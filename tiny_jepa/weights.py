@@ -1,10 +1,7 @@
-"""Weights files: architecture, state dict, metadata, a format version and a digest of all that, in one file that says
-what it is and proves that it is whole."""
+"""Weights files: format version, architecture, frame, state dict and metadata, in one file."""
 
 import hashlib
 import io
-import json
-import re
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -24,17 +21,14 @@ from tiny_jepa.worlds.contract import Frame
 ROOT_WEIGHTS = Path("model_weights.pth")
 FORMAT = 3
 """Up to 2, models encoded the layout instead of reading the map."""
-WRAPPED = re.compile(r"(?<![^.])(_orig_mod|module)\.")
-"""What torch.compile and DataParallel put before the names of a model's tensors."""
 
 
-@with_config(extra="allow", strict=True)
+@with_config(extra="allow", strict=True, allow_inf_nan=False)
 class Metadata(TypedDict, total=False):
     """What programs read of a model's metadata; any other plain value may stand beside it."""
 
     budget: str
     budget_limit: int
-    parameters: int
     command: str
     minutes: float
     run: str
@@ -53,11 +47,6 @@ def numbers(tensor: Tensor) -> Tensor:
     return tensor.float()
 
 
-def unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by the names that they have in a model nobody compiled."""
-    return {WRAPPED.sub("", name): value for name, value in state.items()}
-
-
 @settings
 class WeightsFile:
     """What a weights file holds."""
@@ -65,9 +54,8 @@ class WeightsFile:
     format: int
     architecture: Architecture
     frame: Frame
-    state_dict: Annotated[dict[str, Annotated[Tensor, AfterValidator(numbers)]], AfterValidator(unwrapped)]
+    state_dict: dict[str, Annotated[Tensor, AfterValidator(numbers)]]
     metadata: Metadata
-    digest: str
 
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None:
@@ -77,11 +65,11 @@ def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None
         "format": FORMAT,
         "architecture": asdict(model.architecture),  # type: ignore[arg-type]
         "frame": asdict(model.frame),  # type: ignore[arg-type]
-        "state_dict": {name: value.detach().cpu() for name, value in unwrapped(model.state_dict()).items()},
+        "state_dict": {name: value.detach().cpu() for name, value in model.state_dict().items()},
         "metadata": metadata,
     }
     require_finite(content["state_dict"], f"{path} is not written")
-    write_atomically(path, lambda temporary: torch.save(content | {"digest": digest(content, path)}, temporary))
+    write_atomically(path, lambda temporary: torch.save(content, temporary))
 
 
 def require_finite(state: dict[str, Tensor], what: str) -> None:
@@ -91,24 +79,12 @@ def require_finite(state: dict[str, Tensor], what: str) -> None:
             raise UserError(f"{what}: {name} is not finite; train with smaller rates or weights")
 
 
-def digest(content: dict[str, Any], path: Path) -> str:
-    """Hash of all that a weights file says; a `UserError` where that is no plain value."""
-    try:
-        said = [content[part] for part in ("format", "architecture", "metadata", "frame")]
-        plain = json.dumps(said, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        raise UserError(f"{path}: its metadata have to be plain values: texts, finite numbers, lists") from None
-    return hashlib.sha256(plain.encode() + _bytes_of(content["state_dict"])).hexdigest()
-
-
 def fingerprint(model: nn.Module) -> str:
     """Short hash of a model's tensors: which weights a figure belongs to, whatever else their file says."""
-    return hashlib.sha256(_bytes_of(model.state_dict())).hexdigest()[:12]
-
-
-def _bytes_of(state: dict[str, Tensor]) -> bytes:
-    values = {name: value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes() for name, value in state.items()}
-    return b"".join(part for name, value in values.items() for part in (name.encode(), value))
+    found = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        found.update(name.encode() + value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:12]
 
 
 def read_archive(path: Path, what: str, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -131,17 +107,16 @@ def read_archive(path: Path, what: str, device: torch.device | str = "cpu") -> d
 
 
 def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[JEPA, dict[str, Any]]:
-    """The model that a weights file holds, in eval mode and without gradients -> (model, metadata); a `UserError` for a
-    missing, damaged or foreign file, or one whose parts do not fit."""
+    """The model that a weights file holds, in eval mode -> (model, metadata); a `UserError` for a missing, damaged or
+    foreign file, or one whose parts do not fit."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no weights file {path}; train one with: python train.py --budget 2k")
     content = read_archive(path, "weights file")
+    content.pop("digest", None)  # of older files
     if (format := content.get("format")) != FORMAT:
         raise UserError(f"{path} has format {format}, this version reads {FORMAT}; train one with train.py")
     file = read(WeightsFile, content, f"{path} is no whole weights file, copy or train it again")
-    if file.digest != digest(content, path):
-        raise UserError(f"{path} is damaged: its digest is of other contents; copy or train it again")
     try:
         with torch.device("meta"):  # nothing is allocated before tensors and architecture fit
             model = JEPA(file.architecture, file.frame)
@@ -150,4 +125,4 @@ def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[
         says = str(error).splitlines()[-1].strip()
         raise UserError(f"{path}: its tensors do not fit its architecture ({says})") from None
     model.metadata = dict(file.metadata)
-    return model.to(device).eval().requires_grad_(False), model.metadata
+    return model.to(device).eval(), model.metadata

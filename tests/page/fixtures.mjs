@@ -5,10 +5,11 @@ import { World } from "../../tiny_jepa/export/page/world.mjs";
 
 export const COURSE = { border: 4, wall_half: 1, dot_std: 1.3 };
 
-/** A wall of three columns around x, with nine open rows around y. */
-export const twoRooms = (x, y, size = 64) => Uint8Array.from({ length: size * size }, (_, at) =>
-  Math.abs((at % size) - x) < 2 && Math.abs(Math.floor(at / size) - y) > 4);
-export const WORLD = new World(COURSE, twoRooms(31, 40));
+/** A wall of three columns around x = 31, with nine open rows around y = 40, not drawn beyond the borders. */
+export const WORLD = new World(COURSE, Uint8Array.from({ length: 64 * 64 }, (_, at) => {
+  const [x, y] = [at % 64, Math.floor(at / 64)];
+  return Math.abs(x - 31) < 2 && Math.abs(y - 40) > 4 && y > 4 && y < 59;
+}));
 
 const base64 = (values) => Buffer.from(Float32Array.from(values).buffer).toString("base64");
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { World, pack, unpack } from "../../tiny_jepa/export/page/world.mjs";
+import { World } from "../../tiny_jepa/export/page/world.mjs";
 import { COURSE, WORLD as world } from "./fixtures.mjs";
 
 const [wall, door] = [31, 40];
@@ -20,6 +20,7 @@ test("a layout is borders, and a wall with nine open rows", () => {
   const { size, layout } = world.render([20, 20], true);
   const at = (x, y) => layout[y * size + x] > 0;
   for (let i = 0; i < size; i++) assert.ok(at(4, i) && at(size - 5, i) && at(i, 4) && at(i, size - 5));
+  assert.ok(at(wall, 0) && at(wall, 63), "what touches a border goes on beyond");
   for (let y = 5; y < size - 5; y++) assert.equal(at(wall, y), Math.abs(y - door) > 4);
   assert.ok(!at(wall - 2, 20) && at(wall - 1, 20) && at(wall + 1, 20) && !at(wall + 2, 20));
 });
@@ -42,15 +43,4 @@ test("a point in a wall is moved to the nearest cell that is free; where all is 
   assert.deepEqual(world.free([10.5, 20.5]), [10.5, 20.5]);
   assert.deepEqual(world.free([-99, 20]), [5, 20]);
   assert.equal(new World(COURSE, new Uint8Array(64 * 64).fill(1)).free([20, 20]), null);
-});
-
-test("a map packed for an address is read back; what is no square of a side that is allowed is refused", () => {
-  for (const side of [41, 64, 101]) {
-    const drawn = Uint8Array.from({ length: side * side }, (_, at) => (at * at) % 7 < 3);
-    assert.match(pack(drawn), /^[\w-]+$/);
-    assert.deepEqual(unpack(pack(drawn)), drawn);
-  }
-  for (const text of ["", "spiral", "a b", "%", "A".repeat(683).slice(1), pack(new Uint8Array(20 * 20))]) {
-    assert.equal(unpack(text), null, text);
-  }
 });

@@ -8,9 +8,10 @@ from tiny_jepa.budgets import find_budget, list_budgets
 from tiny_jepa.commands import DEFAULT
 from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.cost import cost_report, cost_table
+from tiny_jepa.models.cost import cost_report
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import parse, settings, within
+from tiny_jepa.tables import markdown
 from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
 from tiny_jepa.worlds import find_world
 
@@ -35,15 +36,17 @@ def main(argv: list[str]) -> int:
         subjects = {f"{args.weights}, budget {known.get('budget', 'unknown')}": (model, limit)}
     else:
         world = find_world(args.world)
-        budgets = [find_budget(name, world) for name in (list_budgets(world) if args.all else [args.budget or ""])]
+        budgets = [find_budget(name, world) for name in (list_budgets(world) if args.all else [str(args.budget)])]
         subjects = {f"budget {budget.name}": (budget.build(), budget.limit) for budget in budgets}
     reports = {}
     for title, (model, limit) in subjects.items():
-        report = reports[title] = cost_report(model, args.image_size)
-        report |= {"limit": limit, "holds": report["parameters"] <= limit}
+        reports[title] = report = cost_report(model, args.image_size) | {"limit": limit}
+        count = report["parameters"]
+        rows = [*report["modules"].items(), ("trainable parameters", count), ("bytes, float32", 4 * count)]
+        rows += [(f"{what}: {kind}", each) for what, cost in report["costs"].items() for kind, each in cost.items()]
+        says = f"{'holds' if count <= limit else 'BROKEN'}: {count:,} of {limit:,}, {count / limit:.1%}"
         if not args.json:
-            says = f"{'holds' if report['holds'] else 'BROKEN'}: {report['parameters']:,} of {limit:,}"
-            print(f"{printable(title)} ({says}, {report['parameters'] / limit:.1%})\n{cost_table(report)}\n")
+            print(f"{printable(title)} ({says})\n{markdown(['', 'count'], [(name, f'{n:,}') for name, n in rows])}\n")
     if args.json:
         print(json.dumps(reports, indent=1))
-    return 0 if all(report["holds"] for report in reports.values()) else 1
+    return int(any(report["parameters"] > report["limit"] for report in reports.values()))

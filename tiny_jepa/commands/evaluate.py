@@ -6,7 +6,6 @@ import shlex
 import statistics
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,16 +15,15 @@ from torch import nn
 from tiny_jepa.commands import DEFAULT, choose
 from tiny_jepa.console import printable
 from tiny_jepa.course import COURSE_SETS
-from tiny_jepa.course.metrics import METRICS, Metrics, differences, read_metrics, shown, write_metrics
+from tiny_jepa.course.metrics import METRICS, Metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
-from tiny_jepa.probing.measure import load_group, measure
+from tiny_jepa.probing.measure import interval, load_group, measure
 from tiny_jepa.probing.results import Kind, Result, write_result
-from tiny_jepa.probing.subjects import result_of
 from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
 from tiny_jepa.worlds import find_world
 
@@ -33,8 +31,7 @@ from tiny_jepa.worlds import find_world
 def load_data(device: torch.device, source: Source | None = None, prober: int = 0) -> tuple[Loader, dict[str, Loader]]:
     """The loader that trains the prober of the short sets, and those it scores. Batches move to `device` later."""
     source = source or open_source(None, find_world(DEFAULT))
-    group = source.world.groups[prober]
-    train, scored = load_group(group, source)
+    train, scored = load_group(group := source.world.groups[prober], source, source)
     if train is None:
         raise UserError(f"{source.root} has no set {group.train}, which trains the prober")
     return train, scored
@@ -46,7 +43,7 @@ def load_expert_data(device: torch.device, source: Source | None = None) -> tupl
 
 
 def load_model(weights: Path = ROOT_WEIGHTS) -> nn.Module:
-    return read_weights(weights)[0].requires_grad_(True)  # so that others count its parameters
+    return read_weights(weights)[0]
 
 
 def evaluate_model(
@@ -56,15 +53,17 @@ def evaluate_model(
     evaluator = ProbingEvaluator(device, model, probe_train_ds, probe_val_ds)
     losses = evaluator.evaluate_all(evaluator.train_pred_prober())
     for name, loss in losses.items():
-        say(name, [loss])
+        say(name, [loss], interval(evaluator.errors[name]))
     return losses
 
 
-def say(name: str, losses: list[float] | None) -> None:
-    """Prints one loss as the course does: `normal loss: 0.0593`, with the spread of several seeds."""
+def say(name: str, losses: list[float] | None, interval: list[float] | None) -> None:
+    """Prints one loss as the course does: `normal loss: 0.0593`; then the spread of several seeds, and its interval."""
     text = shown(statistics.fmean(losses) if losses else None)
     if losses and len(losses) > 1:
         text += f" ± {statistics.stdev(losses):.4f} ({len(losses)} seeds)"
+    if interval:
+        text += f" (95 %: {interval[0]:.4f} to {interval[1]:.4f})"
     print(f"{name} loss: {text}{'' if name in COURSE_SETS else ' (ours)'}", flush=True)
 
 
@@ -100,44 +99,50 @@ def score(args: Options, command: str) -> Result:
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
-        option = "--write-metrics" if args.write_metrics else "--label"
-        raise UserError(f"{option} is for trained weights with their lift; leave --model and --no-lift out")
+        raise UserError("--write-metrics and --label are for trained, lifted weights; leave --model and --no-lift out")
     for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
         require_writable(path)
-    seeds = list(range(args.seeds))
-    result = result_of(subject, seeds, source, prober_source, command)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
     if prober_source != source:
         print(printable(f"Prober trained on: {prober_source.describe()}"))
-    print(f"Total Trainable Parameters: {result.parameters:,}", flush=True)
-    begin = time.monotonic()
+    print(f"Total Trainable Parameters: {subject.parameters:,}")
+    begin, known, seeds = time.monotonic(), subject.metadata, list(range(args.seeds))
+    losses, intervals = dict[str, list[float] | None](), dict[str, list[float] | None]()
     groups = [group.only(COURSE_SETS) if args.course else group for group in world.groups]
-    losses = measure(subject.model, source, device, seeds=seeds, prober_source=prober_source, groups=groups, report=say)
-    minutes = round((time.monotonic() - begin) / 60, 3)
-    result = replace(result, losses=losses, score_minutes=minutes, measured_at=machine(device))
+    for found in measure(subject.model, source, device, seeds=seeds, prober_source=prober_source, groups=groups):
+        name, losses[name], intervals[name] = found
+        say(*found)
+    result = Result(
+        model=subject.name,
+        kind=subject.kind,
+        parameters=subject.parameters,
+        fingerprint=fingerprint(subject.model) if subject.weights else None,
+        command=command,
+        trained_by=known.get("command"),
+        trained_on=known.get("data"),
+        data=source.spec,
+        sets_version=source.sets_version,
+        frames=source.frames,
+        lift=subject.lift,
+        seeds=seeds,
+        losses=losses,
+        intervals=intervals,
+        minutes=known.get("minutes"),
+        score_minutes=round((time.monotonic() - begin) / 60, 3),
+        measured_at=machine(device),
+    )
     if args.store:  # before anything else can fail
         write_result(args.store, result)
-    if args.label and subject.weights:
-        label(subject.weights, result)
-    means = {name: result.mean(name) for name in COURSE_SETS}
-    metrics = Metrics(means, result.parameters, result.trained_by or "unknown")
+    if args.label and subject.weights:  # by the kind of frames, and with the command
+        model, metadata = read_weights(subject.weights)
+        if fingerprint(model) != result.fingerprint:
+            raise UserError(f"{subject.weights} holds other weights by now; its metadata stay as they are")
+        graded = {name: result.mean(name) for name in losses} | {"command": command}
+        metadata["metrics"] = metadata.get("metrics", {}) | {result.frames: graded}
+        save_weights(subject.weights, model, metadata)
+        print(f"wrote the losses into {subject.weights}")
     if args.write_metrics:
-        write_metrics(METRICS, metrics)
+        means = {name: result.mean(name) for name in COURSE_SETS}
+        write_metrics(METRICS, Metrics(means, result.parameters, result.trained_by or "unknown"))
         print(f"wrote {METRICS}")
-    elif subject.kind == "trained" and subject.lift and world.task and METRICS.is_file():
-        try:
-            if found := differences(read_metrics(METRICS), metrics):
-                print(printable(f"Note: {METRICS.name} belongs to other weights or other data: {'; '.join(found)}"))
-        except UserError as error:
-            print(f"Note: {error}")
     return result
-
-
-def label(path: Path, result: Result) -> None:
-    """Writes the losses, and the command that measured them, into a weights file, by the kind of frames."""
-    model, metadata = read_weights(path)
-    if fingerprint(model) != result.fingerprint:
-        raise UserError(f"{path} holds other weights by now; its metadata stay as they are")
-    graded = {name: result.mean(name) for name in result.losses} | {"command": result.command}
-    save_weights(path, model, {**metadata, "metrics": metadata.get("metrics", {}) | {result.frames: graded}})
-    print(f"wrote the losses into {path}")

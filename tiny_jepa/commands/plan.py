@@ -91,7 +91,8 @@ def main(argv: list[str]) -> None:
     say(subject.describe())
     if form is Walk:
         world, episodes, (environment, steps) = replace(world, task=MAPS), 1, asked.place()
-        settings = {name: environment[name].tolist() for name in ("start", "goal")} | {"map": str(asked.map)}
+        settings = {"map": str(asked.map)} | {name: environment[name].round(2).tolist() for name in ("start", "goal")}
+        say("map: {map}, from {start} to {goal}".format_map(settings))
     else:
         episodes, steps = asked.episodes, asked.steps
         environment = settings = {name: value for name, value in asdict(asked.rooms).items() if value is not None}
@@ -121,11 +122,11 @@ def main(argv: list[str]) -> None:
 
 
 def shortest(start: np.ndarray, goal: np.ndarray, drawn: np.ndarray, size: int = 0) -> np.ndarray:
-    """Lengths [E] px of the ways from start to goal [E, 2] px in maps [E, S, S] bool that the planner finds with the
-    true dynamics in the model's place: the shortest on its lattice."""
+    """Lengths [E] px of the shortest ways from start to goal [E, 2] px in maps [E, S, S] bool along the planner's
+    lattice, by the true dynamics."""
     truth, frames = TrueDynamics(), np.stack([drawn, drawn], axis=1)
     begin, end = (torch.from_numpy(places / UNIT).float() for places in (start, goal))
-    costs = CostToGo(truth, frames, truth.encode_context(frames), end, MAPS.actions)
+    costs = CostToGo(truth, frames, truth.encode_context(frames), end, MAPS.actions, risk=1.0)
     return MAPS.actions.limit * costs.at(begin[:, None])[:, 0].numpy()
 
 

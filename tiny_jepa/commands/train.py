@@ -4,24 +4,21 @@ import json
 import shlex
 import shutil
 import signal
-import time
 from dataclasses import asdict, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import torch
 
-from tiny_jepa import __version__
 from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.commands import DEFAULT
-from tiny_jepa.data import Source, TrajectorySet, look_at, open_source
+from tiny_jepa.data import look_at, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_name, require_writable, write_atomically, write_text
 from tiny_jepa.models import Architecture
-from tiny_jepa.models.size import parameter_count
+from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import flag, parse, settings, within
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
@@ -70,27 +67,24 @@ def read_options(argv: list[str]) -> tuple[Options, Budget, str]:
         world = world_of(config.world, first.world, "config.json")
         budget = Budget(config.budget, config.budget_limit, config.architecture, config.training, world)
         own = Options(budget.name, data=config.data, training=budget.training, architecture=budget.architecture)
-        options = parse(Options, argv, "train.py", says, own)
-        if extra := given(options, own).keys() - OF_A_PROCESS:
-            raise UserError(f"--resume goes on with the run's own settings; leave out {flag(min(extra))}")
-        return options, budget, config.command
-    budget = find_budget(first.budget or "2k", find_world(first.world or DEFAULT))
-    own = Options(training=budget.training, architecture=budget.architecture)
+    else:
+        budget = find_budget(first.budget or "2k", find_world(first.world or DEFAULT))
+        own = Options(training=budget.training, architecture=budget.architecture)
     options = parse(Options, argv, "train.py", says, own)
-    budget = replace(budget, architecture=options.architecture, training=options.training).solved()
-    words = ["python", "train.py"]
-    for name, value in given(options, own).items():
-        if name not in OF_NO_WEIGHTS:
-            words += [flag(name), ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
-    return options, budget, shlex.join(words)
-
-
-def given(options: Options, own: Options) -> dict[str, Any]:
-    """What a command line says otherwise than `own`, by the options' names."""
-    said, had = (asdict(each) for each in (options, own))
+    said, had = asdict(options), asdict(own)
     for flat in (said, had):
         flat |= flat.pop("training") | flat.pop("architecture")
-    return {name: value for name, value in said.items() if value != had[name]}
+    given = {name: value for name, value in said.items() if value != had[name]}
+    if first.resume:
+        if extra := given.keys() - OF_A_PROCESS:
+            raise UserError(f"--resume goes on with the run's own settings; leave out {flag(min(extra))}")
+        return options, budget, config.command
+    words = ["python", "train.py"]
+    for name, value in given.items():
+        if name not in OF_NO_WEIGHTS:
+            words += [flag(name), ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    budget = replace(budget, architecture=options.architecture, training=options.training).solved()
+    return options, budget, shlex.join(words)
 
 
 def main(argv: list[str]) -> int:
@@ -101,16 +95,27 @@ def main(argv: list[str]) -> int:
         require_writable(ROOT_WEIGHTS)
     source = open_source(options.data, budget.world)
     torch.manual_seed(budget.training.seed)
-    model = budget.build()
-    dataset = source.require("train")
+    model, dataset = budget.build(), source.require("train")
     look_at(dataset)
     trainer = Trainer(model, dataset, budget.training, get_device(options.device))
+    config = RunConfig(
+        budget=budget.name,
+        budget_limit=budget.limit,
+        parameters=count_parameters(model),
+        world=budget.world.frame.world,
+        architecture=budget.architecture,
+        training=budget.training,
+        command=command,
+        data=source.spec,
+        data_kind="folder" if source.root else "procedural",
+        sets_version=source.sets_version,
+        machine=machine(trainer.device),
+        git=git_revision(),
+    )
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
-    config = describe(budget, command, source, dataset, trainer.device)
     with Run(options.runs / options.resume) if options.resume else Run.new(options.runs, name) as run:
         print(f"budget {budget.name}: {config.parameters:,} of {budget.limit:,} trainable parameters")
-        print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames")
-        print(f"run: {run.folder}")
+        print(f"data: {source.describe()}, {len(dataset):,} trajectories of {dataset.length} frames\nrun: {run.folder}")
         if options.resume:
             run.restore(trainer)
         else:
@@ -124,14 +129,16 @@ def main(argv: list[str]) -> int:
                 run.save(trainer)
             print(f"\nstopped at step {run.saved_step}; go on with: python train.py --resume {run.folder.name}")
             return 130
-        metadata: dict[str, Any] = {"seed": budget.training.seed, "steps": trainer.step, "sets_read": ["train"]}
-        metadata |= {"run": run.folder.name, "version": __version__, "metrics": {}}
+        metadata = asdict(config) | {"run": run.folder.name, "steps": trainer.step, "sets_read": ["train"]}
         if (verdict := trainer.verdict) and figures:
             metadata["verdict"] = asdict(verdict) | {name: figures[name] for name in ("one_step", "still", "reckoned")}
-        save_weights(run.weights, model, asdict(config) | metadata | {"minutes": round(run.seconds / 60, 2)})
+        save_weights(run.weights, model, metadata | {"minutes": round(run.seconds / 60, 2)})
         print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
         if not options.no_install:
-            install(run)
+            if ROOT_WEIGHTS.is_file():
+                write_atomically(run.folder / "previous_model_weights.pth", partial(shutil.copyfile, ROOT_WEIGHTS))
+            write_atomically(ROOT_WEIGHTS, partial(shutil.copyfile, run.weights))
+            print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")
         run.checkpoint.unlink(missing_ok=True)
         if verdict:
             print(verdict.line())
@@ -147,50 +154,16 @@ def main(argv: list[str]) -> int:
 def train(trainer: Trainer, run: Run) -> dict[str, float]:
     """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
     watch, figures = Watch(trainer.model.frame.agent is None), dict[str, float]()
-    started, frames = time.monotonic(), 0
     first = trainer.at(trainer.step)[0].name
     with bar(total=trainer.total_steps, initial=trainer.step, unit="step", desc=first, mininterval=0.5) as shown:
         for loss, seen in trainer.run():
-            frames += seen.size
             shown.update()
             if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
                 phase, lr = trainer.at(trainer.step - 1)[0].name, trainer.optimizer.param_groups[0]["lr"]
                 figures = {"lr": lr, "loss": float(loss), **look(trainer.model, seen)}
                 watch.check(figures, trainer.step)
                 run.log(trainer.step, phase, **figures)
-                rate = frames / (time.monotonic() - started)
                 shown.set_description_str(phase, refresh=False)
-                shown.set_postfix_str(f"{SHOWN.format(**figures)}, {rate:,.0f} frames/s", refresh=False)
+                shown.set_postfix_str(SHOWN.format(**figures), refresh=False)
             run.save_sometimes(trainer)
     return figures
-
-
-def describe(budget: Budget, command: str, source: Source, dataset: TrajectorySet, device: torch.device) -> RunConfig:
-    """What names a run, and this machine."""
-    return RunConfig(
-        budget=budget.name,
-        budget_limit=budget.limit,
-        parameters=parameter_count(budget.architecture, budget.world.frame),
-        world=budget.world.frame.world,
-        architecture=budget.architecture,
-        training=budget.training,
-        command=command,
-        data=source.spec,
-        data_kind="folder" if source.root else "procedural",
-        sets_version=source.sets_version,
-        image_size=dataset.image_size,
-        dtype=str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix("torch."),
-        machine=machine(device),
-        git=git_revision(),
-    )
-
-
-def install(run: Run) -> None:
-    """Puts a run's weights in place as model_weights.pth; the earlier file is kept beside the run."""
-    try:
-        if ROOT_WEIGHTS.is_file():
-            write_atomically(run.folder / "previous_model_weights.pth", partial(shutil.copyfile, ROOT_WEIGHTS))
-        write_atomically(ROOT_WEIGHTS, partial(shutil.copyfile, run.weights))
-    except UserError as error:
-        raise UserError(f"{error}; the trained weights are {run.weights}") from None
-    print(f"installed as {ROOT_WEIGHTS}; score it with: python main.py")

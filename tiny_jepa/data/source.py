@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+
 from tiny_jepa.data.folder import METADATA, CourseSet
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
@@ -67,6 +69,13 @@ class Source:
         if self.world.simulate is None or name not in self.world.sets:
             return None
         return self.world.simulate(name, self.drawn.seed, self.drawn.size or self.world.size, self.drawn.dtype)
+
+    @property
+    def frames(self) -> str:
+        """What frames its probing sets have: "64 px uint8"."""
+        names = (name for group in self.world.groups for name in group.scored.values())
+        dataset = next(filter(None, map(self.find, names)))
+        return f"{dataset.image_size} px {str(dataset.frames(np.arange(1), 0, 1).dtype).removeprefix('torch.')}"
 
     def require(self, name: str) -> TrajectorySet:
         if (found := self.find(name)) is None:

@@ -88,6 +88,7 @@ def write_onnx(model: JEPA, path: Path) -> list[Path]:
     return written
 
 
+@torch.no_grad()
 def agreement(model: JEPA, path: Path, size: int, count: int = 1_000) -> str:
     """Compares onnxruntime with torch on `count` simulated trajectories of `size` px -> a line on how they agree, or a
     `UserError` where they do not. Each code of an unroll is compared with torch's step from the code before: a rollout

@@ -22,8 +22,7 @@ PLANNING = ("offsets", "risk", "winding", "nowhere", "arrived", "directions", "s
 
 
 def build_page(models: dict[str, JEPA], chosen: str, maps: dict[str, np.ndarray]) -> str:
-    """The whole page, as HTML, with maps [S, S] bool by name. Its scripts stand as one, without imports, for all names
-    are there, and without exports."""
+    """The whole page, as HTML: its scripts as one, without imports and exports, for all names are there."""
     page, style, *scripts = (
         (PARTS / name).read_text(encoding="utf-8")
         for name in ("page.html", "page.css", *(f"{name}.mjs" for name in SCRIPTS))
@@ -34,7 +33,7 @@ def build_page(models: dict[str, JEPA], chosen: str, maps: dict[str, np.ndarray]
 
 
 def page_data(models: dict[str, JEPA], chosen: str, maps: dict[str, np.ndarray]) -> dict[str, Any]:
-    """All that the page's scripts are given. No number of a model, a world or the planner stands in them."""
+    """All that the page's scripts are given; maps [S, S] bool. No number of a model or the planner stands in them."""
     assert TWO_ROOMS.task
     planning = {name: getattr(costtogo, name.upper()) for name in PLANNING} | {"limit": TWO_ROOMS.task.actions.limit}
     described = []
@@ -45,8 +44,8 @@ def page_data(models: dict[str, JEPA], chosen: str, maps: dict[str, np.ndarray])
         arrays = {key: values.numpy().astype("<f4") for key, values in model.state_dict().items()}
         weights = {key: base64.b64encode(array.tobytes()).decode() for key, array in arrays.items()}
         described.append(known | {"weights": weights})
-    data = {"models": described, "chosen": chosen, "geometry": asdict(Geometry()), "planning": planning}
-    return data | {"maps": {name: pack(drawn) for name, drawn in maps.items()}}
+    geometry, packed = asdict(Geometry()), {name: pack(drawn) for name, drawn in maps.items()}
+    return {"models": described, "chosen": chosen, "maps": packed, "geometry": geometry, "planning": planning}
 
 
 def pack(drawn: np.ndarray) -> str:

@@ -13,7 +13,7 @@ from tiny_jepa.worlds.contract import Frame
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Parameters of a module. All are trained, though a loaded model records no gradient for them."""
+    """Parameters of a module; all of ours are trained."""
     return sum(p.numel() for p in model.parameters())
 
 

@@ -38,8 +38,11 @@ class CostToGo:
     """Steps to E goals from the nodes of a lattice: `costs` [E, rows, columns], up to NOWHERE; `first`, the first
     node's coordinates, and the `spacing` between nodes, both in code units."""
 
-    def __init__(self, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions) -> None:
-        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]."""
+    def __init__(
+        self, model: WorldModel, frames: np.ndarray, context: Tensor, goal: Tensor, actions: Actions, risk: float = RISK
+    ) -> None:
+        """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]; `risk`, at least, is what
+        a bet costs: 1 for a model that never errs."""
         if goal.shape[-1] != 2:
             raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}")
         low, high = model.code_range(frames)
@@ -54,7 +57,7 @@ class CostToGo:
         self.goal, self.actions, self.to_action = goal, actions, to_action
         self.spacing, self.first = spacing, low + spacing / 2
         index = torch.arange(times * (context.shape[-1] - 1)).to(goal)
-        self.risk = max(RISK, len(index) ** 2 / WINDING)
+        self.risk = max(risk, len(index) ** 2 / WINDING) if risk > 1 else 1.0
         nodes = self.first + spacing * torch.stack(
             torch.meshgrid(index, index, indexing="xy"), dim=-1
         )  # [rows, columns, 2]
@@ -90,16 +93,17 @@ class CostToGo:
         self.costs = sweep(torch.minimum(cost(last, steps, last, self.risk), closed), edges, self.risk)
 
     def at(self, codes: Tensor) -> Tensor:
-        """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from; straight to the goal
-        where it is nearer than the next node."""
+        """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from, none of which counts
+        for more than a risk above the cheapest; straight to the goal where it is nearer than the next node."""
         place = ((codes - self.first) / self.spacing).clamp(0, self.costs.shape[-1] - 1.001)
         corner, columns = place.long(), self.costs.shape[-1]
         share, first = place - corner, corner[..., 1] * columns + corner[..., 0]
         total, weights = torch.zeros_like(share[..., 0]), torch.full_like(share[..., 0], 1e-9)
-        for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            cost = self.costs.flatten(1).gather(1, first + y * columns + x)
+        corners = {(x, y): self.costs.flatten(1).gather(1, first + y * columns + x) for x in (0, 1) for y in (0, 1)}
+        most = torch.stack([*corners.values()]).amin(0) + self.risk
+        for (x, y), cost in corners.items():
             weight = (share[..., 0] - (1 - x)).abs() * (share[..., 1] - (1 - y)).abs() * (cost < NOWHERE)
-            total, weights = total + weight * cost, weights + weight
+            total, weights = total + weight * torch.minimum(cost, most), weights + weight
         straight = self.goal[:, None] - codes
         between = torch.where(weights > 1e-6, total / weights, NOWHERE)
         near = straight.norm(dim=-1) < self.spacing

@@ -1,9 +1,7 @@
 """Equal columns of a representation: stored once, trained once, with the very same outcome.
 
 Two columns that hold equal numbers for every sample give their prober weights equal gradients, and so equal Adam
-updates, whatever the weights started from. A prober over `D` columns of which `U` are distinct is therefore trained
-exactly by training a shared *change* [H, U] of its weights. A lifted representation costs what it holds, not what it
-spans; where all columns differ, nothing changes.
+updates. A prober over `D` columns of which `U` are distinct is trained exactly by training a shared *change* [H, U].
 """
 
 from collections.abc import Iterable
@@ -42,11 +40,8 @@ def collect(batches: Iterable[tuple[Tensor, Tensor]], width: int) -> Represented
 
 
 class TiedTraining(nn.Module):
-    """Trains a prober `Linear(D, H), ReLU, Linear(H, 2)` on distinct columns alone.
-
-    The parameter `change` [H, U] is what is added to the weights of every column of a group; `write_back` adds it. Its
-    gradient is divided by the size of the group: it is then the gradient of each single column.
-    """
+    """Trains a prober `Linear(D, H), ReLU, Linear(H, 2)` on distinct columns alone: `change` [H, U] is what
+    `write_back` adds to the weights of every column of a group. Its gradient is that of each single column."""
 
     def __init__(self, hidden: nn.Linear, out: nn.Linear, groups: Tensor) -> None:
         super().__init__()
@@ -55,7 +50,7 @@ class TiedTraining(nn.Module):
         zeros = hidden.weight.new_zeros(hidden.out_features, len(sizes))
         self.sizes, self.start = sizes, zeros.index_add(1, groups, hidden.weight.detach())
         self.change = nn.Parameter(zeros)
-        self.change.register_hook(lambda gradient: gradient / sizes)
+        self.change.register_hook(lambda gradient: gradient / sizes)  # of the groups
 
     def forward(self, columns: Tensor) -> Tensor:
         """Distinct columns [..., U] -> the prober's output [..., 2] for the whole representation."""

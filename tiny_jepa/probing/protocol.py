@@ -1,9 +1,5 @@
 """The probing protocol: a frozen world model is scored by how well a small prober reads the agent's true location
-from its predicted representations.
-
-A prober is trained on one labelled set and scored on others; errors are MSEs in px². The model sees the first frame
-and the actions only. It is frozen, so its representations are computed once and kept (docs/evaluation.md).
-"""
+from its predicted representations (docs/evaluation.md). Errors are MSEs in px²."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from einops import reduce
 from torch import Tensor, nn
@@ -35,7 +32,7 @@ class ProbingConfig:
 
 
 class Prober(nn.Module):
-    """Linear(D, 256), ReLU, Linear(256, 2): representation [..., D] -> normalised location [..., 2]."""
+    """Representation [..., D] -> normalised location [..., 2]."""
 
     def __init__(self, repr_dim: int, hidden: int = 256) -> None:
         super().__init__()
@@ -59,8 +56,7 @@ class ProbingEvaluator:
     each loader of `probe_val_ds`, by name. What of this, or of the model, is of another form is a `UserError`.
 
     `model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, D]`, its `repr_dim` being D. `quick_debug`: three
-    steps of training, to see that everything runs.
-    """
+    steps of training, to see that everything runs."""
 
     def __init__(
         self,
@@ -115,13 +111,16 @@ class ProbingEvaluator:
 
     @torch.no_grad()
     def evaluate_all(self, prober: Prober) -> dict[str, float]:
-        """Loss of each validation set in px²: over the batch, then over batches, then over time and x, y."""
-        losses = {}
+        """Loss of each validation set in px²: over the batch, then over batches, then over time and x, y. Leaves each
+        trajectory's mean error [N] in `errors`."""
+        losses, self.errors = {}, dict[str, np.ndarray]()
         for name, loader in self.val_ds.items():
-            batches = [reduce((p - t).square(), "b t k -> t k", "mean") for p, t in self.read_out(prober, loader)]
+            squared = [(read - true).square() for read, true in self.read_out(prober, loader)]
+            batches = [reduce(each, "b t k -> t k", "mean") for each in squared]
             losses[name] = float(torch.stack(batches).mean(0).mean()) if batches else math.nan
             if not math.isfinite(losses[name]):
                 raise UserError(f"{name} has no loss: it has no batch, or locations that are not finite")
+            self.errors[name] = torch.cat([each.mean((1, 2)) for each in squared]).cpu().numpy()
         return losses
 
     @torch.no_grad()

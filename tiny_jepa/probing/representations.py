@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing.columns import PART, Represented, collect
+from tiny_jepa.probing.columns import Represented, collect
 from tiny_jepa.progress import bar
 
 AT_ONCE = 500
@@ -20,7 +20,7 @@ CALLED = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
 
 
 class FrozenModel:
-    """`model`, called as `CALLED -> [B, T, D]`, its `repr_dim` being D. What is of another form is a `UserError`."""
+    """`CALLED -> [B, T, D]`, its `repr_dim` being D. What is of another form is a `UserError`."""
 
     def __init__(self, model: nn.Module, device: torch.device | str) -> None:
         width = getattr(model, "repr_dim", None)
@@ -61,7 +61,7 @@ class FrozenModel:
         if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
             what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
             raise UserError(f"{CALLED} returns {what}, not floats [B, T, D] = {expected}, D its repr_dim")
-        if not all(part.isfinite().all() for part in found.split(PART)):
+        if not found.isfinite().all():
             raise UserError(f"{CALLED} returns numbers that are not finite")
         if locations.shape != (*expected[:2], 2):
             raise UserError(f"a batch has locations of shape {tuple(locations.shape)}, not {(*expected[:2], 2)}")
@@ -76,12 +76,11 @@ def is_indexed(loader: Any) -> bool:
 
 
 def in_order(loader: Any) -> Iterator[Any]:
-    """All samples of a loader's data set in the order of their index; only first frames, where the set can tell."""
+    """All samples of an indexed loader's set, in their order; only first frames, where the set can tell."""
     dataset = loader.dataset
     if isinstance(loader, DataLoader):
-        size = loader.batch_size or 64
-        yield from DataLoader(dataset, size, num_workers=loader.num_workers, collate_fn=loader.collate_fn)
+        size, workers = loader.batch_size or 64, loader.num_workers
+        yield from DataLoader(dataset, size, num_workers=workers, collate_fn=loader.collate_fn)
     else:
-        for start in range(0, len(dataset), AT_ONCE):
-            part = np.arange(start, min(start + AT_ONCE, len(dataset)))
+        for part in np.split(np.arange(len(dataset)), range(AT_ONCE, len(dataset), AT_ONCE)):
             yield Batch(dataset.frames(part, 0, 1), dataset.locations(part), dataset.actions(part))

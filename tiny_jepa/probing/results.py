@@ -2,11 +2,11 @@
 
 import json
 import statistics
-from dataclasses import asdict, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from tiny_jepa.files import read_json, write_text
 from tiny_jepa.options import read, settings, within
@@ -17,7 +17,9 @@ Losses = Annotated[
 ]
 Kind = Literal["trained", "untrained", "dead-reckoning"]
 Minutes = Annotated[float, within(0, 1e9)] | None
-Machine = dict[str, str | int] | None
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)] | None
+GONE = ("prober_data", "trained_at")
+"""Keys that older files have: they repeat the command, and what the weights file says."""
 
 
 @settings
@@ -32,16 +34,15 @@ class Result:
     trained_by: str | None  # the training command; None where nothing was trained
     trained_on: str | None  # what --data took in training
     data: str  # what --data takes to open the scored sets again
-    prober_data: str  # the same for the sets that train the probers
     sets_version: int | None  # of the simulator's sets; None where the data is not the simulator's
     frames: str  # of the scored sets: "64 px uint8"
     lift: bool  # read out at the lifted representation (True) or at the bare code
     seeds: list[int]
     losses: dict[str, Losses | None]  # px², one a seed; None: set not available
     minutes: Minutes = None  # of training; None where nothing was trained
+    intervals: dict[str, Interval] = field(default_factory=dict)  # px², 95 % of the mean, over trajectories
     score_minutes: Minutes = None  # of this measurement; None, as below, in older files
-    trained_at: Machine = None  # host, threads, versions
-    measured_at: Machine = None
+    measured_at: dict[str, str | int] | None = None  # host, threads, versions
     format: Literal[2] = 2  # 1 was of the sets up to revision 61a1c84, which were easier
 
     def mean(self, name: str) -> float | None:
@@ -49,18 +50,13 @@ class Result:
         losses = self.losses.get(name)
         return statistics.fmean(losses) if losses else None
 
-    def std(self, name: str) -> float | None:
-        """Standard deviation over the seeds in px² (n - 1); None with fewer than two."""
-        losses = self.losses.get(name)
-        return statistics.stdev(losses) if losses and len(losses) > 1 else None
-
     def to_json(self) -> dict[str, Any]:
-        """Plain values; mean and std are written beside the losses of the seeds."""
-        losses = {
-            name: {"seeds": each, "mean": self.mean(name), "std": self.std(name)} if each else None
-            for name, each in self.losses.items()
-        }
-        return {"format": self.format, **asdict(self), "losses": losses}
+        """Plain values; mean and standard deviation (n - 1) stand beside the losses of the seeds."""
+        said = {"format": self.format, **asdict(self)}
+        for name, each in self.losses.items():
+            std = statistics.stdev(each) if each and len(each) > 1 else None
+            said["losses"][name] = each and {"seeds": each, "mean": self.mean(name), "std": std}
+        return said
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -70,7 +66,8 @@ def write_result(path: Path, result: Result) -> None:
 def read_result(path: Path) -> Result:
     """Reads one stored result; a `UserError` for a file that is missing, or of another form."""
     again = f"write it again with: python main.py --store {path}"
-    return read(Result, read_json(path, again), f"{path} is no result of this version ({again})")
+    content = {key: value for key, value in read_json(path, again).items() if key not in GONE}
+    return read(Result, content, f"{path} is no result of this version ({again})")
 
 
 def read_results(folder: Path) -> list[Result]:
@@ -82,6 +79,6 @@ def read_results(folder: Path) -> list[Result]:
         key = (result.kind, result.model, result.lift, result.data, result.trained_on, result.sets_version)
         if (first := combined.get(key)) is not None:
             losses = {name: each and (first.losses.get(name) or []) + each for name, each in result.losses.items()}
-            result = replace(first, losses=losses, seeds=first.seeds + result.seeds)
+            result = replace(first, losses=losses, seeds=first.seeds + result.seeds, intervals={})
         combined[key] = result
     return sorted(combined.values(), key=lambda r: (r.parameters, r.model, not r.lift, r.frames))

@@ -1,31 +1,25 @@
-"""What is probed: a trained model, the same untrained or without the lift, dead reckoning; and the result of it."""
+"""What is probed: a trained model, the same untrained or without the lift, or dead reckoning."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tiny_jepa.console import printable
-from tiny_jepa.data import Source
-from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.probing.results import Kind, Result
+from tiny_jepa.probing.results import Kind
 from tiny_jepa.weights import fingerprint
 from tiny_jepa.worlds.contract import Frame
 
 
 class DeadReckoning(nn.Module):
     """The start read from the agent channel's pixels, all actions added up, every wall ignored. No parameter. Where the
-    agent has no channel of its own, a model's encoder reads the start.
-
-    It marks what an entry knows that has localised the dot and does not know that walls exist.
-    """
+    agent has no channel of its own, a model's encoder reads the start."""
 
     def __init__(self, repr_dim: int, frame: Frame, model: JEPA | None = None) -> None:
         super().__init__()
@@ -51,27 +45,26 @@ class Subject:
     kind: Kind
     lift: bool
     weights: Path | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
         return count_parameters(self.model)
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return getattr(self.model, "metadata", {})
+
     def describe(self) -> str:
         """One line: what is probed."""
-        lift = "" if self.lift else ", without the lift"
-        if self.weights is None:
-            return f"Model: {self.name}{lift}"
-        known = self.metadata
-        return printable(
-            f"Model: budget {self.name}, {self.weights} ({fingerprint(self.model)}){lift}, "
-            f"run {known.get('run', 'unnamed')}, trained on {known.get('data', 'unknown data')} "
-            f"by '{known.get('command', 'an unknown command')}'"
-        )
+        known, what = self.metadata, self.name
+        if self.weights is not None:
+            what = f"budget {self.name}, {self.weights} ({fingerprint(self.model)})"
+            what += f", run {known.get('run', 'unnamed')}, trained on {known.get('data', 'unknown data')}"
+            what += f" by '{known.get('command', 'an unknown command')}'"
+        return printable(f"Model: {what}{'' if self.lift else ', without the lift'}")
 
 
 def dead_reckoning(frame: Frame, lift: bool, model: JEPA | None = None) -> Subject:
-    """What knows of no wall; `model` reads the start where the agent has no channel of its own."""
     return Subject(DeadReckoning(512 if lift else 0, frame, model), "dead reckoning", "dead-reckoning", lift)
 
 
@@ -81,38 +74,10 @@ def compared(model: JEPA, path: Path, kind: Kind, lift: bool) -> Subject:
     if kind == "dead-reckoning":
         return dead_reckoning(model.frame, lift, model)
     name = str(model.metadata.get("budget", path.stem))
-    if kind == "trained" and lift:
-        return Subject(model, name, kind, lift, path, model.metadata)
+    if not lift:
+        model.architecture, model.repr_dim = replace(model.architecture, repr_dim=0), 2
+    if kind == "trained":
+        return Subject(model, name, kind, lift, path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        other = JEPA(model.architecture if lift else replace(model.architecture, repr_dim=0), model.frame).eval()
-    if kind == "untrained":
-        return Subject(other, f"untrained {name}", kind, lift)
-    other.load_state_dict(model.state_dict())
-    return Subject(other, name, kind, lift, path, model.metadata)
-
-
-def result_of(subject: Subject, seeds: list[int], source: Source, prober: Source, command: str) -> Result:
-    """What is stored of a measurement, before its losses."""
-    known, names = subject.metadata, (name for group in source.world.groups for name in group.scored.values())
-    if (scored := next(filter(None, map(source.find, names)), None)) is None:
-        raise UserError(f"{source.describe()}: no probing set to score")
-    dtype = str(scored.frames(np.arange(1), 0, 1).dtype).removeprefix("torch.")
-    return Result(
-        model=subject.name,
-        kind=subject.kind,
-        parameters=subject.parameters,
-        fingerprint=fingerprint(subject.model) if subject.weights else None,
-        command=command,
-        trained_by=known.get("command"),
-        trained_on=known.get("data"),
-        data=source.spec,
-        prober_data=prober.spec,
-        sets_version=source.sets_version,
-        frames=f"{scored.image_size} px {dtype}",
-        lift=subject.lift,
-        seeds=seeds,
-        losses={},
-        minutes=known.get("minutes"),
-        trained_at=known.get("machine"),
-    )
+        return Subject(JEPA(model.architecture, model.frame).eval(), f"untrained {name}", kind, lift)

@@ -39,8 +39,6 @@ class RunConfig:
     data: str
     data_kind: Literal["folder", "procedural"]
     sets_version: int | None
-    image_size: int  # px
-    dtype: str  # of frames
     machine: dict[str, str | int]
     git: str | None  # revision of the checkout
 

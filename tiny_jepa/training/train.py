@@ -125,7 +125,7 @@ class Trainer:
             free = model.predictor.action * actions.cumsum(dim=1)  # the unroll of a predictor whose gate is open
             predicted = torch.cat([codes[:, :1], codes[:, :1] + free], dim=1)
             terms = self.objective(predicted, codes, profiles)
-            yield terms, Seen(codes[..., 0].numel(), codes.detach(), actions, maps)
+            yield terms, Seen(codes.detach(), actions, maps)
 
     def predict(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
         """Phase 2. Before its first step, codes are judged, the action's scale is fitted and a gate is chosen; begun
@@ -154,7 +154,7 @@ class Trainer:
             cell.load_state_dict(gate)
         if len(radii) > 1:
             self.model.set_scales(cell.crossings, radius)
-        seen = Seen(c.predict_batch, agent, actions, partial(widened, shown, radius))
+        seen = Seen(agent, actions, partial(widened, shown, radius))
         for step in range(c.encode_steps + done, self.total_steps):
             yield one_step_terms(cell, *draws[radius].draw(self.randomness(step)), c), seen
 

@@ -20,7 +20,6 @@ GRACE_STEPS = 200
 class Seen(NamedTuple):
     """What a step looked at."""
 
-    size: int  # frames or transitions
     codes: Tensor  # of agents [B, T, 2]
     actions: Tensor  # [B, T-1, 2] px
     contexts: Callable[[], Tensor]  # maps [B, S, S]: few steps are looked at

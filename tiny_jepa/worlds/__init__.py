@@ -25,6 +25,8 @@ def world_of(named: str, asked: str | None, where: str) -> World:
     if asked is not None and named != asked:
         raise UserError(f"{where} is of the world {named!r}, not of {asked}; leave --world out")
     if named not in WORLDS and named != asked:
-        foreign = "does not come with tiny_jepa; if you trust its code, say so"
-        raise UserError(f"{where} names the world {named!r}, which {foreign}: --world {named}")
+        raise UserError(
+            f"{where} names the world {named!r}, which does not come with tiny_jepa; if you trust its code, name it to "
+            f"a command that takes --world {named}"
+        )
     return find_world(named)

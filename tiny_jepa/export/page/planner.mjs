@@ -79,11 +79,14 @@ export class CostToGo {
     const place = code.map((value) => Math.min(Math.max((value - this.first) / this.spacing, 0), this.side - 1.001));
     const corner = place.map(Math.floor);
     let [total, weights] = [0, 0];
-    for (const [x, y] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
-      const cost = this.costs[(corner[1] + y) * this.side + corner[0] + x];
+    const costAt = ([x, y]) => this.costs[(corner[1] + y) * this.side + corner[0] + x];
+    const corners = [[0, 0], [0, 1], [1, 0], [1, 1]];
+    const most = Math.min(...corners.map(costAt)) + this.risk; // one that lies behind walls counts for no more
+    for (const [x, y] of corners) {
+      const cost = costAt([x, y]);
       if (cost >= this.settings.nowhere) continue;
       const weight = Math.abs(place[0] - corner[0] - 1 + x) * Math.abs(place[1] - corner[1] - 1 + y);
-      total += weight * cost;
+      total += weight * Math.min(cost, most);
       weights += weight;
     }
     return weights > 1e-6 ? total / weights : this.settings.nowhere;

@@ -1,1 +1,0 @@
-"""Looks at where a model errs: numbers, tables and pictures."""
