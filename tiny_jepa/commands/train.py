@@ -24,7 +24,7 @@ from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.run import Run, RunConfig, draw_run, git_revision, read_config
 from tiny_jepa.training.train import Trainer
-from tiny_jepa.training.watch import Watch, look, plateau
+from tiny_jepa.training.watch import look, plateau
 from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
 from tiny_jepa.worlds import find_world, world_of
 
@@ -152,16 +152,14 @@ def main(argv: list[str]) -> int:
 
 
 def train(trainer: Trainer, run: Run) -> dict[str, float]:
-    """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
-    watch, figures = Watch(trainer.model.frame.agent is None), dict[str, float]()
-    first = trainer.at(trainer.step)[0].name
+    """Runs to the end, with progress bar, log and checkpoints -> the last figures."""
+    figures, first = dict[str, float](), trainer.at(trainer.step)[0].name
     with bar(total=trainer.total_steps, initial=trainer.step, unit="step", desc=first, mininterval=0.5) as shown:
         for loss, seen in trainer.run():
             shown.update()
             if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
                 phase, lr = trainer.at(trainer.step - 1)[0].name, trainer.optimizer.param_groups[0]["lr"]
                 figures = {"lr": lr, "loss": float(loss), **look(trainer.model, seen)}
-                watch.check(figures, trainer.step)
                 run.log(trainer.step, phase, **figures)
                 shown.set_description_str(phase, refresh=False)
                 shown.set_postfix_str(SHOWN.format(**figures), refresh=False)

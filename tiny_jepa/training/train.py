@@ -30,7 +30,7 @@ from tiny_jepa.training.watch import Seen
 PROFILED = 200
 """Trajectories whose colours phase 1 takes apart."""
 STARTS = 3
-"""Phases 1 that may end with codes that follow no agent, each from other weights."""
+"""Phases 1 that may end with codes that follow no agent."""
 SHOWN = 512
 """Trajectories that the watch looks at in phase 2: what the gate trains on is no fair draw."""
 
@@ -136,12 +136,12 @@ class Trainer:
         if done == 0:
             fit_action(cell, codes)
         self.verdict = self.verdict or judge(codes, float(cell.action.detach()), self.model.frame.unit)
-        form, radii = self.model.architecture, [0]
-        if self.model.frame.agent is None:
-            if (says := self.verdict.misfit()) and self.start + 1 < STARTS:
+        form, radii, colours = self.model.architecture, [0], self.model.frame.agent is None
+        if says := self.verdict.misfit(colours):
+            if self.start + 1 < STARTS:
                 return self.begin_again()
-            if says:
-                raise UserError(f"nothing to plan with is in this world's data: {says}; docs/worlds.md says what fits")
+            raise UserError(f"stopped after {STARTS} starts: {says}; docs/training.md says what to try")
+        if colours:
             if form.radius is None:
                 radii = sorted({max(self.verdict.radius - less, 0) for less in (0, 1, 2, FAR)})
             self.model.set_scales(form.crossings or 1 + int(self.verdict.largest), form.radius)
