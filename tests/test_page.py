@@ -119,7 +119,7 @@ def test_the_cost_to_go_is_the_planners(monkeypatch, budget):
     frame, goal_frame = (
         render_states(world, np.array([[place]]), walls, np.uint8)[:, 0] for place in ((12.3, 50.1), (48.7, 44.4))
     )
-    model = load_model(budget)
+    model = load_model(budget).requires_grad_(False)
     context, goal = model.encode_context(frame), model.encode_agent(goal_frame)
     solved = costtogo.CostToGo(model, frame, context, goal, TWO_ROOMS.task.actions)
     codes = rng.uniform(5, 58, (1, 2_000, 2)) / UNIT

@@ -57,7 +57,7 @@ def evaluate_model(
     return losses
 
 
-def say(name: str, losses: list[float] | None, interval: list[float] | None) -> None:
+def say(name: str, losses: list[float] | None, interval: list[float] | None = None) -> None:
     """Prints one loss as the course does: `normal loss: 0.0593`; then the spread of several seeds, and its interval."""
     text = shown(statistics.fmean(losses) if losses else None)
     if losses and len(losses) > 1:

@@ -7,7 +7,6 @@ encoder, computed once.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -174,7 +173,7 @@ class Trainer:
             "step": self.step,
             "start": self.start,
             "scales": (self.model.architecture.crossings, self.model.architecture.radius),
-            "verdict": self.verdict and asdict(self.verdict),
+            "verdict": self.verdict and self.verdict._asdict(),
             "model": self.model.state_dict(),
             "optimizer": None if fresh else self.optimizer.state_dict(),
             "objective": self.objective.state_dict(),

@@ -1,10 +1,12 @@
 """What a world is like, said by codes and actions alone, and whether it is one for this kit. No label."""
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from tiny_jepa.models.map import widened
-from tiny_jepa.options import settings
 from tiny_jepa.training.examples import Codes
 
 FAR = 8  # px: no agent is stopped farther from what is drawn
@@ -13,8 +15,7 @@ STILL = 0.02  # px: what moves by less stands still
 IDLE, UNSURE, UNEVEN, PUSHED = 0.15, 0.15, 1.25, 0.25  # limits of `follows`, `off`, `uneven` and `drift`
 
 
-@settings
-class Verdict:
+class Verdict(NamedTuple):
     """Figures of a trained encoder. A move's length is what dead reckoning says."""
 
     spread: float  # standard deviation of codes, code units; of x and y the smaller
@@ -36,7 +37,9 @@ class Verdict:
 
     def misfit(self, colours: bool) -> str | None:
         """Why nothing can be learned from these codes, if so; `colours`: in which the agent had to be found."""
-        if not self.spread > COLLAPSED:  # as with NaN
+        if not math.isfinite(self.spread):
+            return "codes are not finite; smaller rates may help, or --data has faults"
+        if self.spread < COLLAPSED:
             return f"collapsed: codes spread by {self.spread:.3f} units, so they follow nothing that moves"
         if not colours:
             return None
