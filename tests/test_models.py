@@ -10,9 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tiny_jepa
-from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import CONSTANT, lift
 from tiny_jepa.models.map import Maps
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, explore, render_states, sample_layouts
@@ -54,14 +52,6 @@ def test_forward_gives_a_representation_of_every_frame_and_sees_the_first_alone(
     for t in range(8):
         code = model.step(code, actions[:, t], context)
         assert torch.allclose(codes[:, t + 1], code)
-
-
-@pytest.mark.parametrize(
-    "form, says", [({"gate_widths": None}, "size.solve"), ({"agent_kernel": 4}, "odd"), ({"repr_dim": 3}, "at least 4")]
-)
-def test_forms_that_cannot_be_built_are_refused(form, says):
-    with pytest.raises(UserError, match=says):
-        make_model(**form)
 
 
 @pytest.mark.parametrize("size", [62, 65, 72])
@@ -158,15 +148,6 @@ def test_one_file_serves_frames_of_any_size_and_type():
     assert off[:, :, 0].abs().max() < 0.05 and (off.square().mean((2, 3)) < 0.01).double().mean() > 0.95
 
 
-def test_centroid_and_marginals_are_anchored_at_pixel_zero():
-    for size, dtype, brightness in ((64, torch.uint8, 200), (65, torch.float32, 0.09)):
-        frame = torch.zeros(1, size, size, dtype=dtype)
-        frame[0, 10, 32] = brightness
-        profile = marginals(frame)
-        assert profile.shape == (1, 2, size) and profile.max() == 1.0
-        assert torch.allclose(centroid(profile, UNIT) * UNIT, torch.tensor([[32.0, 10.0]]))
-
-
 @pytest.mark.parametrize("kernel", [1, 5, 9])
 def test_codes_lie_where_objects_lie_whatever_the_taps(kernel):
     """A palindrome does not shift what it filters: untrained, the agent's code is its location."""
@@ -198,25 +179,19 @@ def test_one_frame_or_many_and_many_actions_from_one_code():
     assert grid.shape == (7, 5, 2) and torch.allclose(grid[:, 0], futures[:, 1], atol=1e-6)
 
 
-def test_parameters_of_loaded_models_count_as_trainable():
-    assert sum(p.numel() for p in tiny_jepa.load_model("50").parameters() if p.requires_grad) == 38
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_codes_and_positions_stay_in_float32_under_autocast(dtype):
     model, (states, actions, _) = tiny_jepa.load_model("2k"), draw(65, np.float32, 4)
     code, context = torch.ones(4, 2), model.encode_context(states[:, 0])
-    calls = {
-        "all": lambda: model(states, actions),
-        "agent": lambda: model.encode_agent(states[:, 0]),
-        "step": lambda: model.step(code, actions[:, 0], context),
-        "unroll": lambda: model.unroll(code, actions.to(dtype), context),
-    }
-    for name, call in calls.items():
+    for call in (
+        lambda: model(states, actions),
+        lambda: model.encode_agent(states[:, 0]),
+        lambda: model.step(code, actions[:, 0], context),
+        lambda: model.unroll(code, actions.to(dtype), context),
+    ):
         expected = call()
         with torch.autocast("cpu", dtype=dtype):
-            found = call()
-        assert found.dtype == torch.float32 and torch.equal(found, expected), name
+            assert call().dtype == torch.float32 and torch.equal(call(), expected)
 
 
 def test_frames_of_any_scale_give_the_same_codes():
