@@ -63,12 +63,9 @@ def test_an_impossible_budget_names_the_smallest_possible():
     ("content", "says"),
     [
         (b"[training]\nobjective = VICReg\n", "training.objective must be 'vicreg', 'barlow' or 'byol', not VICReg"),
-        (b"[training]\nclip = -1\n", "training.clip must be greater than or equal to .*, not -1"),
         (b"[training]\npredict_stesp = 5\n", "unknown key 'training.predict_stesp'"),
-        (b"[trainig]\nseed = 5\n", "unknown key 'trainig'"),
         (b"[DEFAULT]\nseed = 5\n", "unknown key 'DEFAULT'"),
         (b"[training]\nseed = 5\nseed = 6\n", "already exists"),
-        (b"[training]\nseed = \xff\n", "is no text in UTF-8"),
         (b"[training]\nobjective = 50%\n", "training.objective must be"),
     ],
 )

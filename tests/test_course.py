@@ -1,9 +1,4 @@
-"""Stored results, the ranking, and the README that is made from them.
-
-1. A result is read back as it was written; anything else is refused in one sentence.
-2. Ranks become points as the table's footnote says.
-3. README.md and its picture agree with results/; so does metrics.txt with its own form.
-"""
+"""Stored results, the ranking, and the README that is made from them."""
 
 import json
 from dataclasses import replace

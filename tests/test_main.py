@@ -137,9 +137,7 @@ def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     "options, reason",
     [
-        (("--seeds", 0), "--seeds must be greater than or equal to 1"),
         (("--weights", "nowhere.pth"), "no weights file nowhere.pth"),
-        (("--data", "nowhere"), "no such data folder"),
         (("--model", "dead-reckoning", "--write-metrics"), "are for trained, lifted weights"),
         (("--no-lift", "--label"), "are for trained, lifted weights"),
         (("--device", "abacus"), "no device 'abacus'"),

@@ -1,10 +1,4 @@
-"""Objectives against the papers' formulas, written out with loops.
-
-1. Variance and covariance losses are VICReg's equations; a collapsed code pays the full hinge.
-2. Barlow Twins' loss is zero for equal, decorrelated codes and blind to scale and offset.
-3. BYOL's targets move slowly and receive no gradient.
-4. The decision loss is least where the gate knows the share of the move that was made, and corrects confident errors.
-"""
+"""Objectives against the papers' formulas, written out with loops."""
 
 import math
 

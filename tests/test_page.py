@@ -1,12 +1,4 @@
-"""The page: one small file without a network, whose JavaScript predicts and plans as torch does.
-
-1. It carries every preset of its menu, and stays below its size.
-2. Its scripts pass their own tests (needs node).
-3. Among any walls, its dot moves as the world's does, to the bit.
-4. Its predictions are torch's, in double precision, to 1e-9 px; its cost-to-go is the planner's.
-
-tests/test_page_browser.py drives it in a browser.
-"""
+"""The page: one small file without a network, whose JavaScript predicts and plans as torch does."""
 
 import json
 import re

@@ -1,11 +1,4 @@
-"""Sweeps (tiny_jepa/sweep.py).
-
-1. Every row of every grid is options that train.py and main.py take.
-2. A run that is there is not trained again, an interrupted one is gone on with, a collapsed one is counted.
-3. One process does a job. Two sweeps at once, and sweeps that are killed, do everything once.
-4. A failed job stops no other; a script ends with its sweep, and saves its checkpoint where that is stopped politely.
-5. The table is the mean and spread over training seeds of what is stored; the status says what is left.
-"""
+"""Sweeps do what is missing once, whoever is killed, and write the table of what is stored."""
 
 import os
 import random

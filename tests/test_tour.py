@@ -1,7 +1,5 @@
 """The notebook: its cells run one after the other, and end where their text says."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

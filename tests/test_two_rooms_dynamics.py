@@ -1,11 +1,4 @@
-"""The dynamics, against a slow scalar reference written from the rules and nothing else.
-
-1. 170,000 random and 43,000 grid transitions at walls, jambs, corners and borders agree, those that start inside the
-   wall too; on the grid every coordinate is a multiple of 1/4 px, and both compute exactly: equality at planes is met.
-2. Hand-worked collisions come out as worked.
-"""
-
-from __future__ import annotations
+"""The dynamics, against a slow scalar reference written from the rules and nothing else, and hand-worked moves."""
 
 from fractions import Fraction
 

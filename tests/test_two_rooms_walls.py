@@ -1,11 +1,4 @@
-"""Walls of any shape: boxes, what stops at them, how they are read off a drawing, and the floor plans of our own sets.
-
-1. What a drawing's boxes stop is what the boxes that it was drawn from stop.
-2. A move is blocked where its segment meets a wall or a border, and nowhere else; blocked means exactly still.
-3. Rooms, doors and mazes are as results/sets.md has them.
-"""
-
-from __future__ import annotations
+"""Walls of any shape: boxes, what stops at them, how they are read off a drawing, and the floor plans."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """What planning is measured against: the world itself in a model's form, and the lengths of the shortest ways."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
