@@ -297,15 +297,14 @@ def test_options_that_cannot_be_are_said_in_one_sentence(options, says):
         command.main(["--budget", "50", *options.split()])
 
 
-def test_pictures_show_an_episode_and_its_costs(model, tmp_path):
+def test_a_picture_shows_an_episode(model, tmp_path):
     pytest.importorskip("gymnasium"), pytest.importorskip("matplotlib")
     from PIL import Image
 
-    from tiny_jepa.planning.pictures import picture, record
+    from tiny_jepa.planning.pictures import record
 
     def agent(frames, goals):
         return plan(model, frames, goals)
 
     shown = record(TWO_ROOMS, agent, 3, "250", {}, tmp_path / "plan.gif")
     assert Image.open(shown).n_frames > 3
-    assert Image.open(picture(TWO_ROOMS, agent, 1, "250", {}, tmp_path / "costs.png")).size[0] > 200
