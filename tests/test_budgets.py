@@ -62,7 +62,7 @@ def test_an_impossible_budget_names_the_smallest_possible():
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"[training]\nobjective = VICReg\n", "training.objective must be 'vicreg', 'barlow' or 'byol', not VICReg"),
+        (b"[training]\nobjective = VICReg\n", "training.objective must be 'vicreg' or 'barlow', not VICReg"),
         (b"[training]\nclip = -1\n", "training.clip must be greater than or equal to .*, not -1"),
         (b"[training]\npredict_stesp = 5\n", "unknown key 'training.predict_stesp'"),
         (b"[trainig]\nseed = 5\n", "unknown key 'trainig'"),

@@ -19,7 +19,7 @@ from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import read_archive, require_finite
 
-FORMAT = 5  # of checkpoints
+FORMAT = 6  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
 
 
