@@ -26,7 +26,7 @@ from tiny_jepa.training.gate import adam, best_gate, descend, one_step_terms, sc
 from tiny_jepa.training.verdict import FAR, Verdict, judge
 from tiny_jepa.training.watch import Seen
 
-PROFILED = 200
+PROFILED = 100
 """Trajectories whose colours phase 1 takes apart."""
 STARTS = 3
 """Phases 1 that may end with codes that follow no agent."""
