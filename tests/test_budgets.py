@@ -62,7 +62,7 @@ def test_an_impossible_budget_names_the_smallest_possible():
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"[training]\nobjective = VICReg\n", "training.objective must be 'vicreg', 'barlow' or 'byol', not VICReg"),
+        (b"[training]\nobjective = VICReg\n", "training.objective must be 'vicreg' or 'barlow', not VICReg"),
         (b"[training]\npredict_stesp = 5\n", "unknown key 'training.predict_stesp'"),
         (b"[DEFAULT]\nseed = 5\n", "unknown key 'DEFAULT'"),
         (b"[training]\nseed = 5\nseed = 6\n", "already exists"),

@@ -1,8 +1,7 @@
-"""`data generate`, `check` and `show` as a user runs them."""
+"""`data generate` and `check` as a user runs them."""
 
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,10 +112,7 @@ def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):
         (["generate", "--out", "x", "--set", "probe_maze/val", "--exclude-doors", "9"], "are for two rooms"),
         (["check", "nowhere"], "nowhere (from --data), or one that is not the folder of all sets"),
         (["check", "nowhere", "--world", "tworoom"], "the world tworoom does not say what to look for"),
-        (["show", "procedural", "--first", "12000"], "trajectories 0 to 11999"),
-        (["show", "procedural", "--set", "test"], "procedural has no set test; sets are train, probe_normal/train"),
-        (["show", "procedural", "--world", "tworoom"], "the world tworoom is not simulated"),
-        (["burn"], "unknown verb 'burn'; there are generate, collect, check, show"),
+        (["burn"], "unknown verb 'burn'; there are generate, collect, check"),
     ],
 )
 def test_bad_arguments_exit_with_status_2(tmp_path, arguments, message, capsys, monkeypatch):
@@ -126,16 +122,3 @@ def test_bad_arguments_exit_with_status_2(tmp_path, arguments, message, capsys, 
     assert exited.value.code == 2
     assert message in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
-
-
-def test_show_writes_a_sheet_or_says_what_to_install(tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
-    arguments = ["show", "procedural", "--set", "probe_wall/val", "--count", "5", "--out", str(tmp_path / "a.png")]
-    assert main(arguments) == 0
-    with image.open(tmp_path / "a.png") as sheet:
-        colours = np.unique(np.asarray(sheet.convert("RGB")).reshape(-1, 3), axis=0)
-        assert sheet.size[0] > 250 and len(colours) > 20
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(UserError, match="pip install matplotlib pillow"):
-        main(arguments)

@@ -15,7 +15,7 @@ from tiny_jepa.commands import plan as command
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning import CostToGo, plan
 from tiny_jepa.planning.episodes import run, score, wilson
-from tiny_jepa.planning.pictures import picture, record
+from tiny_jepa.planning.pictures import record
 from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, boxes_of, render_states, step
 
@@ -268,7 +268,6 @@ def test_where_nothing_can_be_written_is_said_before_the_work(options, says):
         command.main(["--budget", "50", *options.split()])
 
 
-def test_pictures_show_an_episode_and_its_costs(model, tmp_path):
+def test_a_picture_shows_an_episode(model, tmp_path):
     shown = record(TWO_ROOMS, partial(plan, model), 3, "250", {}, tmp_path / "plan.gif")
     assert Image.open(shown).n_frames > 3
-    assert Image.open(picture(TWO_ROOMS, partial(plan, model), 1, "250", {}, tmp_path / "costs.png")).size[0] > 200

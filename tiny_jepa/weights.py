@@ -35,7 +35,6 @@ class Metadata(TypedDict, total=False):
     data: str
     data_kind: str
     sets_read: list[str]
-    metrics: dict[str, Any]
 
 
 def numbers(tensor: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import interval, load_group, measure
 from tiny_jepa.probing.results import Kind, Result, write_result
-from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
+from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights
 from tiny_jepa.worlds import find_world
 
 
@@ -82,7 +82,6 @@ class Options:
     json: bool = False  # one JSON object on stdout, the rest on stderr
     store: Path | None = None  # write the result to this JSON file
     write_metrics: bool = False  # write metrics.txt from what was measured
-    label: bool = False  # write the losses into the metadata of the weights file, too
 
 
 def main(argv: list[str]) -> None:
@@ -98,8 +97,8 @@ def score(args: Options, command: str) -> Result:
     subject, world = choose(args.weights, args.budget, args.world, args.model, lift=not args.no_lift)
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
-    if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
-        raise UserError("--write-metrics and --label are for trained, lifted weights; leave --model and --no-lift out")
+    if args.write_metrics and (subject.weights is None or args.no_lift):
+        raise UserError("--write-metrics is for trained, lifted weights; leave --model and --no-lift out")
     for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
         require_writable(path)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
@@ -133,14 +132,6 @@ def score(args: Options, command: str) -> Result:
     )
     if args.store:  # before anything else can fail
         write_result(args.store, result)
-    if args.label and subject.weights:  # by the kind of frames, and with the command
-        model, metadata = read_weights(subject.weights)
-        if fingerprint(model) != result.fingerprint:
-            raise UserError(f"{subject.weights} holds other weights by now; its metadata stay as they are")
-        graded = {name: result.mean(name) for name in losses} | {"command": command}
-        metadata["metrics"] = metadata.get("metrics", {}) | {result.frames: graded}
-        save_weights(subject.weights, model, metadata)
-        print(f"wrote the losses into {subject.weights}")
     if args.write_metrics:
         means = {name: result.mean(name) for name in COURSE_SETS}
         write_metrics(METRICS, Metrics(means, result.parameters, result.trained_by or "unknown"))

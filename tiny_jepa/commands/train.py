@@ -22,7 +22,7 @@ from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import flag, parse, settings, within
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.run import Run, RunConfig, draw_run, git_revision, read_config
+from tiny_jepa.training.run import Run, RunConfig, draw_run, read_config
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.training.watch import look, plateau
 from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
@@ -110,7 +110,6 @@ def main(argv: list[str]) -> int:
         data_kind="folder" if source.root else "procedural",
         sets_version=source.sets_version,
         machine=machine(trainer.device),
-        git=git_revision(),
     )
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     with Run(options.runs / options.resume) if options.resume else Run.new(options.runs, name) as run:
