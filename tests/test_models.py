@@ -54,17 +54,6 @@ def test_forward_gives_a_representation_of_every_frame_and_sees_the_first_alone(
         assert torch.allclose(codes[:, t + 1], code)
 
 
-@pytest.mark.parametrize("size", [62, 65, 72])
-@pytest.mark.parametrize("axes", [(-1,), (-2,), (-2, -1)])
-def test_a_mirrored_scene_is_predicted_as_the_mirror_image(size, axes):
-    """Left and right, up and down are one thing to the model, whatever its weights and the frame's size."""
-    model = make_model()
-    states, actions, _ = draw(size, count=60)
-    sign = torch.tensor([-1.0 if -1 in axes else 1.0, -1.0 if -2 in axes else 1.0])
-    codes, images = unrolled(model, states[:, 0], actions), unrolled(model, states[:, 0].flip(axes), actions * sign)
-    assert torch.allclose(images, torch.where(sign < 0, (size - 1) / UNIT - codes, codes), atol=1e-4)
-
-
 def looks(reach=1, count=200):
     """A cell, random maps, and moves among them, in double precision: code and move [N, 2] in code units."""
     cell = make_model(reach=reach).predictor.double()
@@ -110,14 +99,6 @@ def test_lift_only_repeats_the_code():
     lifted = lift(torch.randn(4, 2), 512)
     assert lifted.shape == (4, 512) and (lifted[:, 384:] == CONSTANT).all()
     assert torch.linalg.matrix_rank(lifted - lifted.mean(0)) == 2
-
-
-@pytest.mark.parametrize("shift", [(0, 0), (5, -3), (-7, 11)])
-def test_agent_encoder_is_translation_covariant(shift):
-    model, (states, _, locations) = make_model(), draw(count=50)
-    inner = states[:, 0][((locations[:, 0] - 31.5).abs() < 13).all(1)]  # the roll does not wrap
-    apart = model.encode_agent(inner.roll(shift, dims=(-1, -2))) - model.encode_agent(inner)
-    assert len(inner) > 5 and torch.allclose(apart, torch.tensor(shift) / UNIT, atol=1e-4)
 
 
 @pytest.mark.parametrize("column", ["normal", "wall", "wall_other", "expert", "long", "rooms", "doors", "maze"])

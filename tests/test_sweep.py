@@ -158,15 +158,6 @@ def start_sweep():
     return subprocess.Popen([sys.executable, "-c", WORK], env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 
-def test_a_job_of_another_process_is_skipped_and_looked_at_again(root):
-    _, (first, second) = small_grid()
-    with locked(first.lock, ""):
-        process = start_sweep()
-        until(second.done)
-        assert first.held() and not first.log.exists()
-    assert process.wait(300) == 0 and len(finished()) == 5 and not first.held()
-
-
 def test_killed_sweeps_and_two_at_once_do_everything_once(root):
     rows = "".join(f"[row {i}]\ntrain = --clip {i}\n" for i in range(4))
     Path("grid.ini").write_text("[DEFAULT]\nseeds = 0 1\n" + rows, encoding="utf-8")
