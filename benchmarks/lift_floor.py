@@ -1,40 +1,29 @@
 """`python -m benchmarks.lift_floor`: the protocol's own floor, what a perfect model scores by the form of its
-representation. That is the true location in units of 16 px, lifted in several ways, and probed on the procedural sets;
-px²."""
-
-from collections.abc import Callable
+representation: the true location in units of 16 px, in px² on the procedural sets of the course."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.shared import course_losses, run
+from benchmarks.shared import run
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.data.source import Source
 from tiny_jepa.models.lift import CENTRE, lift
+from tiny_jepa.probing.measure import measure
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT
+from tiny_jepa.worlds.two_rooms.sets import ProceduralSet
 
-FORMS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {
+FORMS = {
     "2 numbers, centred": (2, lambda code: code - CENTRE),
     "2 numbers, anchored at pixel 0": (2, lambda code: code),
-    "tiled to 512, anchored at pixel 0": (512, lambda code: code.repeat(1, 1, 256)),
-    "tiled to 64, centred": (64, lambda code: (code - CENTRE).repeat(1, 1, 32)),
-    "tiled to 512, centred": (512, lambda code: (code - CENTRE).repeat(1, 1, 256)),
-    "the lift: 512, centred, with constants": (512, lambda code: lift(code, 512)),
+    "the lift": (512, lambda code: lift(code, 512)),
 }
 
 
-class TrueLocations:
-    """A set whose frames [B, T, 2, 1, 1] are its locations and whose actions are the true displacements."""
-
-    def __init__(self, inner: TrajectorySet) -> None:
-        self.inner, self.locations = inner, inner.locations
-        self.name, self.image_size, self.length = inner.name, inner.image_size, inner.length
-
-    def __len__(self) -> int:
-        return len(self.inner)
+class TrueSet(ProceduralSet):
+    """Its frames [B, T, 2, 1, 1] are its locations, and its actions the true displacements."""
 
     def frames(self, indices: np.ndarray, start: int = 0, stop: int | None = None) -> Tensor:
         return self.locations(indices)[:, start:stop, :, None, None]
@@ -44,17 +33,15 @@ class TrueLocations:
 
 
 class TrueSource(Source):
-    """The simulator, for a model that is told the truth."""
-
     def find(self, name: str) -> TrajectorySet | None:
         found = super().find(name)
-        return found and TrueLocations(found)
+        return TrueSet(name, found.recipe) if isinstance(found, ProceduralSet) else None
 
 
 class Perfect(nn.Module):
-    def __init__(self, repr_dim: int, form: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, form: str) -> None:
         super().__init__()
-        self.repr_dim, self.form = repr_dim, form
+        self.repr_dim, self.form = FORMS[form]
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         start = states[:, :1, :, 0, 0]
@@ -62,10 +49,12 @@ class Perfect(nn.Module):
 
 
 def main() -> None:
-    rows = []
-    for name, (width, form) in FORMS.items():
-        losses = course_losses(Perfect(width, form), TrueSource(TWO_ROOMS))
-        rows.append([name, *(f"{losses[column]:.5f}" for column in COURSE_SETS)])
+    rows, groups = [], [group.only(COURSE_SETS) for group in TWO_ROOMS.groups]
+    for form in FORMS:
+        losses = {
+            name: each[0] for name, each, _ in measure(Perfect(form), TrueSource(TWO_ROOMS), groups=groups) if each
+        }
+        rows.append([form, *(f"{losses[name]:.5f}" for name in COURSE_SETS)])
     print(markdown(["representation of a perfect model", *COURSE_SETS], rows))
 
 
