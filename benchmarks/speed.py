@@ -1,4 +1,4 @@
-"""How fast data is made and read, and how much of training waits for it: `python -m benchmarks.speed`.
+"""How fast data is made and read, and how much of training waits for it: writes the table of results/speed.md.
 
 What one thread does in a second of its CPU time, so that what else the machine is doing counts little; medians of five
 repeats. A set of --trajectories (5,000: 0.7 GB) is written to a temporary folder in --folder, and read again.
@@ -11,13 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.shared import run
+from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import find_budget
 from tiny_jepa.data import CourseSet, TrajectorySet
 from tiny_jepa.data.writing import draft, write_sets
@@ -27,7 +27,7 @@ from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, explore, render_stat
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BLOCK, AGENTS, FRAMES, PROCESSES = 250, 10_000, 17, 2
-SHORT: dict[str, Any] = {"encode_steps": 20, "predict_steps": 100, "cached": 2_000, "auditions": 1}
+STEPS, PAGE = 40, Path("results/speed.md")
 Rates = dict[str, float]
 
 
@@ -73,20 +73,20 @@ def of_simulator() -> Rates:
 
 
 def of_set(budget: str, dataset: TrajectorySet, where: str) -> Rates:
-    """Random batches; steps of both phases, each without its first, which starts things up; and phase 1's frames."""
+    """Random batches; steps of phase 1, without the first, which starts things up; and their frames alone."""
     chosen, rng = find_budget(budget, TWO_ROOMS), np.random.default_rng(0)
-    config = replace(chosen.training, **SHORT)
-    trainer = Trainer(chosen.build(), dataset, config, torch.device("cpu"))
-    marks: dict[str, list[float]] = {phase.name: [] for phase in trainer.phases}
-    for _ in trainer.run():
-        marks[trainer.at(trainer.step - 1)[0].name].append(time.process_time())
+    batch, short = chosen.training.encode_batch, chosen.training.encode_frames
+    trainer = Trainer(chosen.build(), dataset, chosen.training, torch.device("cpu"))
+    marks = [time.process_time() for _ in islice(trainer.run(), STEPS)]
 
     def read(frames: int) -> None:
-        dataset.frames(rng.choice(len(dataset), config.encode_batch, replace=False), 0, frames)
+        dataset.frames(rng.choice(len(dataset), batch, replace=False), 0, frames)
 
-    found = {f"random batches, {where}: frames": rate(config.encode_batch * FRAMES, lambda: read(FRAMES))}
-    found |= {f"phase {name}, {where}: steps": (len(at) - 1) / (at[-1] - at[0]) for name, at in marks.items()}
-    return found | {f"frames of phase encode alone, {where}: steps": rate(1, lambda: read(config.encode_frames))}
+    return {
+        f"random batches, {where}: frames": rate(batch * FRAMES, lambda: read(FRAMES)),
+        f"budget {budget}, steps on frames, {where}": (STEPS - 1) / (marks[-1] - marks[0]),
+        f"frames of these steps alone, {where}": rate(1, lambda: read(short)),
+    }
 
 
 def of_data(budget: str, folder: Path | None, trajectories: int) -> Rates:
@@ -103,8 +103,8 @@ def main(budget: str = "2k", folder: Path | None = None, trajectories: int = 5_0
     torch.set_num_threads(1)
     torch.manual_seed(0)
     found = of_simulator() | of_data(budget, folder, trajectories)
-    rows = [[name, f"{value:,.0f}"] for name, value in found.items()]
-    print(markdown([f"budget {budget}, torch {torch.__version__}", "a second"], rows))
+    rows = [[name, f"{float(f'{value:.3g}'):,.0f}"] for name, value in found.items()]
+    write_table(PAGE, markdown(["what", "a second"], rows))
 
 
 if __name__ == "__main__":
