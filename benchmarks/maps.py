@@ -44,11 +44,8 @@ def measure(name: str, maps: list[np.ndarray], episodes: int, path: Path) -> Non
     """Stores means of the scores that one of `MODELS` has in these maps, and the median of its ways."""
     model: Any = MAPS.dynamics if name == TRUE else load_model(name.split(",")[0])
     planner: Any = COMPARED["CEM, least distance, actions held"] if name == STRAIGHT else plan
+    agent: Any = lambda *frames: planner(model, *frames, MAPS.actions)  # noqa: E731
     each = []
-
-    def agent(*frames: np.ndarray) -> Any:
-        return planner(model, *frames, MAPS.actions)
-
     for drawn in maps:
         _, _, info = walks.start(MAPS, walks.FIRST_SEED, min(walks.AT_ONCE, episodes), 1, map=drawn)
         least = MAPS.shortest(info["location"], info["goal"], info["walls"], 0)

@@ -1,8 +1,4 @@
-"""The procedural sets' statistics beside the field's (results/sets.md), at 64 and 65 px.
-
-Mean ± one standard error. `px²` is the error of dead reckoning, which adds up the actions and ignores every wall; `off`
-is a wall run's distance from the door's centre.
-"""
+"""The procedural sets' statistics beside the field's, as results/sets.md has them: mean ± one standard error."""
 
 from dataclasses import replace
 

@@ -55,15 +55,11 @@ def simulated_and_rendered(size: int, dtype: str, seed: int = 0) -> float:
     return rate(BLOCK * FRAMES, work)
 
 
-def stepped() -> float:
+def of_simulator() -> Rates:
     world, rng = Geometry(), np.random.default_rng(0)
     drawn = explore(world, sample_layouts(world, AGENTS, rng), 8, rng)
     locations, actions = drawn.locations[:, -1].astype(np.float64), rng.uniform(-1.3, 1.3, (AGENTS, 2))
-    return rate(AGENTS, lambda: step(world, locations, actions, drawn.walls))
-
-
-def of_simulator() -> Rates:
-    found = {"dynamics alone: steps": stepped()}
+    found = {"dynamics alone: steps": rate(AGENTS, lambda: step(world, locations, actions, drawn.walls))}
     one = found["simulated and rendered, 64 px uint8: frames"] = simulated_and_rendered(64, "uint8")
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
         together = sum(pool.starmap(simulated_and_rendered, [(64, "uint8", seed) for seed in range(PROCESSES)]))
@@ -101,7 +97,6 @@ def of_data(budget: str, folder: Path | None, trajectories: int) -> Rates:
 
 def main(budget: str = "2k", folder: Path | None = None, trajectories: int = 5_000) -> None:
     torch.set_num_threads(1)
-    torch.manual_seed(0)
     found = of_simulator() | of_data(budget, folder, trajectories)
     rows = [[name, f"{float(f'{value:.3g}'):,.0f}"] for name, value in found.items()]
     write_table(PAGE, markdown(["what", "a second"], rows))

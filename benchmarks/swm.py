@@ -1,7 +1,7 @@
 """Planning in stable-worldmodel's own harness. Its `World.evaluate` takes start and goal from recorded episodes, and
 counts an episode as a success once the agent was within a radius of the goal.
 
-Who plans: --weights, or the trained weights of a --budget of the --world. Planners are those of
+Who plans: the trained weights of a --budget of the --world. Planners are those of
 benchmarks/samplers.py. --vary names what differs from episode to episode, as door.position door.size; --record animates
 cost-to-go in the first four episodes; --table measures nothing and writes the table of results/tworoom.md.
 """
@@ -17,7 +17,6 @@ import torch
 
 from benchmarks import swm_harness as harness
 from benchmarks.shared import run, write_table
-from benchmarks.swm_harness import SIDE
 from tiny_jepa.commands import choose
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json, write_text
@@ -45,8 +44,7 @@ VARIED = {
 
 
 def main(
-    weights: Path | None = None,
-    budget: str | None = None,
+    budget: str = "500",
     world: str = "tworoom",
     protocol: Literal["25/50", "100/150"] = "25/50",  # goal 25 steps ahead and 50 allowed, or 100 and 150
     planners: tuple[str, ...] = ("cost-to-go", "straight", "random"),
@@ -67,13 +65,12 @@ def main(
         raise UserError(f"stable-worldmodel is not installed ({error}); docs/tworoom.md says how") from None
     if record:
         pyplot()  # says at once where matplotlib is missing
-    subject, _ = choose(weights, budget, world)
+    subject, _ = choose(None, budget, world)
     model: Any = subject.model
     offset = int(protocol.split("/")[0])
     dataset = swm.data.HDF5Dataset(path=harness.record(swm, recordings, recorded, protocol == "100/150", vary))
     chosen, steps = harness.draw(dataset, episodes, offset, rooms)
-    successes: dict[str, list[int]] = {}
-    shares, cpu = {}, {}
+    successes, shares, cpu = {}, {}, {}
     for name in planners:
         torch.manual_seed(0)
         policy = harness.Policy(model, name)
@@ -107,7 +104,7 @@ def animate(policy: harness.Policy, recorded: list[dict[str, Any]], who: str, pa
     rooms = np.stack([np.asarray(each["pixels"][0]).transpose(1, 2, 0) for each in recorded])
     goals = np.stack([np.asarray(each["state"][-1]) for each in recorded])
     frame, costs = policy.model.frame, policy.agent.map  # type: ignore[union-attr]
-    unit = frame.unit * SIDE / (frame.side or SIDE)
+    unit = frame.unit * harness.SIDE / (frame.side or harness.SIDE)
     return record_ways(rooms, costs, np.stack(policy.ways, axis=1), goals, unit, who, path)
 
 
