@@ -111,7 +111,7 @@ def test_costs_are_steps_where_nothing_is_in_the_way(pixels):
 
 
 @pytest.mark.parametrize("box", [False, True])
-@pytest.mark.parametrize("planner", ["cost-to-go", "cem", "mppi"])
+@pytest.mark.parametrize("planner", ["cost-to-go", "cem"])
 def test_a_world_that_slides_is_planned_in_too(planner, box):
     world, start, goal = Sliding(), [[0.3, 0.1], [0.42, 0.3]], [[0.7, 0.1], [0.97, 0.03]]
     agent = PLANNERS[planner](world, as_frames(start), as_frames(goal), Actions(1.0, box))
