@@ -95,13 +95,14 @@ def main(argv: list[str]) -> None:
 
 def score(args: Options, command: str) -> Result:
     """Measures, prints and stores what the options ask for."""
-    subject, world = choose(args.weights, args.budget, args.world, args.model, lift=not args.no_lift)
+    writes = (args.store, METRICS if args.write_metrics else None)
+    subject, world = choose(args.weights, args.budget, args.world, args.model, not args.no_lift, writes)
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
     if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
         raise UserError("--write-metrics and --label are for trained, lifted weights; leave --model and --no-lift out")
-    for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
-        require_writable(path)
+    if args.label:
+        require_writable(subject.weights)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
     if prober_source != source:
         print(printable(f"Prober trained on: {prober_source.describe()}"))
