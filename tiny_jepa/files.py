@@ -118,8 +118,8 @@ def read_ini(path: Path, advice: str) -> dict[str, dict[str, str]]:
         raise UserError(f"{path} is empty; {advice}")
     try:
         parser.read_string(text, str(path))
-    except configparser.Error as error:
-        raise UserError(f"{path}: {error}; {advice}") from None
+    except configparser.Error as error:  # names the file
+        raise UserError(f"{' '.join(str(error).split())}; {advice}") from None
     return {name: dict(parser[name]) for name in parser.sections()}
 
 
