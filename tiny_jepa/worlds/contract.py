@@ -10,6 +10,7 @@ import torch
 from einops import reduce
 from torch import Tensor
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.options import settings, within
 
 
@@ -67,6 +68,10 @@ class Frame:
     gates: Annotated[int, within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
     side: Annotated[int, within(0, 10**4)] = 0  # px to which larger frames are averaged first; 0: they stay as they are
     world: str = ""  # the world's name
+
+    def __post_init__(self) -> None:
+        if max(self.agent or 0, self.map or 0) >= self.channels:
+            raise UserError(f"agent and map must be below {self.channels}, the number of channels")
 
 
 @dataclass(frozen=True)
