@@ -37,6 +37,7 @@ from tiny_jepa.worlds.pixels import pixel_world
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 stand_in = pytest.importorskip("stand_in")
+gymnasium = stand_in.gymnasium
 STAND_IN = pixel_world(stand_in.SIZE)
 ENV = "stand_in:StandIn-v0"
 WHITE, BLACK, RED, BROWN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (90, 60, 30)
@@ -164,6 +165,11 @@ def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monk
         ({"env": "CartPole-v1"}, "a Box of two numbers|fails with"),
         ({"policy": "expert", "expert": "stand_in:Nobody"}, "write it as package"),
         ({"location": "place"}, "--location place: this environment tells of state"),
+        (
+            {"env": "tiny_jepa.worlds.two_rooms.env:TwoRooms-v0", "steps": 201},
+            "episodes end after 200 steps; --steps 201",
+        ),
+        ({"env": "tiny_jepa.worlds.two_rooms.maps:tiny_jepa/Map-v0"}, "Map-v0: missing key 'map'"),
         ({"side": 7}, "--side 7 does not divide the side of these frames, 32 px"),
     ],
 )
@@ -179,6 +185,9 @@ WRONG = [
     ("reset", lambda self, **_: (None, {"state": None}), "fails with AttributeError"),
     ("step", lambda self, action: (None, 0.0, False, False, {"state": np.array([3, np.nan])}), "finite"),
     ("step", lambda self, action: (None, 0.0, True, False, {"state": self.place}), "shorter than --steps 8"),
+    ("step", lambda self, action: (None, 0.0, False, False, {"state": 99 * self.place}), "up to 32 px"),
+    ("reset", lambda self, **_: sys.exit(0), "StandIn-v0 fails with SystemExit"),
+    ("action_space", gymnasium.spaces.Box(-np.inf, 1, (2,)), "StandIn-v0: its actions are Box.*finite limits"),
     ("get_action", lambda self, info: np.full(2, np.nan), "finite"),
     ("get_action", lambda self, info: np.array(1.0), "cannot reshape"),
 ]
@@ -190,6 +199,19 @@ def test_what_an_environment_or_an_expert_does_wrong_is_said_in_a_sentence(tmp_p
     monkeypatch.setattr(stand_in.Expert if expert else stand_in.StandIn, method, given)
     with pytest.raises(UserError, match=says):
         collect(collected(tmp_path, **expert))
+
+
+def test_what_is_recorded_is_what_was_played_and_shown(tmp_path, monkeypatch):
+    """An environment of whole actions, which draws all frames into one buffer."""
+    played, shown, step, render = [], np.zeros((32, 32, 3), np.uint8), stand_in.StandIn.step, stand_in.StandIn.render
+    monkeypatch.setattr(stand_in.StandIn, "action_space", gymnasium.spaces.Box(-2, 2, (2,), np.int8))
+    monkeypatch.setattr(stand_in.StandIn, "step", lambda self, action: played.append(action) or step(self, action))
+    monkeypatch.setattr(stand_in.StandIn, "render", lambda self: np.copyto(shown, render(self)) or shown)
+    collect(collected(tmp_path, episodes=2))
+    actions = np.load(tmp_path / "train" / "actions.npy").reshape(-1, 2)
+    assert {each.dtype for each in played} == {np.dtype(np.int8)} and (actions == np.rint(actions)).all()
+    assert {*map(tuple, actions.tolist())} <= {*map(tuple, np.array(played, float).tolist())}
+    assert np.diff(np.load(tmp_path / "train" / "states.npy").astype(int), axis=1).any()
 
 
 def test_trajectories_may_be_longer_than_episodes_usually_are(tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import pi
-from typing import Annotated, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -44,6 +44,23 @@ def as_tensor(array: np.ndarray) -> Tensor:
     if array.dtype != np.uint8:
         array = array.astype(np.float32, copy=False)
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
+
+
+def as_finite(given: Any, what: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Real numbers as numpy or torch knows them -> a tensor of finite ones: uint8 stays, others become `dtype`."""
+    try:
+        if not isinstance(given, Tensor):
+            array = np.asarray(given)
+            if array.dtype.kind in "cmMV":
+                raise TypeError
+            given = torch.from_numpy(array.astype(np.uint8 if array.dtype == np.uint8 else np.float64, "C"))
+        values = given if given.dtype == torch.uint8 else given.to(dtype)
+        fine = not given.is_complex() and bool(values.isfinite().all())
+    except Exception:  # a stranger's object raises whatever it likes
+        fine = False
+    if not fine:
+        raise UserError(f"{what} must be finite real numbers, not {str(given)[:80]}")
+    return values
 
 
 def read_agents(agent: np.ndarray) -> np.ndarray:
