@@ -34,7 +34,8 @@ def operations(model: JEPA, method: str, *inputs: Tensor) -> dict[str, int]:
 
 @torch.no_grad()
 def cost_report(model: JEPA, size: int) -> dict[str, Any]:
-    """Parameters, by module as well, and what a frame of `size` px and a step cost; plain values."""
+    """Parameters, by module as well, and what a frame of `size` px, or its world's, and a step cost; plain values."""
+    size = model.frame.side or size
     counts, frame, code = parameter_count(model), torch.rand(1, model.frame.channels, size, size), torch.zeros(1, 2)
     costs = {
         "encode a frame's agent": operations(model, "encode_agent", frame),
