@@ -55,8 +55,8 @@ class FrozenModel:
         states, actions = batch.states[:, :1].to(self.device), batch.actions.to(self.device)
         try:
             found = self.model(states=states, actions=actions)
-        except TypeError as error:
-            raise UserError(f"{CALLED} fails: {error}") from error
+        except Exception as error:  # a model of anybody's raises whatever it likes
+            raise UserError(f"{CALLED} fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
         expected, locations = (len(actions), actions.shape[1] + 1, self.width), batch.locations.to(self.device).float()
         if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
             what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
