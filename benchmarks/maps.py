@@ -1,24 +1,24 @@
 """How models trained in two rooms alone walk through maps of all kinds: those of examples/maps, and random mazes.
 
---draw draws the maps anew. Results are in results/maps/; what is stored is not measured again: delete it first.
-Starts and goals are uniform over the map; episodes of a map have half as many steps again as the longest takes, and 50.
+Results are in results/maps/; what is stored is not measured again: delete it first. --table measures nothing. Starts
+and goals are uniform over the map; episodes of a map have half as many steps again as the longest takes, and 50.
 """
 
 import json
 import statistics
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 
 from benchmarks.planning import COMPARED, percent
-from benchmarks.shared import run, write_table
+from benchmarks.shared import run, stored, write_table
 from tiny_jepa import load_model
 from tiny_jepa.commands.plan import MAPS
-from tiny_jepa.files import read_json, write_text
+from tiny_jepa.files import write_text
 from tiny_jepa.planning import episodes as walks
 from tiny_jepa.planning import plan
 from tiny_jepa.tables import markdown, number
@@ -31,35 +31,6 @@ TRUE, STRAIGHT = "true dynamics", "2k, CEM at the least distance"
 MODELS = ("2k", "250", "50", TRUE, STRAIGHT)
 FEW = 20  # episodes of the last, and so many mazes
 MAZES = {64: 4, 96: 6, 128: 8}  # px a side: cells a side
-GRIDS = {
-    "four_rooms": (5, ".....#.....|.....#.....|...........|.....#.....|.....#.....|#.####.....|.....###.##|"
-                   ".....#.....|.....#.....|...........|.....#....."),
-    "u_maze": (18, "...|##.|..."),
-    "large_maze": (12, "....#.....|.##.#.#.#.|......#...|.####.###.|..#.#.....|#.#.#.#.##|..#...#..."),
-    "spiral": (8, "...........|##########.|.........#.|.#######.#.|.#.....#.#.|.#.###.#.#.|.#.#...#.#.|.#.#####.#.|"
-               ".#.......#.|.#########.|..........."),
-}  # fmt: skip
-"""Squares of so many px, row by row: four rooms as Sutton, Precup & Singh 1999 have them, a large maze as in D4RL."""
-WALLS = "0 38 127 40|0 56 127 58|44 0 46 40|84 0 86 40|34 56 36 95|92 56 94 95"
-DOORS = "18 38 28 40|60 38 70 40|104 38 114 40|10 56 20 58|56 56 66 58|108 56 118 58|92 76 94 86"
-THINGS = "0 0 14 20|34 0 43 8|56 12 72 22|87 0 127 6|87 20 95 30|0 84 16 95|26 62 33 70|46 88 80 95|112 84 127 95"
-"""Of the flat: boxes of px, corners included."""
-
-
-def draw_maps() -> None:
-    """Writes the maps as PNGs."""
-    pictures = {}
-    for name, (scale, text) in GRIDS.items():
-        walls = np.array([list(row) for row in text.split("|")]) == "#"
-        pictures[name] = Image.fromarray(~walls).resize([scale * side for side in walls.T.shape])
-    flat = pictures["flat"] = Image.new("RGB", (128, 96), "#f3ead8")
-    pen = ImageDraw.Draw(flat)
-    for boxes, colour in ((WALLS, "#22262e"), (DOORS, "#f3ead8"), (THINGS, "#7a5c3e")):
-        for box in boxes.split("|"):
-            pen.rectangle([*map(int, box.split())], fill=colour)
-    pen.ellipse([58, 70, 72, 80], fill="#7a5c3e")
-    for name, picture in pictures.items():
-        picture.save(FOLDER / f"{name}.png")
 
 
 def random_maze(index: int) -> np.ndarray:
@@ -69,15 +40,12 @@ def random_maze(index: int) -> np.ndarray:
     return render_layouts(world, maze(world, 1, rng, cells))[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def measure(name: str, maps: list[np.ndarray], episodes: int) -> dict[str, Any]:
-    """Means of the scores that one of `MODELS` has in these maps, and the median of its ways."""
+def measure(name: str, maps: list[np.ndarray], episodes: int, path: Path) -> None:
+    """Stores means of the scores that one of `MODELS` has in these maps, and the median of its ways."""
     model: Any = MAPS.dynamics if name == TRUE else load_model(name.split(",")[0])
     planner: Any = COMPARED["CEM, least distance, actions held"] if name == STRAIGHT else plan
+    agent: Any = lambda *frames: planner(model, *frames, MAPS.actions)  # noqa: E731
     each = []
-
-    def agent(*frames: np.ndarray) -> Any:
-        return planner(model, *frames, MAPS.actions)
-
     for drawn in maps:
         _, _, info = walks.start(MAPS, walks.FIRST_SEED, min(walks.AT_ONCE, episodes), 1, map=drawn)
         least = MAPS.shortest(info["location"], info["goal"], info["walls"], 0)
@@ -87,25 +55,20 @@ def measure(name: str, maps: list[np.ndarray], episodes: int) -> dict[str, Any]:
     found |= {radius: statistics.mean(score["last"][radius][0] for score in each) for radius in ("4.5", "1.5")}
     failed = [index for index, score in enumerate(each) if score["last"]["4.5"][0] < 1]
     way = statistics.median([score["median_way"] for score in each if score["median_way"]] or [0])
-    return found | {"way": way, "failed": failed, "episodes": episodes * len(maps)}
+    found |= {"way": way, "failed": failed, "episodes": episodes * len(maps)}
+    write_text(path, json.dumps(found, indent=2) + "\n")
 
 
-def main(draw: bool = False, table: bool = False, episodes: int = 200, count: int = 200) -> None:
-    if draw:
-        return draw_maps()
+def main(table: bool = False, episodes: int = 200, count: int = 200) -> None:
     torch.set_num_threads(1)
     places = {path.stem: [read_picture(path)] for path in sorted(FOLDER.glob("*.png"))}
     places["mazes"] = [random_maze(each) for each in range(count)]
     rows = []
     for model, (name, maps) in product(MODELS, places.items()):
         path = RESULTS / f"{name}-{model.replace(',', '').replace(' ', '-')}.json"
-        if not table and not path.is_file():
-            several, times = (FEW, min(FEW, episodes)) if model == STRAIGHT else (len(maps), episodes)
-            found = measure(model, maps[:several], times if len(maps) == 1 else 1)
-            write_text(path, json.dumps(found, indent=2) + "\n")
-            print("measured", path, flush=True)
-        if path.is_file():
-            found = read_json(path, "delete it, and it is measured again")
+        several, times = (FEW, min(FEW, episodes)) if model == STRAIGHT else (len(maps), episodes)
+        measured = partial(measure, model, maps[:several], times if len(maps) == 1 else 1)
+        if found := stored(path, measured, not table):
             side = f"{min(MAZES)} to {max(MAZES)}" if len(maps) > 1 else f"{max(maps[0].shape) + 2 * MARGIN}"
             success = " / ".join(percent(found[radius]) for radius in ("4.5", "1.5"))
             way = f"{found['way']:.3f}" if found["way"] else "–"

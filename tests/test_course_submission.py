@@ -1,8 +1,4 @@
-"""A submission that cannot fail.
-
-1. A good one is written in the course's form and proven.
-2. Each way to spoil one is refused with its own reason, and no zip is left.
-"""
+"""A submission that cannot fail: a good one is proven, each way to spoil one is refused with its own reason."""
 
 import shutil
 import zipfile

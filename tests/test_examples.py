@@ -1,9 +1,4 @@
-"""What the gate is trained on, and how it is judged.
-
-1. One-step losses are those of plain formulas; batches estimate those of all looks.
-2. Each look is there once, with its share and its weight; noise about pixel centres is left out.
-3. From true codes, a tiny gate learns all moves of rooms that it has not seen.
-"""
+"""What the gate is trained on, and how it is judged."""
 
 from dataclasses import replace
 

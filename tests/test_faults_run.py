@@ -1,11 +1,4 @@
-"""What can go wrong with a run, and does not go wrong in silence.
-
-1. A checkpoint or config.json that is broken, or another run's, gets a sentence.
-2. What is not finite stops a run, and is never saved or installed.
-3. A folder belongs to one run, and to one process.
-4. Finished work is installed, whatever pictures do.
-5. A full disk, at any of nine points, leaves a checkpoint from which the run ends with the same weights.
-"""
+"""What can go wrong with a run: files of another run, NaN, full disks, broken pictures."""
 
 import csv
 import json
@@ -70,7 +63,6 @@ CHECKPOINTS = {
     "no step": lambda c: {k: v for k, v in c.items() if k != "step"},
     "a step beyond the end": lambda c: c | {"step": 11},
     "no optimizer": lambda c: c | {"optimizer": None},
-    "an empty optimizer": lambda c: c | {"optimizer": {"state": {}, "param_groups": []}},
     "seconds that are none": lambda c: c | {"seconds": float("nan")},
     "a model of another shape": lambda c: c | {"model": {k: torch.ones(3, 3) for k in c["model"]}},
     "a model that is not finite": lambda c: c | {"model": {k: v * float("nan") for k, v in c["model"].items()}},
@@ -92,14 +84,7 @@ def test_a_checkpoint_of_something_else_gets_a_sentence(folder, kind):
 
 CONFIGS = {
     "nothing": (lambda c: {}, "config.json .*missing key"),
-    "a budget that is a number": (lambda c: c | {"budget": 150}, "--budget must be a valid string"),
     "an unknown key": (lambda c: c | {"training": c["training"] | {"wings": 2}}, "unknown key 'training.wings'"),
-    "an infinite rate": (lambda c: c | {"training": c["training"] | {"clip": float("inf")}}, "no JSON object"),
-    "a batch of nothing": (
-        lambda c: c | {"training": c["training"] | {"encode_batch": 0}},
-        "training.encode_batch must",
-    ),
-    "no losses": (lambda c: c | {"training": dict.fromkeys(("teacher_weight", "decision_weight"), 0)}, "nothing would"),
     "another gate": (lambda c: c | {"architecture": {"gate_widths": [3, 3]}}, "no checkpoint of this run"),
     "a gate beyond the limit": (lambda c: c | {"architecture": {"gate_widths": [99, 99]}}, "the budget allows 150"),
     "other data": (lambda c: c | {"data": "nowhere"}, "no such data folder: nowhere"),

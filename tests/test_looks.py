@@ -24,14 +24,6 @@ class SmallSource(Source):
         return ProceduralSet(name, SMALL[name]) if name in SMALL else None
 
 
-def test_distances_are_those_to_the_nearest_drawn_pixel():
-    drawn = ProceduralSet("any", SetRecipe("maze", 3)).frames(np.arange(3), 0, 1)[:, 0, 1].numpy() > 0
-    places = np.array([[[9.5, 9.5], [32.0, 20.25]]] * 3, np.float32)
-    for found, pixels in zip(look.ReadOut(places, places, places, drawn).distance, drawn, strict=True):
-        rows, columns = np.nonzero(pixels)
-        assert found == pytest.approx([np.hypot(columns - x, rows - y).min() for x, y in places[0]], abs=1e-4)
-
-
 @pytest.mark.parametrize("way", [(1.2, -0.9), (-1.4, 0.3), (0.1, 0.1)])
 def test_a_look_says_which_cells_decide(way):
     cell, drawn, start = build_model("250").predictor, np.random.default_rng(0).random((64, 64)) < 0.5, (20.3, 30.6)

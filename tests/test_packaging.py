@@ -1,5 +1,6 @@
-"""Wheel and source distribution: what is built is whole, installs into an empty environment, and can be tested."""
+"""What is handed out is whole: wheel and source distribution, the links of pages, the notebook."""
 
+import json
 import os
 import re
 import shutil
@@ -67,3 +68,17 @@ def test_links_of_pages_lead_somewhere():
             if not target.exists() or (anchor and anchor not in anchors(target)):
                 broken.append(f"{page.name}: {link}")
     assert broken == []
+
+
+@pytest.mark.slow
+def test_all_cells_of_the_notebook_run(monkeypatch):
+    for name in ("gymnasium", "matplotlib"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    names: dict = {}
+    for number, cell in enumerate(json.loads((ROOT / "examples" / "tour.ipynb").read_text(encoding="utf-8"))["cells"]):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"tour.ipynb, cell {number}", "exec"), names)
+    assert names["error"].mean() < 0.1 < names["missed"].mean()
+    assert names["losses"]["wall"] < 0.742
+    assert names["there"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.swm_harness import Costable, Policy
+from benchmarks.swm_harness import Policy
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets
 from tiny_jepa.data import open_source
 from tiny_jepa.data.collect import collect
@@ -24,13 +24,12 @@ from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.size import count_parameters
-from tiny_jepa.objectives import share_made
 from tiny_jepa.planning import plan
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import expressible
 from tiny_jepa.training.train import Trainer
-from tiny_jepa.weights import read_weights, save_weights
+from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds import find_world
 from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.pixels import pixel_world
@@ -49,19 +48,23 @@ def collected(out, **settings):
     return Collection(**{"out": out, "env": ENV, "episodes": 120, "steps": 8, **settings})
 
 
+def told_apart(frames, places):
+    """Which share of each pixel [N, H, W] is wall, once the dot is read where it is."""
+    share, rest = unmixed(torch.from_numpy(frames.transpose(0, 3, 1, 2)))
+    read = torch.stack([centroid(profile, 1.0) for profile in marginals(rest).unbind(1)], dim=-1)
+    assert (read - torch.from_numpy(places)).abs().max() < 0.5
+    return share
+
+
 @pytest.mark.parametrize("room, wall, dot", COLOURS)
 def test_dot_and_map_are_told_apart_in_any_colours(room, wall, dot):
     rng = np.random.default_rng(0)
     places = rng.uniform([5, 5], [12, 26], (60, 2))
-    frames = np.stack([stand_in.draw(place, room=room, wall=wall, dot=dot) for place in places])
-    share, rest = unmixed(torch.from_numpy(frames.transpose(0, 3, 1, 2)))
-    read = torch.stack([centroid(profile, 1.0) for profile in marginals(rest).unbind(1)], dim=-1)
-    assert (read - torch.from_numpy(places)).abs().max() < 0.5
+    share = told_apart(np.stack([stand_in.draw(place, room=room, wall=wall, dot=dot) for place in places]), places)
     drawn = torch.from_numpy(stand_in.drawn()).float()
     wrong = (share - drawn).abs()
-    near = torch.from_numpy(
-        np.stack([np.hypot(*(np.indices(drawn.shape) - place[::-1, None, None])) < 5 for place in places])
-    )
+    away = np.indices(drawn.shape) - places[:, ::-1, None, None]
+    near = torch.from_numpy(np.hypot(away[:, 0], away[:, 1]) < 5)
     assert wrong[~near].max() < 0.05 and wrong[near & (drawn == 0)].max() < 0.3
 
 
@@ -69,10 +72,7 @@ def test_a_drawn_door_is_neither_a_wall_nor_the_dot():
     """As in stable-worldmodel's rooms of other colours, whose doors stay white."""
     frame = stand_in.draw([8, 20], room=(90, 30, 160))
     frame[8:13, 15:17] = 255
-    share, rest = unmixed(torch.from_numpy(frame.transpose(2, 0, 1))[None])
-    assert share[0, 8:13, 15:17].max() == 0
-    read = torch.stack([centroid(profile, 1.0) for profile in marginals(rest).unbind(1)], dim=-1)
-    assert (read - torch.tensor([8.0, 20.0])).abs().max() < 0.5
+    assert told_apart(frame[None], np.array([[8.0, 20.0]]))[0, 8:13, 15:17].max() == 0
 
 
 def test_larger_frames_are_averaged_down():
@@ -92,30 +92,10 @@ def test_one_gate_an_axis_lets_an_agent_slide():
     assert torch.allclose(moved, torch.tensor([[1.0, 1.25]]))
 
 
-def test_each_axis_has_its_share_of_a_move():
-    move, moved = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.25, 2.0]])
-    share, squared = share_made(move, moved, gates=2)
-    assert torch.equal(share, torch.tensor([[0.25, 1.0]])) and torch.equal(squared, move.square())
-
-
 def test_being_thrown_aside_counts_as_a_move_that_was_not_made():
     moved = torch.tensor([[1.0, 1.0], [0.0, 0.4], [-0.8, 1.0], [3.0, 1.0]])  # free, sliding, thrown back, thrown on
     seen = expressible(torch.ones(4, 2), moved)
     assert torch.equal(seen, torch.tensor([[1.0, 1.0], [0.0, 0.4], [0.0, 0.0], [0.0, 0.0]]))
-
-
-@pytest.mark.parametrize("budget", ["120", "500", "2k"])
-def test_budgets_are_solved_for_in_every_world(budget):
-    found = find_budget(budget, find_world("tworoom"))
-    count = count_parameters(found.build())
-    assert 0.8 * found.limit < count <= found.limit
-
-
-def test_a_weights_file_knows_its_frames(tmp_path):
-    model = JEPA(Architecture(gate_widths=(3, 3)), find_world("tworoom").frame)
-    save_weights(tmp_path / "w.pth", model, {"budget": "60"})
-    loaded, _ = read_weights(tmp_path / "w.pth")
-    assert loaded.frame == find_world("tworoom").frame and loaded.frame.world == "tworoom"
 
 
 def test_worlds_are_found_by_name_or_by_module():
@@ -198,33 +178,27 @@ def test_bad_wishes_are_refused_in_a_sentence(tmp_path, settings, says):
         collect(collected(tmp_path, **settings))
 
 
-@pytest.mark.parametrize(
-    ("method", "given", "says"),
-    [
-        ("render", lambda self: np.zeros((32, 32, 3)), r"frames must be uint8 .*, not float64 \[32, 32, 3\]"),
-        ("render", lambda self: np.zeros((32, 30, 3), np.uint8), r"square and up to 257 px, not uint8 \[32, 30, 3\]"),
-        ("render", lambda self: 1 / 0, "StandIn-v0 fails with ZeroDivisionError"),
-        ("reset", lambda self, **_: (None, {"state": None}), "fails with AttributeError"),
-        ("step", lambda self, action: (None, 0.0, False, False, {"state": np.array([3, np.nan])}), "finite"),
-        ("step", lambda self, action: (None, 0.0, True, False, {"state": self.place}), "shorter than --steps 8"),
-        ("step", lambda self, action: (None, 0.0, False, False, {"state": 99 * self.place}), "up to 32 px"),
-        ("reset", lambda self, **_: sys.exit(0), "StandIn-v0 fails with SystemExit"),
-        ("action_space", gymnasium.spaces.Box(-np.inf, 1, (2,)), "StandIn-v0: its actions are Box.*finite limits"),
-        ("action_space", gymnasium.spaces.Box(-1, 1, (3,)), "a Box of two numbers"),
-    ],
-)
-def test_what_an_environment_does_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, method, given, says):
-    monkeypatch.setattr(stand_in.StandIn, method, given)
-    with pytest.raises(UserError, match=says):
-        collect(collected(tmp_path))
+WRONG = [
+    ("render", lambda self: np.zeros((32, 32, 3)), r"frames must be uint8 .*, not float64 \[32, 32, 3\]"),
+    ("render", lambda self: np.zeros((32, 30, 3), np.uint8), r"square and up to 257 px, not uint8 \[32, 30, 3\]"),
+    ("render", lambda self: 1 / 0, "StandIn-v0 fails with ZeroDivisionError"),
+    ("reset", lambda self, **_: (None, {"state": None}), "fails with AttributeError"),
+    ("step", lambda self, action: (None, 0.0, False, False, {"state": np.array([3, np.nan])}), "finite"),
+    ("step", lambda self, action: (None, 0.0, True, False, {"state": self.place}), "shorter than --steps 8"),
+    ("step", lambda self, action: (None, 0.0, False, False, {"state": 99 * self.place}), "up to 32 px"),
+    ("reset", lambda self, **_: sys.exit(0), "StandIn-v0 fails with SystemExit"),
+    ("action_space", gymnasium.spaces.Box(-np.inf, 1, (2,)), "StandIn-v0: its actions are Box.*finite limits"),
+    ("get_action", lambda self, info: np.full(2, np.nan), "finite"),
+    ("get_action", lambda self, info: np.array(1.0), "cannot reshape"),
+]
 
 
-@pytest.mark.parametrize(("action", "says"), [(np.nan, "finite"), (1.0, "cannot reshape")])
-def test_what_an_expert_does_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, action, says):
-    wrong = np.full(2, action) if np.isnan(action) else np.array(action)
-    monkeypatch.setattr(stand_in.Expert, "get_action", lambda self, info: wrong)
+@pytest.mark.parametrize(("method", "given", "says"), WRONG)
+def test_what_an_environment_or_an_expert_does_wrong_is_said_in_a_sentence(tmp_path, monkeypatch, method, given, says):
+    expert = {"policy": "expert", "expert": "stand_in:Expert"} if method == "get_action" else {}
+    monkeypatch.setattr(stand_in.Expert if expert else stand_in.StandIn, method, given)
     with pytest.raises(UserError, match=says):
-        collect(collected(tmp_path, policy="expert", expert="stand_in:Expert"))
+        collect(collected(tmp_path, **expert))
 
 
 def test_what_is_recorded_is_what_was_played_and_shown(tmp_path, monkeypatch):
@@ -324,21 +298,17 @@ def test_a_planner_walks_through_whatever_door_a_pixel_world_has(trained, door, 
     assert np.linalg.norm(env.place - [24.0, 24.0]) < 3.0
 
 
-def test_the_harness_gets_costs_and_actions_in_the_shapes_that_it_wants(trained):
+def test_the_harness_gets_actions_in_the_shape_that_it_wants(trained):
     model, _ = trained
     start, goal = (np.stack([stand_in.draw(place)])[:, None] for place in ([7.0, 24.0], [7.0, 12.0]))
-    up, down = torch.tensor([0.0, -1.0] * 5), torch.tensor([0.0, 1.0] * 5)  # a block of five actions each
-    candidates = torch.stack([up, down])[None, :, None]  # [B, S, T, 5 * 2]
-    info = {"pixels": np.stack([start] * 2, 1), "goal": np.stack([goal] * 2, 1)}  # [B, S, 1, H, W, C]
-    costs = Costable(model).get_cost(info, candidates)
-    assert costs.shape == (1, 2) and costs[0, 0] < costs[0, 1]
     action = Policy(model, "cost-to-go").get_action({"pixels": start, "goal": goal, "state": np.zeros((1, 1, 2))})
     assert action.shape == (1, 2) and action[0, 1] < -0.5
 
 
-def test_presets_of_tworoom_ship_with_weights_of_their_size():
+def test_budgets_are_solved_for_and_presets_ship_with_weights_of_their_size():
     world = find_world("tworoom")
-    assert list_budgets(world)
+    for budget in ("120", "2000", *list_budgets(world)):
+        assert 0.8 * int(budget) < count_parameters(find_budget(budget, world).build()) <= int(budget)
     for budget in list_budgets(world):
         model, metadata = read_weights(find_weights(budget, world))
         assert count_parameters(model) <= int(budget) and model.frame == world.frame

@@ -1,12 +1,4 @@
-"""The probing protocol.
-
-1. It gives the losses of the plain protocol from the same seeds, to 1e-3 relative: short and long trajectories,
-   lifted and foreign models, with a cache and without.
-2. Each representation is computed once.
-3. Equal columns are trained exactly, columns that look equal at first are told apart later.
-4. A perfect model scores at the protocol's floor, a random one about what predicting the mean scores.
-5. Anybody's module and loaders are evaluated, and our model by anybody's code.
-"""
+"""The probing protocol: the losses of the plain one, each representation computed once, for anybody's models."""
 
 from types import SimpleNamespace
 
@@ -18,7 +10,9 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from tiny_jepa.data import Batch, Loader, read_batch
+from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.probing import Prober
 from tiny_jepa.probing.columns import collect
 from tiny_jepa.probing.protocol import ProbingConfig, ProbingEvaluator
 from tiny_jepa.probing.representations import is_indexed
@@ -145,13 +139,6 @@ class Perfect(nn.Module):
         return ((locations - 32) / 16).repeat(1, 1, 256)
 
 
-class Random(nn.Module):
-    repr_dim = 32
-
-    def forward(self, states, actions):
-        return torch.randn(len(states), actions.shape[1] + 1, 32)
-
-
 def test_a_perfect_model_scores_at_the_floor():
     train = Told("probe_normal/train", SetRecipe("explore", 10_000))
     assert our_loss(Perfect(), train, Told("val", SHORT_VAL)) < 0.03
@@ -161,7 +148,8 @@ def test_a_random_model_scores_what_predicting_the_mean_scores():
     torch.manual_seed(0)
     train, val = ProceduralSet("train", SetRecipe("explore", 2_000)), ProceduralSet("val", SHORT_VAL)
     places = val.trajectories.locations
-    assert our_loss(Random(), train, val) == pytest.approx(np.square(places - places.mean((0, 1))).mean(), rel=0.15)
+    random = Model(lambda batch: torch.randn(batch, 17, 6))
+    assert our_loss(random, train, val) == pytest.approx(np.square(places - places.mean((0, 1))).mean(), rel=0.15)
 
 
 def course_loader(drawn: ProceduralSet, shuffle: bool = False) -> DataLoader:
@@ -177,11 +165,10 @@ def test_somebody_elses_model_and_loaders():
     assert 0 < loss < 400 and model.calls == 640 + 150
 
 
-def test_streams_and_unbatched_loaders_are_not_cached():
+def test_what_has_no_order_is_not_cached():
     stream = type("Stream", (IterableDataset,), {"__iter__": lambda self: iter(())})()
-    assert not is_indexed(DataLoader(stream, 64))
-    assert not is_indexed(DataLoader([1], batch_size=None))
-    assert not is_indexed(SimpleNamespace(batch_size=64, dataset=[1], batch_sampler=[[0]]))
+    unordered = SimpleNamespace(batch_size=64, dataset=[1], batch_sampler=[[0]])
+    assert not any(map(is_indexed, (DataLoader(stream, 64), DataLoader([1], batch_size=None), unordered)))
 
 
 def test_quick_debug_takes_three_steps(monkeypatch):
@@ -201,3 +188,91 @@ def test_our_model_under_the_starters_evaluator():
     torch.manual_seed(0)
     # the same start of the prober, other shuffles
     assert scored(starter) == pytest.approx(our_loss(model, train, val, 3), rel=0.05)
+
+
+# what cannot be probed is said before anything is fitted
+
+TRAIN, VAL = (ProceduralSet(name, SetRecipe("explore", 8, steps=3)) for name in ("train", "val"))
+
+
+class Model(nn.Module):
+    """Returns what it is told to."""
+
+    def __init__(self, returns=lambda batch: torch.zeros(batch, 4, 6), repr_dim=6):
+        super().__init__()
+        self.returns, self.repr_dim = returns, repr_dim
+
+    def forward(self, states, actions):
+        return self.returns(len(states))
+
+
+class Called(nn.Module):
+    repr_dim = 6
+
+    def __call__(self, states, actions):
+        return torch.zeros(len(states), 4, 6)
+
+
+MODELS = {
+    "a function": (lambda states, actions: None, "is no torch.nn.Module"),
+    "no width": (Model(repr_dim=None), "repr_dim is the width"),
+    "a width of 0": (Model(repr_dim=0), r"= \(8, 4, 0\)"),
+    "another width": (Model(repr_dim=7), r"returns \(8, 4, 6\) torch.float32, not floats \[B, T, D\] = \(8, 4, 7\)"),
+    "an error of its own": (Model(lambda b: 1 / 0), "fails: .*division by zero"),
+    "a tuple": (Model(lambda b: (torch.zeros(b, 4, 6),)), "returns a tuple"),
+    "time first": (Model(lambda b: torch.zeros(4, b, 6)), r"returns \(4, 8, 6\)"),
+    "whole numbers": (Model(lambda b: torch.zeros(b, 4, 6, dtype=torch.long)), "torch.int64, not floats"),
+    "not finite": (Model(lambda b: torch.full((b, 4, 6), float("nan"))), "that are not finite"),
+}
+
+
+def evaluate(model, train=None, val=None):
+    train = Loader(TRAIN) if train is None else train
+    return ProbingEvaluator("cpu", model, train, val or {"val": Loader(VAL)}, quick_debug=True)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("wrap", [Loader, lambda dataset: plain(Loader(dataset))], ids=["indexed", "plain"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_that_cannot_be_probed(kind, wrap, monkeypatch):
+    model, says = MODELS[kind]
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda *_, **__: pytest.fail("began to fit"))
+    with pytest.raises(UserError, match=says) as raised:
+        evaluate(model, wrap(TRAIN)).train_pred_prober()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_model_is_tried_on_every_set_before_anything_is_fitted(monkeypatch):
+    monkeypatch.setattr(torch.optim, "Adam", lambda *_, **__: pytest.fail("began to fit"))
+    seen = []
+    model = Model(lambda b: torch.full((b, 4, 6), float("inf") if seen.append(b) or len(seen) > 1 else 0.0))
+    with pytest.raises(UserError, match="that are not finite"):
+        evaluate(model).train_pred_prober()
+
+
+LOADERS = {
+    "no batch size": ({"batch_size": None}, "needs a loader's length and its batch_size"),
+    "no length": ({"__len__": None}, "needs a loader's length and its batch_size"),
+    "no batch": ({"__len__": lambda _: 0}, "has no batch"),
+    "locations with depth": ({"changes": {"locations": torch.zeros(8, 4, 3)}}, r"locations of shape \(8, 4, 3\)"),
+}
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_a_loader_that_cannot_train_a_prober(kind):
+    other, says = LOADERS[kind]
+    with pytest.raises(UserError, match=says):
+        evaluate(Model(), plain(Loader(TRAIN), **other)).train_pred_prober()
+
+
+def test_what_is_scored_is_finite_and_not_nothing():
+    lost = plain(Loader(VAL), changes={"locations": torch.full((8, 4, 2), float("nan"))})
+    for scored in ([], lost):
+        with pytest.raises(UserError, match="val has no loss"):
+            evaluate(Model(), val={"val": scored}).evaluate_all(Prober(6))
+
+
+def test_other_forms_that_work_are_taken():
+    for model in (Model(repr_dim=np.int64(6)), Called(), torch.compile(Model(), backend="eager")):
+        evaluator = evaluate(model, val={"val": [SimpleNamespace(**batch._asdict()) for batch in Loader(VAL)]})
+        assert evaluator.evaluate_all(evaluator.train_pred_prober())["val"] > 0

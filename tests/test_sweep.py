@@ -1,11 +1,4 @@
-"""Sweeps (tiny_jepa/sweep.py).
-
-1. Every row of every grid is options that train.py and main.py take.
-2. A run that is there is not trained again, an interrupted one is gone on with, a collapsed one is counted.
-3. One process does a job. Two sweeps at once, and sweeps that are killed, do everything once.
-4. A failed job stops no other; a script ends with its sweep, and saves its checkpoint where that is stopped politely.
-5. The table is the mean and spread over training seeds of what is stored; the status says what is left.
-"""
+"""Sweeps do what is missing once, whoever is killed, and write the table of what is stored."""
 
 import os
 import random
@@ -165,15 +158,6 @@ def start_sweep():
     return subprocess.Popen([sys.executable, "-c", WORK], env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 
-def test_a_job_of_another_process_is_skipped_and_looked_at_again(root):
-    _, (first, second) = small_grid()
-    with locked(first.lock, ""):
-        process = start_sweep()
-        until(second.done)
-        assert first.held() and not first.log.exists()
-    assert process.wait(300) == 0 and len(finished()) == 5 and not first.held()
-
-
 def test_killed_sweeps_and_two_at_once_do_everything_once(root):
     rows = "".join(f"[row {i}]\ntrain = --clip {i}\n" for i in range(4))
     Path("grid.ini").write_text("[DEFAULT]\nseeds = 0 1\n" + rows, encoding="utf-8")
@@ -229,14 +213,12 @@ def test_the_table_is_the_mean_and_spread_of_what_is_stored(root, capsys):
     ("text", "says"),
     [
         ("seeds = 0\n[row]\ntrian = --clip 2\n", "row 'row': unknown key 'trian'"),
-        ("seeds = 0\n[row]\ntrain = '\n", "row 'row': --train No closing quotation"),
-        ("seeds =\n[row]\ntrain =\n", "row 'row': .*seeds.* at least 1"),
         ("seeds = 0\n[row]\nof = nobody\n", "row 'nobody' does not train its weights"),
         ("seeds = 0\n[a]\ntrain =\n[b]\nof = a\nseeds = 0 1\n", "row 'b': row 'a' does not .* of all seeds"),
         ("seeds = 0\n[a b]\ntrain =\n[A  b]\ntrain =\n", "'A  b': its files would have the names of row 'a b'"),
         ("seeds = 0\n", "no rows"),
         ("seeds = 0\n[../row]\ntrain =\n", "a printable name without /"),
-        ("seeds", "is no grid"),
+        ("seeds", "grid.ini.*such as"),
     ],
 )
 def test_bad_grids_are_named(root, text, says):
@@ -269,11 +251,8 @@ def test_a_real_slurm_goes_on_where_elements_were_stopped(root, monkeypatch):
     try:
         until(lambda: all((job.run / "checkpoint.pth").exists() for job in small_grid()[1]))
         array = said(["squeue", "--noheader", "--format=%F"]).stdout.split()[0]
-        asking = [
-            ["scontrol", "requeue", f"{array}_0"],
-            ["scancel", "--signal=USR2", f"{array}_1"],
-        ]  # killed; time's up
-        asking = [subprocess.Popen(each) for each in asking]
+        killed, late = ["scontrol", "requeue", f"{array}_0"], ["scancel", "--signal=USR2", f"{array}_1"]
+        asking = [subprocess.Popen(each) for each in (killed, late)]
         waiting = ["squeue", "--noheader", "--array", "--states=PENDING", "--format=%F_%K"]
         until(lambda: {f"{array}_0", f"{array}_1"} <= {*said(waiting).stdout.split()})
         for i, each in enumerate(asking):

@@ -1,10 +1,4 @@
-"""train.py as its users run it.
-
-1. A run leaves weights, log and configuration, and installs; the same command trains the same weights.
-2. Killed or stopped anywhere and resumed, it ends with the same weights.
-3. A collapse that stays, and walls that were not learned, are said.
-4. Bad input is one sentence.
-"""
+"""train.py as its users run it: repeatable, resumed to the same weights wherever it ends, and plain about bad runs."""
 
 import copy
 import csv
@@ -16,9 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -28,11 +22,10 @@ from tiny_jepa.commands.train import read_options
 from tiny_jepa.data import open_source
 from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import locked
 from tiny_jepa.training import run as runs
 from tiny_jepa.training import train as training
 from tiny_jepa.training.train import Trainer
-from tiny_jepa.training.watch import Seen, Watch, effective_rank, look, plateau
+from tiny_jepa.training.watch import plateau
 from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
 from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe
@@ -72,7 +65,7 @@ def test_a_run_leaves_weights_log_and_configuration_and_installs(tmp_path):
     rows = list(csv.DictReader((run / "log.csv").open()))
     assert [int(row["step"]) for row in rows] == [50, 100, 150, 200]
     assert [row["phase"] for row in rows] == ["predict"] * 4
-    assert {"loss", "std_x", "std_y", "rank", "one_step", "reckoned", "still"} <= set(rows[0])
+    assert {"loss", "std_x", "std_y", "one_step", "reckoned", "still"} <= set(rows[0])
     assert not (run / "checkpoint.pth").exists()
     assert (run / "run.png").read_bytes().startswith(b"\x89PNG") and "run.png" in done.stdout
     # a second run gets its own folder, the same weights, and keeps the earlier file
@@ -114,16 +107,6 @@ def test_killed_and_resumed_runs_end_with_identical_weights(tmp_path, seed):
     assert [row["step"] for row in csv.DictReader((killed / "log.csv").open())] == ["50", "100", "150", "200"]
 
 
-def test_a_lock_has_one_holder_and_ends(tmp_path):
-    for _ in range(2):
-        with (
-            locked(tmp_path / ".lock", "taken"),
-            pytest.raises(UserError, match="taken"),
-            locked(tmp_path / ".lock", "taken"),
-        ):
-            pass
-
-
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_saves_and_says_how_to_go_on(tmp_path, sign):
     endless = [*SHORT, "--encode-steps", "1000000"]  # it cannot have ended when the signal comes
@@ -161,11 +144,10 @@ def test_a_run_from_files_resumes_to_the_same_weights(tmp_path, monkeypatch):
     assert same(*(state(tmp_path / "runs" / name / "weights.pth") for name in ("whole", "resumed")))
 
 
-@pytest.mark.parametrize("objective", ["vicreg", "byol"])
-def test_an_interrupt_leaves_a_checkpoint_of_whole_steps_alone(tmp_path, monkeypatch, objective):
+def test_an_interrupt_leaves_a_checkpoint_of_whole_steps_alone(tmp_path, monkeypatch):
     """Ctrl-C where Adam has stepped and the step is not yet counted, or phase 2 has begun to change the gate."""
     monkeypatch.chdir(tmp_path)
-    arguments = [*SHORT, "--objective", objective, "--encode-steps", "4", "--predict-steps", "8", "--no-install"]
+    arguments = [*SHORT, "--encode-steps", "4", "--predict-steps", "8", "--no-install"]
     arguments += ["--auditions", "2", "--audition-steps", "3"]
     assert cli.main([*arguments, "--name", "whole"]) == 0
     wanted = state(tmp_path / "runs" / "whole" / "weights.pth")
@@ -193,21 +175,17 @@ def test_runs_resume_at_any_step():
         assert same(again.model.state_dict(), whole.model.state_dict())
 
 
-def test_a_collapse_that_stays_is_named():
-    watch, flat = Watch(judged=False), {"std_x": 0.05, "std_y": 1.0}
-    for step in range(250, 500, 50):
-        watch.check(flat, step)
-    with pytest.raises(UserError, match=r"collapsed: std_x is 0\.050 at step 500 .* --variance-weight"):
-        watch.check(flat, 500)
-    with pytest.raises(UserError, match="std_y is nan"):
-        watch.check({"std_x": 1.0, "std_y": float("nan")}, 50)
-    nothing = Seen(torch.full((3, 4, 2), float("nan")), torch.zeros(3, 3, 2), lambda: torch.zeros(3, 64, 64))
-    assert all(np.isnan(look(build_model("150"), nothing)[name]) for name in ("std_x", "rank", "one_step"))
+@pytest.mark.parametrize("spread", [1e-3, float("nan")])
+def test_a_collapse_is_begun_again_and_then_named(monkeypatch, spread):
+    dataset = open_source("procedural", TWO_ROOMS).require("train")
+    config = replace(read_options(SHORT)[1].training, encode_steps=2, cached=20)
+    trainer = Trainer(build_model("150"), dataset, config, torch.device("cpu"))
+    monkeypatch.setattr(trainer.model, "encode_agent", lambda frames: spread * torch.randn(*frames.shape[:2], 2))
+    with pytest.raises(UserError, match=r"3 starts: (collapsed: codes spread by 0\.001|codes are not finite)"):
+        list(trainer.run())
 
 
-def test_rank_and_plateau_say_what_they_measure():
-    assert effective_rank(torch.randn(500, 2, generator=torch.Generator().manual_seed(0))) == pytest.approx(2, abs=0.01)
-    assert effective_rank(torch.randn(500, 1) @ torch.ones(1, 2)) == pytest.approx(1, abs=0.01)
+def test_a_plateau_says_what_it_is():
     assert plateau({"one_step": 0.01, "reckoned": 0.1}) is None
     assert "walls were not learned" in plateau({"one_step": 0.09, "reckoned": 0.1})
 
@@ -215,12 +193,8 @@ def test_rank_and_plateau_say_what_they_measure():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--budget 3", "smallest buildable one has 22"),
-        ("--bugdet 5", "Unrecognized options: --bugdet, 5; did you mean --budget"),
         ("--gate-widths 500,500", "the budget allows 2,000"),
-        ("--data nowhere", "no such data folder: nowhere"),
         ("--resume nothing", "no run in runs/nothing"),
-        ("--device warp", "no device 'warp' here"),
         ("--budget 150 --runs taken", "cannot write taken"),
     ],
 )

@@ -1,7 +1,5 @@
 """Frames: uint8 as the public generators draw them, float32 as the course's files have them; and the real samples."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Tolerances are four standard errors of the sample at hand, and of the figure where that was measured.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

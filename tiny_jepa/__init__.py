@@ -25,7 +25,7 @@ def build_model(budget: str, world: str = "two_rooms") -> "JEPA":
 
 
 def load_model(budget: str, world: str = "two_rooms") -> "JEPA":
-    """The trained model of a preset, in eval mode; its command, seed and figures are in `model.metadata`."""
+    """The trained model of a preset, in eval mode; its command is in `model.metadata`."""
     from tiny_jepa import budgets, weights, worlds
 
     return weights.read_weights(budgets.find_weights(str(budget), worlds.find_world(str(world))))[0]

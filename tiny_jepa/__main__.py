@@ -6,7 +6,7 @@ import sys
 from tiny_jepa.errors import run_cli
 
 VERBS = {
-    "data": "generate, collect, check and show data in the course's layout",
+    "data": "generate, collect and check data in the course's layout",
     "plan": "reach goals with a model, and show what it thinks",
     "sweep": "train and score a grid, here or in a SLURM cluster",
     "page": "one file for any browser: drive the dot, watch the model imagine and plan",

@@ -14,7 +14,7 @@ Rate = Annotated[float, within(1e-9, 1e3)]
 class TrainingConfig:
     """How a model is trained. All schedules count steps."""
 
-    objective: Literal["vicreg", "barlow", "byol"] = "vicreg"  # what keeps phase 1 from collapse
+    objective: Literal["vicreg", "barlow"] = "vicreg"  # what keeps phase 1 from collapse
     # phase 1, `encode`: the encoder and the action's scale, from frames, the gate open
     encode_steps: Count = 1_000  # steps of phase 1
     encode_batch: Annotated[int, within(2, 10**5)] = 64  # trajectories a step of phase 1

@@ -1,17 +1,15 @@
-"""`python -m tiny_jepa data generate|collect|check|show`."""
+"""`python -m tiny_jepa data generate|collect|check`."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import tyro
 
 from tiny_jepa.commands import DEFAULT
 from tiny_jepa.data.check import check_set
 from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection
-from tiny_jepa.data.show import show
 from tiny_jepa.data.source import open_source
 from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError
@@ -47,18 +45,6 @@ class Check:
 
     folder: tyro.conf.Positional[Path]  # that holds train/, probe_normal/, ...
     limit: Annotated[int, within(0, 10**9)] = 2000  # trajectories read of each set; 0: all
-    world: str = DEFAULT  # whose sets they are
-
-
-@settings
-class Show:
-    """What is drawn."""
-
-    data: tyro.conf.Positional[str]  # a folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
-    set: str = "probe_normal/val"  # the set
-    first: Annotated[int, within(0, 10**9)] = 0  # the first trajectory shown
-    count: Annotated[int, within(1, 200)] = 12  # trajectories shown
-    out: Path = Path("trajectories.png")  # the picture
     world: str = DEFAULT  # whose sets they are
 
 
@@ -108,21 +94,8 @@ def _check(args: Check) -> int:
     return int(any(row["faults"] != "none" for row, _ in checked))
 
 
-def _show(args: Show) -> int:
-    world = find_world(args.world)
-    dataset = open_source(args.data, world).require(args.set)
-    if args.first >= len(dataset):
-        raise UserError(
-            f"{dataset.name} has the trajectories 0 to {len(dataset) - 1}; --first {args.first} is none of them"
-        )
-    indices = np.arange(args.first, min(args.first + args.count, len(dataset)))
-    print(show(dataset, world.frame, indices, args.out))
-    return 0
-
-
 VERBS: dict[str, tuple[Any, Any, str]] = {
     "generate": (Generate, _generate, "write sets in the course's folder layout"),
     "collect": (Collection, collect, "record trajectories from an environment of gymnasium's"),
     "check": (Check, _check, "look for faults in a folder; exit status 1 where there are any"),
-    "show": (Show, _show, "a contact sheet (PNG) of a set's trajectories"),
 }

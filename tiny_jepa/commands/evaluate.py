@@ -19,12 +19,11 @@ from tiny_jepa.course.metrics import METRICS, Metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import interval, load_group, measure
 from tiny_jepa.probing.results import Kind, Result, write_result
-from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights, save_weights
+from tiny_jepa.weights import ROOT_WEIGHTS, fingerprint, read_weights
 from tiny_jepa.worlds import find_world
 
 
@@ -57,7 +56,7 @@ def evaluate_model(
     return losses
 
 
-def say(name: str, losses: list[float] | None, interval: list[float] | None) -> None:
+def say(name: str, losses: list[float] | None, interval: list[float] | None = None) -> None:
     """Prints one loss as the course does: `normal loss: 0.0593`; then the spread of several seeds, and its interval."""
     text = shown(statistics.fmean(losses) if losses else None)
     if losses and len(losses) > 1:
@@ -82,7 +81,6 @@ class Options:
     json: bool = False  # one JSON object on stdout, the rest on stderr
     store: Path | None = None  # write the result to this JSON file
     write_metrics: bool = False  # write metrics.txt from what was measured
-    label: bool = False  # write the losses into the metadata of the weights file, too
 
 
 def main(argv: list[str]) -> None:
@@ -95,13 +93,12 @@ def main(argv: list[str]) -> None:
 
 def score(args: Options, command: str) -> Result:
     """Measures, prints and stores what the options ask for."""
-    subject, world = choose(args.weights, args.budget, args.world, args.model, lift=not args.no_lift)
+    writes = (args.store, METRICS if args.write_metrics else None)
+    subject, world = choose(args.weights, args.budget, args.world, args.model, not args.no_lift, writes)
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
-    if (args.write_metrics or args.label) and (subject.weights is None or args.no_lift):
-        raise UserError("--write-metrics and --label are for trained, lifted weights; leave --model and --no-lift out")
-    for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
-        require_writable(path)
+    if args.write_metrics and (subject.weights is None or args.no_lift):
+        raise UserError("--write-metrics is for trained, lifted weights; leave --model and --no-lift out")
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
     if prober_source != source:
         print(printable(f"Prober trained on: {prober_source.describe()}"))
@@ -133,14 +130,6 @@ def score(args: Options, command: str) -> Result:
     )
     if args.store:  # before anything else can fail
         write_result(args.store, result)
-    if args.label and subject.weights:  # by the kind of frames, and with the command
-        model, metadata = read_weights(subject.weights)
-        if fingerprint(model) != result.fingerprint:
-            raise UserError(f"{subject.weights} holds other weights by now; its metadata stay as they are")
-        graded = {name: result.mean(name) for name in losses} | {"command": command}
-        metadata["metrics"] = metadata.get("metrics", {}) | {result.frames: graded}
-        save_weights(subject.weights, model, metadata)
-        print(f"wrote the losses into {subject.weights}")
     if args.write_metrics:
         means = {name: result.mean(name) for name in COURSE_SETS}
         write_metrics(METRICS, Metrics(means, result.parameters, result.trained_by or "unknown"))

@@ -14,11 +14,11 @@ import torch
 
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import require_writable, write_text
+from tiny_jepa.files import write_text
 from tiny_jepa.options import Count, Seed, parse, settings, within
 from tiny_jepa.planning import CostToGo, plan
 from tiny_jepa.planning.episodes import FIRST_SEED, run
-from tiny_jepa.planning.pictures import picture, record
+from tiny_jepa.planning.pictures import record
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint
@@ -34,7 +34,6 @@ class Common:
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
     world: str | None = None  # of the budget; a weights file says its own
     record: Path | None = None  # animate the first episode in this GIF
-    picture: Path | None = None  # draw the cost-to-go of the first episodes, up to three, in this PNG
     json: bool = False  # one JSON object on stdout, the rest on stderr
     store: Path | None = None  # write the result as JSON
 
@@ -79,14 +78,12 @@ def main(argv: list[str]) -> None:
     asked = parse(form, argv, "python -m tiny_jepa plan", __doc__ or "")
     args = asked.common
     say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
-    subject, world = choose(args.weights, args.budget, args.world)
+    subject, world = choose(args.weights, args.budget, args.world, writes=(args.record, args.store))
     the_course(world, "planning in episodes")
-    if args.record or args.picture:
+    if args.record:
         pyplot()  # says at once where matplotlib is missing
     if args.record and args.record.suffix.lower() != ".gif":
         raise UserError(f"--record writes a GIF; call it {args.record.with_suffix('.gif')}")
-    for path in filter(None, (args.record, args.picture, args.store)):
-        require_writable(path)
     torch.set_num_threads(1)  # CPU seconds are those of one core
     say(subject.describe())
     if form is Walk:
@@ -115,8 +112,6 @@ def main(argv: list[str]) -> None:
         write_text(args.store, text + "\n")
     if args.record:
         say("wrote", record(world, agent, steps, name, environment, args.record))
-    if args.picture:
-        say("wrote", picture(world, agent, min(3, episodes), name, environment, args.picture))
     if args.json:
         print(text)
 

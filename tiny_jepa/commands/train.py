@@ -22,9 +22,9 @@ from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import flag, parse, settings, within
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import TrainingConfig
-from tiny_jepa.training.run import Run, RunConfig, draw_run, git_revision, read_config
+from tiny_jepa.training.run import Run, RunConfig, draw_run, read_config
 from tiny_jepa.training.train import Trainer
-from tiny_jepa.training.watch import Watch, look, plateau
+from tiny_jepa.training.watch import look, plateau
 from tiny_jepa.weights import ROOT_WEIGHTS, save_weights
 from tiny_jepa.worlds import find_world, world_of
 
@@ -110,7 +110,6 @@ def main(argv: list[str]) -> int:
         data_kind="folder" if source.root else "procedural",
         sets_version=source.sets_version,
         machine=machine(trainer.device),
-        git=git_revision(),
     )
     name = options.name or f"{budget.name}-seed{budget.training.seed}"
     with Run(options.runs / options.resume) if options.resume else Run.new(options.runs, name) as run:
@@ -131,7 +130,9 @@ def main(argv: list[str]) -> int:
             return 130
         metadata = asdict(config) | {"run": run.folder.name, "steps": trainer.step, "sets_read": ["train"]}
         if (verdict := trainer.verdict) and figures:
-            metadata["verdict"] = asdict(verdict) | {name: figures[name] for name in ("one_step", "still", "reckoned")}
+            metadata["verdict"] = verdict._asdict() | {
+                name: figures[name] for name in ("one_step", "still", "reckoned")
+            }
         save_weights(run.weights, model, metadata | {"minutes": round(run.seconds / 60, 2)})
         print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
         if not options.no_install:
@@ -152,16 +153,14 @@ def main(argv: list[str]) -> int:
 
 
 def train(trainer: Trainer, run: Run) -> dict[str, float]:
-    """Runs to the end, with progress bar, log, watch and checkpoints -> the last figures."""
-    watch, figures = Watch(trainer.model.frame.agent is None), dict[str, float]()
-    first = trainer.at(trainer.step)[0].name
+    """Runs to the end, with progress bar, log and checkpoints -> the last figures."""
+    figures, first = dict[str, float](), trainer.at(trainer.step)[0].name
     with bar(total=trainer.total_steps, initial=trainer.step, unit="step", desc=first, mininterval=0.5) as shown:
         for loss, seen in trainer.run():
             shown.update()
             if trainer.step % LOOK_EVERY == 0 or trainer.step == trainer.total_steps:
                 phase, lr = trainer.at(trainer.step - 1)[0].name, trainer.optimizer.param_groups[0]["lr"]
                 figures = {"lr": lr, "loss": float(loss), **look(trainer.model, seen)}
-                watch.check(figures, trainer.step)
                 run.log(trainer.step, phase, **figures)
                 shown.set_description_str(phase, refresh=False)
                 shown.set_postfix_str(SHOWN.format(**figures), refresh=False)

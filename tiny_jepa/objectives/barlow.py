@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tiny_jepa.objectives.objective import PREDICTION_WEIGHT, Objective, prediction_loss
+from tiny_jepa.objectives.vicreg import PREDICTION_WEIGHT, prediction_loss
 
 
 def barlow_twins_loss(a: Tensor, b: Tensor, redundancy_weight: float = 5e-3, epsilon: float = 1e-5) -> Tensor:
@@ -16,10 +16,8 @@ def barlow_twins_loss(a: Tensor, b: Tensor, redundancy_weight: float = 5e-3, eps
     return (1 - diagonal).square().sum() + redundancy_weight * off_diagonal
 
 
-class BarlowTwins(Objective):
+def barlow_twins(predicted: Tensor, codes: Tensor, variance_weight: float) -> dict[str, Tensor]:
     """Barlow Twins at every predicted time step, beside prediction: standardised codes alone do not fix the scale."""
-
-    def forward(self, predicted: Tensor, codes: Tensor, profiles: Tensor) -> dict[str, Tensor]:
-        steps = zip(predicted[:, 1:].unbind(1), codes[:, 1:].unbind(1), strict=True)
-        twins = torch.stack([barlow_twins_loss(a, b) for a, b in steps]).mean()
-        return {"prediction": PREDICTION_WEIGHT * prediction_loss(predicted, codes), "twins": twins}
+    steps = zip(predicted[:, 1:].unbind(1), codes[:, 1:].unbind(1), strict=True)
+    twins = torch.stack([barlow_twins_loss(a, b) for a, b in steps]).mean()
+    return {"prediction": PREDICTION_WEIGHT * prediction_loss(predicted, codes), "twins": twins}

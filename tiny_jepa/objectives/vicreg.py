@@ -3,11 +3,15 @@
 import torch
 from torch import Tensor
 
-from tiny_jepa.objectives.objective import PREDICTION_WEIGHT, Objective, prediction_loss
-
+PREDICTION_WEIGHT = 25.0
 COVARIANCE_WEIGHT = 0.006
 TARGET_STD = 0.9
 """Of each code dimension over a batch, in code units: about what locations spread in two rooms."""
+
+
+def prediction_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean squared distance of predicted and target codes [..., D] -> scalar."""
+    return (predicted - target).square().mean()
 
 
 def variance_loss(codes: Tensor, target_std: float = 1.0, epsilon: float = 1e-4) -> Tensor:
@@ -23,18 +27,12 @@ def covariance_loss(codes: Tensor) -> Tensor:
     return (covariance.square().sum() - covariance.diagonal().square().sum()) / codes.shape[1]
 
 
-class VICReg(Objective):
+def vicreg(predicted: Tensor, codes: Tensor, variance_weight: float) -> dict[str, Tensor]:
     """Variance and covariance terms for the codes at every time step, beside prediction."""
-
-    def __init__(self, variance_weight: float = 0.3) -> None:
-        super().__init__()
-        self.variance_weight = variance_weight
-
-    def forward(self, predicted: Tensor, codes: Tensor, profiles: Tensor) -> dict[str, Tensor]:
-        spread = torch.stack([variance_loss(each, TARGET_STD) for each in codes.unbind(1)])
-        joint = torch.stack([covariance_loss(each) for each in codes.unbind(1)])
-        return {
-            "prediction": PREDICTION_WEIGHT * prediction_loss(predicted, codes),
-            "variance": self.variance_weight * spread.mean(),
-            "covariance": COVARIANCE_WEIGHT * joint.mean(),
-        }
+    spread = torch.stack([variance_loss(each, TARGET_STD) for each in codes.unbind(1)])
+    joint = torch.stack([covariance_loss(each) for each in codes.unbind(1)])
+    return {
+        "prediction": PREDICTION_WEIGHT * prediction_loss(predicted, codes),
+        "variance": variance_weight * spread.mean(),
+        "covariance": COVARIANCE_WEIGHT * joint.mean(),
+    }

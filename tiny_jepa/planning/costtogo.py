@@ -73,7 +73,7 @@ class CostToGo:
             """Which nodes' moves to the neighbours are made [nodes, 8] bool: of nodes that look alike, one is tried."""
             places = nodes.flatten(0, 1)[:, None]
             kinds, whose = torch.unique(looks(context, getattr(model, "sees", None), times), return_inverse=True)
-            tried = torch.empty_like(kinds).scatter_(0, whose, torch.arange(len(whose)).to(whose))
+            tried = torch.zeros_like(kinds).scatter_reduce_(0, whose, torch.arange(len(whose)).to(whose), "amax")
             parts = places[tried].split(PART)
             return torch.cat([arrives(part, spacing * neighbours, context) for part in parts])[whose]
 

@@ -1,4 +1,4 @@
-"""Pictures of planning: an episode as a GIF, and the cost-to-go over the room. The rooms are the environment's own."""
+"""Pictures of planning: an episode as a GIF, over the cost-to-go. The rooms are the environment's own."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
 from tiny_jepa.planning.episodes import FIRST_SEED, start
-from tiny_jepa.plotting import OURS, TRUE, animate, pyplot, save
+from tiny_jepa.plotting import OURS, TRUE, animate, pyplot
 from tiny_jepa.worlds.contract import World
 
 MakeAgent = Callable[[np.ndarray, np.ndarray], CostToGoAgent]
@@ -30,21 +30,6 @@ def draw(axis: Any, room: np.ndarray, goal: np.ndarray, costs: CostToGo, unit: f
     low, high = np.nanmin(shown), np.nanmax(shown)
     levels = np.arange(low, high + 2, max(2, (high - low) / 80))
     return axis.contourf(place, place, shown, levels=levels, cmap="viridis_r", alpha=0.8)
-
-
-def picture(world: World, agent: MakeAgent, count: int, name: str, options: dict[str, Any], path: Path) -> Path:
-    """The cost-to-go of the first episodes."""
-    assert world.task
-    env, frames, info = start(world.task, FIRST_SEED, count, 1, render_mode="rgb_array", **options)
-    costs = agent(frames, info["goal_frame"]).map
-    figure, axes = pyplot().subplots(1, count, figsize=(4 * count, 4.4), layout="constrained", squeeze=False)
-    for i, (axis, room) in enumerate(zip(axes[0], env.render(), strict=True)):
-        drawn = draw(axis, room, info["goal"][i], costs, world.frame.unit, i)
-        axis.plot(*info["location"][i], "o", color=OURS, label="start")
-        figure.colorbar(drawn, ax=axis, label="steps to the goal", shrink=0.7)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    figure.suptitle(f"{name}: cost-to-go, solved with the model's predictions (no colour: no way without risk)")
-    return save(figure, path)
 
 
 def record(world: World, agent: MakeAgent, steps: int, name: str, options: dict[str, Any], path: Path) -> Path:

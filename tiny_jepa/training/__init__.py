@@ -1,1 +1,1 @@
-"""Training: the loop, its settings, the run's folder and the watch over it."""
+"""Training: the loop, the run's folder, and what is said of both."""

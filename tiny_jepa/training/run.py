@@ -2,7 +2,6 @@
 
 import csv
 import os
-import subprocess
 import time
 from contextlib import ExitStack
 from itertools import pairwise
@@ -20,7 +19,7 @@ from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import read_archive, require_finite
 
-FORMAT = 5  # of checkpoints
+FORMAT = 6  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
 
 
@@ -40,7 +39,6 @@ class RunConfig:
     data_kind: Literal["folder", "procedural"]
     sets_version: int | None
     machine: dict[str, str | int]
-    git: str | None  # revision of the checkout
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -178,13 +176,3 @@ def draw_run(folder: Path) -> Path:
     minutes = float(rows[-1]["seconds"]) / 60
     figure.suptitle(f"{folder.name}: {steps[-1]:,} steps in {minutes:.1f} minutes; dotted: phases begin")
     return save(figure, folder / "run.png")
-
-
-def git_revision() -> str | None:
-    """Short hash of the checkout's commit, with `+` where files differ from it; None outside git."""
-    command = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
-    try:
-        said = subprocess.check_output(command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, timeout=9)
-    except (OSError, subprocess.SubprocessError):  # no git, no checkout
-        return None
-    return said.decode().strip()

@@ -7,7 +7,6 @@ encoder, computed once.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,17 +19,17 @@ from tiny_jepa.data import TrajectorySet
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.map import widened
-from tiny_jepa.objectives import Objective, build_objective
+from tiny_jepa.objectives import OBJECTIVES
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import Draws, Examples, encode_trajectories, fit_action
 from tiny_jepa.training.gate import adam, best_gate, descend, one_step_terms, scheduled_lr
 from tiny_jepa.training.verdict import FAR, Verdict, judge
 from tiny_jepa.training.watch import Seen
 
-PROFILED = 200
+PROFILED = 100
 """Trajectories whose colours phase 1 takes apart."""
 STARTS = 3
-"""Phases 1 that may end with codes that follow no agent, each from other weights."""
+"""Phases 1 that may end with codes that follow no agent."""
 SHOWN = 512
 """Trajectories that the watch looks at in phase 2: what the gate trains on is no fair draw."""
 
@@ -51,7 +50,6 @@ class Trainer:
 
     def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
         self.model, self.dataset, self.config, self.device = model.to(device), dataset, config, device
-        self.objective = self.build_objective()
         encoder, gate = [*model.agent_encoder.parameters(), model.predictor.action], model.predictor.gate_parameters()
         self.phases = (
             Phase("encode", config.encode_steps, config.encode_lr, encoder, self.encode),
@@ -62,9 +60,6 @@ class Trainer:
         self.verdict: Verdict | None = None
         self.whole = True  # step, weights and optimizer belong together: a checkpoint may be written
         self.optimizer = adam(encoder)
-
-    def build_objective(self) -> Objective:
-        return build_objective(self.config.objective, self.model.agent_encoder, self.config.variance_weight)
 
     def at(self, step: int) -> tuple[Phase, int]:
         """The phase that does step number `step`, and how many of its steps come before."""
@@ -82,8 +77,6 @@ class Trainer:
                 loss = descend(self.optimizer, terms, scheduled_lr(done, phase.steps, phase.lr), self.config.clip)
                 self.whole = False
                 self.optimizer.step()
-                if phase.name == "encode":
-                    self.objective.after_step()
                 self.step += 1
                 self.whole = True
                 yield loss, seen
@@ -124,7 +117,7 @@ class Trainer:
             codes = rearrange(model.agent_encoder(profiles), "(b t) d -> b t d", b=len(actions))
             free = model.predictor.action * actions.cumsum(dim=1)  # the unroll of a predictor whose gate is open
             predicted = torch.cat([codes[:, :1], codes[:, :1] + free], dim=1)
-            terms = self.objective(predicted, codes, profiles)
+            terms = OBJECTIVES[self.config.objective](predicted, codes, self.config.variance_weight)
             yield terms, Seen(codes.detach(), actions, maps)
 
     def predict(self, done: int) -> Iterator[tuple[dict[str, Tensor], Seen]]:
@@ -136,12 +129,12 @@ class Trainer:
         if done == 0:
             fit_action(cell, codes)
         self.verdict = self.verdict or judge(codes, float(cell.action.detach()), self.model.frame.unit)
-        form, radii = self.model.architecture, [0]
-        if self.model.frame.agent is None:
-            if (says := self.verdict.misfit()) and self.start + 1 < STARTS:
+        form, radii, colours = self.model.architecture, [0], self.model.frame.agent is None
+        if says := self.verdict.misfit(colours):
+            if self.start + 1 < STARTS:
                 return self.begin_again()
-            if says:
-                raise UserError(f"nothing to plan with is in this world's data: {says}; docs/worlds.md says what fits")
+            raise UserError(f"stopped after {STARTS} starts: {says}; docs/training.md says what to try")
+        if colours:
             if form.radius is None:
                 radii = sorted({max(self.verdict.radius - less, 0) for less in (0, 1, 2, FAR)})
             self.model.set_scales(form.crossings or 1 + int(self.verdict.largest), form.radius)
@@ -165,7 +158,6 @@ class Trainer:
             torch.manual_seed(self.config.seed * 1_000 + self.start)
             fresh = JEPA(self.model.architecture, self.model.frame)
         self.model.load_state_dict(fresh.state_dict())
-        self.objective = self.build_objective()
 
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on to the same end, bit for bit."""
@@ -174,10 +166,9 @@ class Trainer:
             "step": self.step,
             "start": self.start,
             "scales": (self.model.architecture.crossings, self.model.architecture.radius),
-            "verdict": self.verdict and asdict(self.verdict),
+            "verdict": self.verdict and self.verdict._asdict(),
             "model": self.model.state_dict(),
             "optimizer": None if fresh else self.optimizer.state_dict(),
-            "objective": self.objective.state_dict(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -188,7 +179,6 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.model.set_scales(*state["scales"])
         self.verdict = state["verdict"] and Verdict(**state["verdict"])
-        self.objective.load_state_dict(state["objective"])
         phase, done = self.at(self.step)
         self.optimizer = adam(phase.learned)
         if done:

@@ -1,21 +1,24 @@
 """What a world is like, said by codes and actions alone, and whether it is one for this kit. No label."""
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from tiny_jepa.models.map import widened
-from tiny_jepa.options import settings
 from tiny_jepa.training.examples import Codes
 
 FAR = 8  # px: no agent is stopped farther from what is drawn
+COLLAPSED = 0.1  # code units: what spreads less says nothing
 STILL = 0.02  # px: what moves by less stands still
 IDLE, UNSURE, UNEVEN, PUSHED = 0.15, 0.15, 1.25, 0.25  # limits of `follows`, `off`, `uneven` and `drift`
 
 
-@settings
-class Verdict:
+class Verdict(NamedTuple):
     """Figures of a trained encoder. A move's length is what dead reckoning says."""
 
+    spread: float  # standard deviation of codes, code units; of x and y the smaller
     px_per_action: float  # how far an action of size 1 moves the agent
     largest: float  # px along an axis, of all moves
     follows: float  # how much of all moves that actions ask for is made: least squares
@@ -32,8 +35,14 @@ class Verdict:
             f"{self.blocked:.0%} of all moves are blocked"
         )
 
-    def misfit(self) -> str | None:
-        """Why the kit cannot learn this world, if so."""
+    def misfit(self, colours: bool) -> str | None:
+        """Why nothing can be learned from these codes, if so; `colours`: in which the agent had to be found."""
+        if not math.isfinite(self.spread):
+            return "codes are not finite; smaller rates may help, or --data has faults"
+        if self.spread < COLLAPSED:
+            return f"collapsed: codes spread by {self.spread:.3f} units, so they follow nothing that moves"
+        if not colours:
+            return None
         if not self.largest > STILL:
             return "nothing moves in the frames, or nothing that actions lead"
         if self.follows < IDLE:
@@ -65,6 +74,7 @@ def judge(codes: Codes, scale: float, unit: float) -> Verdict:
     blocked = off > 0.5 * size
     free = ~blocked & (size > 0.5 * typical)
     return Verdict(
+        spread=float(codes.agent.flatten(0, 1).std(dim=0).min()),
         px_per_action=max(scale * unit, 0.0),
         largest=float(meant.abs().max()),
         follows=float((moved * meant).sum() / meant.square().sum().clamp_min(1e-9)),

@@ -86,6 +86,10 @@ class Frame:
     side: Annotated[int, within(0, 10**4)] = 0  # px to which larger frames are averaged first; 0: they stay as they are
     world: str = ""  # the world's name
 
+    def __post_init__(self) -> None:
+        if max(self.agent or 0, self.map or 0) >= self.channels:
+            raise UserError(f"agent and map must be below {self.channels}, the number of channels")
+
 
 @dataclass(frozen=True)
 class Group:

@@ -151,9 +151,14 @@ export class Walker {
       const end = this.model.predict(code, action, this.context);
       return { action, end, steps: this.map.at(end) };
     });
-    const lost = tried.every(({ steps }) => steps >= settings.nowhere);
+    if (tried.every(({ steps }) => steps >= settings.nowhere)) { // no way is known: as near as if nothing were in the way
+      for (const each of tried) {
+        each.end = this.model.move(each.action).map((value, i) => code[i] + value);
+        each.steps = distance(this.map.goal, each.end);
+      }
+    }
     let best = { cost: Infinity };
-    for (const { action, end, steps } of lost ? tried.slice(-1) : tried) { // where no way is known, straight at the goal
+    for (const { action, end, steps } of tried) {
       // within a node where it begins, and half a node where it should end
       const like = (failed) => failed && Math.hypot(distance(failed.from, code), 2 * distance(failed.to, end)) < spacing;
       const cost = steps + (this.failed.some(like) ? settings.nowhere : 0);
@@ -163,12 +168,14 @@ export class Walker {
     return best.action;
   }
 
-  /** A move that did not happen, nor one like it, is chosen for a while: without memory it would be repeated for ever. */
+  /** Neither a move that did not happen is chosen for a while, nor one like it: without memory it would be repeated for
+   * ever. To stay short of the goal is none: costs between nodes have hollows beside walls. */
   #remember(code) {
     if (!this.expected) return;
-    const { from, to } = this.expected;
+    const { from, to, cost } = this.expected;
     const slack = this.map.settings.arrived * this.map.spacing; // so that noise is no failure
-    this.failed.push(distance(code, to) > 0.5 * distance(from, to) + slack ? this.expected : null);
+    const idle = cost > 1 && distance(from, to) < slack;
+    this.failed.push(idle || distance(code, to) > 0.5 * distance(from, to) + slack ? this.expected : null);
     if (this.failed.length > this.map.settings.memory) this.failed.shift();
   }
 }
