@@ -20,8 +20,9 @@ from tiny_jepa import load_model
 from tiny_jepa.export.onnx import write_onnx
 from tiny_jepa.export.page import PARTS, pack, page_data
 from tiny_jepa.tables import markdown
-from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_states, sample_layouts, walls_of
-from tiny_jepa.worlds.two_rooms.trajectories import wander
+from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_agents, render_layouts, sample_layouts
+from tiny_jepa.worlds.two_rooms.trajectories import anywhere, exploring_actions
+from tiny_jepa.worlds.two_rooms.walls import Cells
 
 MENU = ("250", "500", "2k", "10k")
 FRAMES: dict[str, tuple[int, type]] = {
@@ -76,11 +77,18 @@ def draw(frames: str, count: int, seed: int = 7) -> tuple[dict[str, Any], torch.
     size, dtype = FRAMES[frames]
     world, rng = Geometry(size=size), np.random.default_rng(seed)
     if "drawn" in frames:
-        drawn = wander(world, walls_of(sketch(world, count, rng)), 16, rng)
+        edge, lines = world.border + 1, render_layouts(world, np.zeros((count, 0, 4)), bool)
+        inner = sketch(world, count, rng)[:, edge:-edge, edge:-edge]  # what touches a border goes on beyond
+        drawn = lines | np.pad(inner, ((0, 0), (edge, edge), (edge, edge)), "edge")
+        starts, wall, each = anywhere(world, count, rng), Cells.of(drawn).wall, np.arange(count)
+        while (within := wall[(each, *starts.T[::-1].astype(int))]).any():
+            starts[within] = anywhere(world, int(within.sum()), rng)
+        actions, layouts = exploring_actions(count, 16, rng), 255 * drawn.astype(dtype)
     else:
-        drawn = explore(world, sample_layouts(world, count, rng), 16, rng, 0.35)
-    starts, actions = drawn.locations[:, 0].astype(float), drawn.actions.astype(float)
-    first = render_states(world, starts[:, None], drawn.walls, dtype)[:, 0]
+        locations, actions, walls = explore(world, sample_layouts(world, count, rng), 16, rng, 0.35)
+        starts, layouts = locations[:, 0], render_layouts(world, walls, dtype)
+    starts, actions = (each.astype(np.float32).astype(float) for each in (starts, actions))
+    first = np.stack([render_agents(world, starts, dtype), layouts], axis=1)
     given = {"bytes": dtype is np.uint8, "maps": [pack(each) for each in first[:, 1] > 0]}
     given |= {"starts": starts.tolist(), "actions": actions.tolist()}
     return given, torch.from_numpy(first), torch.from_numpy(actions)

@@ -3,14 +3,18 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from plain_protocol import plain
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tiny_jepa import build_model
+from tiny_jepa import build_model, load_model
 from tiny_jepa.commands import train as cli
 from tiny_jepa.data import Loader
 from tiny_jepa.models import JEPA
+from tiny_jepa.planning import plan
 from tiny_jepa.probing.protocol import ProbingEvaluator
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import Draws
@@ -42,6 +46,18 @@ class Waits(TorchDispatchMode):
         return result
 
 
+class NoDoubles(TorchFunctionMode):
+    """Stands in for a device without float64, as MPS is: what the host has lies apart, up to `Tensor.to`."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            made = any(getattr(each, "apart", False) for each in args) and function is not torch.Tensor.to
+            result.apart = made or function in (torch.Tensor.cpu, torch.from_numpy)
+            assert result.dtype != torch.float64 or result.apart, f"{function.__name__} gives float64 on the device"
+        return result
+
+
 def trainer(device):
     torch.manual_seed(0)
     dataset = ProceduralSet("train", SetRecipe("explore", 100))
@@ -59,6 +75,18 @@ def test_no_step_of_phase_2_waits_for_a_copy(device, monkeypatch):
     assert steps[2]  # the phase's start: the mode sees what waits
     assert steps[3:] == [[]] * 5
     assert {part.device.type for part in drawn[-1]} == {device}
+
+
+def test_nothing_needs_float64_on_the_device():
+    train, val = (ProceduralSet(name, SetRecipe("explore", 128)) for name in ("a", "b"))
+    with NoDoubles():
+        doubles = plain(Loader(val), changes={"locations": torch.from_numpy(np.zeros((64, 17, 2)))})
+        for _ in (training := trainer("cpu")).run():
+            pass
+        evaluator = ProbingEvaluator("cpu", training.model, Loader(train), {"val": doubles}, quick_debug=True)
+        evaluator.evaluate_all(evaluator.train_pred_prober())
+        frames = val.frames(np.arange(2), 0, 1)[:, 0]
+        plan(load_model("250"), frames, frames.flip(0)).act(frames)
 
 
 @pytest.mark.parametrize("device", [pytest.param("cuda", marks=GPU)])

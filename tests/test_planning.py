@@ -196,6 +196,7 @@ def test_one_frame_or_many_in_any_form_give_the_same_actions(model, formed):
         (lambda f: f[..., :60], r"frames must be \[..., 2, S, S\], S from 2 px, not"),
         (lambda f: np.concatenate([f, f]), "must both be"),
         (lambda f: 0 * f, "of one colour"),
+        (lambda f: f * np.array([0, 1], np.uint8)[:, None, None], "show something that moves"),
         (lambda f: f * 1e300, "finite real numbers"),
         (lambda f: f * 1j, "finite real numbers"),
     ],

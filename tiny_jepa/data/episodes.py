@@ -87,7 +87,6 @@ def play(
     _, info = env.reset(seed=int(rng.integers(2**31)), options=options)
     box, longest, over = env.action_space, max(LONGEST, what.steps), False
     low, high = box.low.astype(float), box.high.astype(float)
-    middle, half = (high + low) / 2, (high - low) / 2
     drawn = rng.normal(0, SPREAD, box.shape)
     follows = expert is not None and (what.policy == "expert" or rng.random() < 0.5)
     disturbed = rng.random() if what.policy == "mixed" else 0.0
@@ -99,9 +98,9 @@ def play(
         if over or step == longest:
             yield frame, location, None
             return
-        aim, weight = (expert.get_action(info), disturbed) if follows else (middle, 1.0)
+        aim, weight = (expert.get_action(info), disturbed) if follows else ((high + low) / 2, 1.0)
         drawn = PERSISTENCE * drawn + (1 - PERSISTENCE**2) ** 0.5 * rng.normal(0, SPREAD, box.shape)
-        action = np.clip(np.asarray(aim).reshape(2) + weight * (half * drawn), low, high).astype(np.float32)
+        action = np.clip(np.asarray(aim).reshape(2) + weight * ((high - low) / 2 * drawn), low, high).astype(np.float32)
         action = np.rint(action) if box.dtype.kind in "iu" else action
         yield frame, location, action
         _, _, terminated, truncated, info = env.step(action.astype(box.dtype))

@@ -18,10 +18,9 @@ class Agent:
     def __init__(self, model: WorldModel, frame: Any, goal_frame: Any, actions: Actions) -> None:
         """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones."""
         self.model, self.actions = model, actions
-        first, goal = as_frames(frame, "frame"), as_frames(goal_frame, "goal_frame")
+        first, goal = self.read(frame, "frame"), self.read(goal_frame, "goal_frame")
         if first.shape[:-2] != goal.shape[:-2]:
-            shapes = f"{list(first.shape)} and {list(goal.shape)}"
-            raise UserError(f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], not {shapes}")
+            raise UserError(f"frame and goal_frame must both be of one form, not {[*first.shape]} and {[*goal.shape]}")
         self.single, self.shape = first.ndim == 3, first.shape
         self.frames, goals = (frames.reshape(-1, *frames.shape[-3:]) for frames in (first, goal))
         self.context, self.goal = model.encode_context(self.frames), model.encode_agent(goals)
@@ -30,9 +29,20 @@ class Agent:
     def prepare(self) -> None:
         """Computes what the whole episode needs."""
 
+    def read(self, given: Any, name: str) -> np.ndarray:
+        """Anything that numpy or torch makes frames of -> [..., C, H, W] uint8 or float32, in which the agent shows."""
+        frames = as_finite(given, name).detach().cpu().numpy()
+        if frames.ndim not in (3, 4) or not frames.size:
+            raise UserError(f"{name} must be [C, H, W] or [E, C, H, W], not {list(frames.shape)}")
+        agent = getattr(getattr(self.model, "frame", None), "agent", None)  # its channel, where it has one
+        shown = frames[..., slice(agent, None if agent is None else agent + 1), :, :]
+        if (np.ptp(shown, axis=(-3, -2, -1)) == 0).any():
+            raise UserError(f"{name} must show something that moves, and is of one colour")
+        return frames
+
     def encode(self, frame: Any) -> Tensor:
         """The present frame, of the first one's form -> codes [E, D]."""
-        frame = as_frames(frame, "frame")
+        frame = self.read(frame, "frame")
         if frame.shape != self.shape:
             raise UserError(f"frame must be {list(self.shape)}, as the first one was, not {list(frame.shape)}")
         return self.model.encode_agent(frame.reshape(self.frames.shape))
@@ -57,16 +67,6 @@ class Agent:
             codes.append(self.model.step(codes[-1], dreamer.choose(codes[-1]), self.context))
         imagined = torch.stack(codes, dim=1)
         return imagined[0] if self.single else imagined
-
-
-def as_frames(given: Any, name: str) -> np.ndarray:
-    """Anything that numpy or torch makes frames of -> [..., C, H, W] uint8 or float32."""
-    frames = as_finite(given, name).detach().cpu().numpy()
-    if frames.ndim not in (3, 4) or not frames.size:
-        raise UserError(f"{name} must be [C, H, W] or [E, C, H, W], not {list(frames.shape)}")
-    if (np.ptp(frames, axis=(-3, -2, -1)) == 0).any():
-        raise UserError(f"{name} must show something, and is of one colour")
-    return frames
 
 
 def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, actions: Actions) -> Tensor:

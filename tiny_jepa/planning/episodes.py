@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.planning.agents import Agent
 from tiny_jepa.worlds.contract import Task
 
 FIRST_SEED = 1_700_000_000  # of the environment's: nothing else draws from seeds this large
 AT_ONCE = 25  # episodes: what the model computes of their actions stays in cache
 Z95 = 1.959964
-MakeAgent = Callable[[np.ndarray, np.ndarray], Agent]
+MakeAgent = Callable[[np.ndarray, np.ndarray], Any]
 """(frames, goal frames) [E, C, H, W] -> the agent of E episodes."""
 
 

@@ -1,17 +1,16 @@
 """Pictures of planning: an episode as a GIF, over the cost-to-go. The rooms are the environment's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tiny_jepa.planning.costtogo import CostToGo, CostToGoAgent
-from tiny_jepa.planning.episodes import FIRST_SEED, start
+from tiny_jepa.planning.costtogo import CostToGo
+from tiny_jepa.planning.episodes import FIRST_SEED, MakeAgent, start
 from tiny_jepa.plotting import OURS, TRUE, animate, pyplot
 from tiny_jepa.worlds.contract import World
 
-MakeAgent = Callable[[np.ndarray, np.ndarray], CostToGoAgent]
 IMAGINED = 15  # steps ahead that an animation shows
 FRAMES = 200  # of an animation, at most
 

@@ -57,7 +57,7 @@ class FrozenModel:
             found = self.model(states=states, actions=actions)
         except Exception as error:  # a model of anybody's raises whatever it likes
             raise UserError(f"{CALLED} fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
-        expected, locations = (len(actions), actions.shape[1] + 1, self.width), batch.locations.to(self.device).float()
+        expected, locations = (len(actions), actions.shape[1] + 1, self.width), batch.locations.float().to(self.device)
         if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
             what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
             raise UserError(f"{CALLED} returns {what}, not floats [B, T, D] = {expected}, D its repr_dim")

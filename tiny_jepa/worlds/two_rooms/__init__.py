@@ -6,7 +6,7 @@ from tiny_jepa.worlds.two_rooms.inspect import inspect
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
 from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, ProceduralSet
 from tiny_jepa.worlds.two_rooms.trajectories import NORM_MAX, Trajectories, expert, explore, rollout, run_into_wall
-from tiny_jepa.worlds.two_rooms.walls import boxes_of, step, walls_of
+from tiny_jepa.worlds.two_rooms.walls import boxes_of, step
 from tiny_jepa.worlds.two_rooms.yardstick import TrueDynamics, shortest_ways
 
 TWO_ROOMS = World(

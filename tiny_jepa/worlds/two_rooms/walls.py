@@ -9,7 +9,6 @@ In any drawing, that rule is one of cells, the squares between four neighbouring
 cell stops agents if one of its two pixels is drawn, and between two such sides the cell is wall.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -51,33 +50,6 @@ def inside(walls: np.ndarray, points: np.ndarray, margin: float = 0.0) -> np.nda
     x, y = np.moveaxis(points[..., None, :], -1, 0)
     across, along = (x_low - margin <= x) & (x <= x_high + margin), (y_low - margin < y) & (y < y_high + margin)
     return (across & along).any(-1)
-
-
-def walls_of(drawn: np.ndarray) -> np.ndarray:
-    """The boxes [..., K, 4] int16, K at least 2, of any drawing [..., H, W] bool within its border lines: each column's
-    vertical runs, as wide as all their rows are drawn. What touches a border line goes on beyond. They may overlap."""
-    *batch, height, width = drawn.shape
-    each = [_read(picture.tobytes(), width) for picture in drawn.reshape(-1, height, width)]
-    walls = np.full((len(each), max([2, *map(len, each)]), 4), -FAR, np.int16)
-    for boxes, found in zip(walls, each, strict=True):
-        boxes[: len(found)] = found
-    return walls.reshape(*batch, *walls.shape[1:])
-
-
-@lru_cache(maxsize=2048)
-def _read(drawing: bytes, size: int) -> np.ndarray:
-    """The boxes [K, 4] of one drawing."""
-    border = Geometry.border
-    drawn = np.frombuffer(drawing, bool).reshape(size, size)[border + 1 : -border - 1, border + 1 : -border - 1]
-    edges = np.diff(np.pad(drawn.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)  # [columns, rows + 1]
-    boxes = []
-    for (column, low), high in zip(np.argwhere(edges > 0), np.nonzero(edges < 0)[1], strict=True):
-        gaps = np.flatnonzero(~drawn[low:high].all(0))
-        left, right = gaps[gaps < column].max(initial=-1) + 1, gaps[gaps > column].min(initial=len(drawn))
-        first = [-FAR if at == 0 else at + border + 1 for at in (left, low)]
-        last = [FAR if at == len(drawn) else at + border for at in (right, high)]
-        boxes.append((first[0], last[0], first[1], last[1]))
-    return np.unique(np.array(boxes, np.int16).reshape(-1, 4), axis=0)
 
 
 def step(
