@@ -71,23 +71,16 @@ class Browser:
         message |= {"sessionId": self.session} if self.session else {}
         self.to.write(json.dumps(message).encode() + b"\0")
         self.to.flush()
-        while (answer := self.read()).get("id") != message["id"]:
-            self.note(answer.get("method"), answer.get("params", {}))
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
-        return answer["result"]
-
-    def note(self, method: str | None, params: dict[str, Any]) -> None:
-        """Keeps what an event tells."""
-        self.loaded |= method == "Page.loadEventFired"
-        if method == "Runtime.exceptionThrown":
-            self.complaints.append(str(params["exceptionDetails"]))
-        if method == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self.complaints.append(params["entry"]["text"])
-
-    def read(self) -> dict[str, Any]:
-        """The next message."""
-        return json.loads(b"".join(iter(lambda: self.stream.read(1), b"\0")))
+        while True:
+            answer = json.loads(b"".join(iter(lambda: self.stream.read(1), b"\0")))
+            if answer.get("id") == message["id"]:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                return answer["result"]
+            self.loaded |= answer.get("method") == "Page.loadEventFired"
+            details = answer.get("params", {})
+            if "exceptionDetails" in details or details.get("entry", {}).get("level") == "error":
+                self.complaints.append(str(details))
 
     def open(self, path: Path, part: str = "") -> None:
         """Opens a file from disk, at a part (#...) of it, and waits until its scripts have run."""
@@ -123,19 +116,17 @@ class Browser:
     def drag(self, points: list[tuple[float, float]], hold: float = 0.0) -> None:
         """Presses at the first point (CSS px), moves along the others, holds for some seconds, lets go. A single point
         is a click; with touch, a finger does all this."""
-        for i, point in enumerate(points):
-            self.point_at(("touchMove", "mouseMoved") if i else ("touchStart", "mousePressed"), *point)
-        time.sleep(hold)
-        self.point_at(("touchEnd", "mouseReleased"), *points[-1])
-
-    def point_at(self, kinds: tuple[str, str], x: float, y: float) -> None:
-        """What a finger does, or a mouse."""
-        touch, mouse = kinds
-        if self.touch:
-            points = [] if touch == "touchEnd" else [{"x": x, "y": y}]
-            self.call("Input.dispatchTouchEvent", type=touch, touchPoints=points)
-        else:
-            self.call("Input.dispatchMouseEvent", type=mouse, x=x, y=y, button="left", clickCount=1)
+        ways = ["touchStart", *["touchMove"] * (len(points) - 1), "touchEnd"]
+        if not self.touch:
+            ways = ["mousePressed", *["mouseMoved"] * (len(points) - 1), "mouseReleased"]
+        for way, (x, y) in zip(ways, [*points, points[-1]], strict=True):
+            if way == ways[-1]:
+                time.sleep(hold)
+            if self.touch:
+                fingers = [] if way == "touchEnd" else [{"x": x, "y": y}]
+                self.call("Input.dispatchTouchEvent", type=way, touchPoints=fingers)
+            else:
+                self.call("Input.dispatchMouseEvent", type=way, x=x, y=y, button="left", clickCount=1)
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
         """Writes a PNG of what is seen, or of the whole page."""

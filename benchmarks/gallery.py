@@ -11,7 +11,6 @@ from benchmarks.shared import run
 from tiny_jepa.commands import page
 from tiny_jepa.errors import UserError
 
-GOAL = (0.77, 0.74)  # shares of the room's side
 DESKTOP, PHONE = Browser(1160, 985), Browser(390, 844, scale=2, dark=True, touch=True)
 
 
@@ -27,7 +26,7 @@ def main(budget: str = "250", out: Path = Path("docs/images")) -> None:
                 browser.key("ArrowRight", hold=1.2)
                 browser.wait("tinyJepa.session.blocked")
                 box = browser.evaluate("document.getElementById('room').getBoundingClientRect().toJSON()")
-                browser.drag([(box["left"] + GOAL[0] * box["width"], box["top"] + GOAL[1] * box["height"])])
+                browser.drag([(box["left"] + 0.77 * box["width"], box["top"] + 0.74 * box["height"])])
                 browser.wait("document.getElementById('status').textContent.startsWith('There')")
                 browser.screenshot(out / name)
                 print(f"wrote {out / name}")

@@ -69,12 +69,11 @@ def read_out_all(model: nn.Module, source: Source) -> dict[str, ReadOut]:
 def over_time(sets: dict[str, ReadOut], name: str, path: Path) -> Path:
     """Error at each time step, a colour a set: short sets beside long ones."""
     figure, axes = pyplot().subplots(1, 2, figsize=(11, 4.4), layout="constrained")
-    panels = [{key: read for key, read in sets.items() if (read.true.shape[1] > 30) == long} for long in (False, True)]
-    colours = {key: f"C{i}" for i, key in enumerate(key for panel in panels for key in panel)}
-    for axis, panel in zip(axes, panels, strict=True):
-        for key, read in panel.items():
-            axis.plot(np.maximum(read.errors().mean(0), FLOOR), color=colours[key], label=key, lw=2)
-            axis.plot(np.maximum(read.errors(True).mean(0), FLOOR), "--", color=colours[key], alpha=0.5)
+    for i, (key, read) in enumerate(sorted(sets.items(), key=lambda each: each[1].true.shape[1])):
+        axis = axes[int(read.true.shape[1] > 30)]
+        axis.plot(np.maximum(read.errors().mean(0), FLOOR), color=f"C{i}", label=key, lw=2)
+        axis.plot(np.maximum(read.errors(True).mean(0), FLOOR), "--", color=f"C{i}", alpha=0.5)
+    for axis in axes:
         axis.set(yscale="log", xlabel="time step (0 is the only frame seen)")
         axis.set_ylabel(f"error, px² (below {FLOOR:g}: drawn there)")
     axes[-1].plot([], [], "--", color=MISSED, label="dead reckoning (walls ignored)")
@@ -168,13 +167,13 @@ def rollouts(sets: dict[str, ReadOut], name: str, path: Path, animation: Path) -
     lines: list[Any] = []
     for axis, (key, i) in zip(axes.flat, shown, strict=True):
         read = sets[key]
+        ways = np.stack([read.reckoned[i], read.true[i], read.predicted[i]])
         axis.imshow(read.drawn[i], **DRAWN)
-        for points, style in zip((read.reckoned[i], read.true[i], read.predicted[i]), PATHS, strict=True):
-            lines.append((axis.plot(*points.T, **style)[0], points))
+        lines += [(axis.plot(*way.T, **style)[0], way) for way, style in zip(ways, PATHS, strict=True)]
         error, reckoned = read.errors()[i].mean(), read.errors(True)[i].mean()
         axis.set_title(f"{key} {i}: {error:.3f} px²\n(dead reckoning {reckoned:.1f})", fontsize=10)
-        paths = np.concatenate([read.true[i], read.reckoned[i]])
-        (x, y), half = (paths.min(0) + paths.max(0)) / 2, max(12.0, float(np.ptp(paths, axis=0).max()) / 2 + 3)
+        low, high = ways[:2].min((0, 1)), ways[:2].max((0, 1))
+        (x, y), half = (low + high) / 2, max(12.0, float((high - low).max()) / 2 + 3)
         axis.set(xlim=(x - half, x + half), ylim=(y + half, y - half), xticks=[], yticks=[])
         axis.grid(False)
     figure.legend(handles=[line for line, _ in lines[2::-1]], loc="outside lower center", ncols=3)

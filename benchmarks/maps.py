@@ -1,11 +1,12 @@
 """How models trained in two rooms alone walk through maps of all kinds: those of examples/maps, and random mazes.
 
-Results are in results/maps/; what is stored is not measured again: delete it first.
-Starts and goals are uniform over the map; episodes of a map have half as many steps again as the longest takes, and 50.
+Results are in results/maps/; what is stored is not measured again: delete it first. --table measures nothing. Starts
+and goals are uniform over the map; episodes of a map have half as many steps again as the longest takes, and 50.
 """
 
 import json
 import statistics
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ import numpy as np
 import torch
 
 from benchmarks.planning import COMPARED, percent
-from benchmarks.shared import run, write_table
+from benchmarks.shared import run, stored, write_table
 from tiny_jepa import load_model
 from tiny_jepa.commands.plan import MAPS
-from tiny_jepa.files import read_json, write_text
+from tiny_jepa.files import write_text
 from tiny_jepa.planning import episodes as walks
 from tiny_jepa.planning import plan
 from tiny_jepa.tables import markdown, number
@@ -39,15 +40,12 @@ def random_maze(index: int) -> np.ndarray:
     return render_layouts(world, maze(world, 1, rng, cells))[0, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def measure(name: str, maps: list[np.ndarray], episodes: int) -> dict[str, Any]:
-    """Means of the scores that one of `MODELS` has in these maps, and the median of its ways."""
+def measure(name: str, maps: list[np.ndarray], episodes: int, path: Path) -> None:
+    """Stores means of the scores that one of `MODELS` has in these maps, and the median of its ways."""
     model: Any = MAPS.dynamics if name == TRUE else load_model(name.split(",")[0])
     planner: Any = COMPARED["CEM, least distance, actions held"] if name == STRAIGHT else plan
+    agent: Any = lambda *frames: planner(model, *frames, MAPS.actions)  # noqa: E731
     each = []
-
-    def agent(*frames: np.ndarray) -> Any:
-        return planner(model, *frames, MAPS.actions)
-
     for drawn in maps:
         _, _, info = walks.start(MAPS, walks.FIRST_SEED, min(walks.AT_ONCE, episodes), 1, map=drawn)
         least = MAPS.shortest(info["location"], info["goal"], info["walls"], 0)
@@ -57,7 +55,8 @@ def measure(name: str, maps: list[np.ndarray], episodes: int) -> dict[str, Any]:
     found |= {radius: statistics.mean(score["last"][radius][0] for score in each) for radius in ("4.5", "1.5")}
     failed = [index for index, score in enumerate(each) if score["last"]["4.5"][0] < 1]
     way = statistics.median([score["median_way"] for score in each if score["median_way"]] or [0])
-    return found | {"way": way, "failed": failed, "episodes": episodes * len(maps)}
+    found |= {"way": way, "failed": failed, "episodes": episodes * len(maps)}
+    write_text(path, json.dumps(found, indent=2) + "\n")
 
 
 def main(table: bool = False, episodes: int = 200, count: int = 200) -> None:
@@ -67,13 +66,9 @@ def main(table: bool = False, episodes: int = 200, count: int = 200) -> None:
     rows = []
     for model, (name, maps) in product(MODELS, places.items()):
         path = RESULTS / f"{name}-{model.replace(',', '').replace(' ', '-')}.json"
-        if not table and not path.is_file():
-            several, times = (FEW, min(FEW, episodes)) if model == STRAIGHT else (len(maps), episodes)
-            found = measure(model, maps[:several], times if len(maps) == 1 else 1)
-            write_text(path, json.dumps(found, indent=2) + "\n")
-            print("measured", path, flush=True)
-        if path.is_file():
-            found = read_json(path, "delete it, and it is measured again")
+        several, times = (FEW, min(FEW, episodes)) if model == STRAIGHT else (len(maps), episodes)
+        measured = partial(measure, model, maps[:several], times if len(maps) == 1 else 1)
+        if found := stored(path, measured, not table):
             side = f"{min(MAZES)} to {max(MAZES)}" if len(maps) > 1 else f"{max(maps[0].shape) + 2 * MARGIN}"
             success = " / ".join(percent(found[radius]) for radius in ("4.5", "1.5"))
             way = f"{found['way']:.3f}" if found["way"] else "–"

@@ -7,6 +7,7 @@ sixteenth of the frame's side, at the last step. What is done is kept, and not d
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -200,6 +201,7 @@ def main(
                     )
                 run_name = f"{name}-{seed}"
                 words = ["--world", f"{__spec__.name}:{name}", "--data", data, "--seed", seed, "--name", run_name]
+                shutil.rmtree(out / "runs" / run_name, ignore_errors=True)  # of a run that was killed
                 seconds, refused = command("train.py", *words, "--runs", out / "runs", "--no-install")
                 weights = out / "runs" / run_name / "weights.pth"
                 figures = (

@@ -1,10 +1,7 @@
 """The same rollouts by torch, by the page's JavaScript and by onnxruntime, each preset of the page's menu.
 
-Random starts, layouts and 16 actions. JavaScript draws and reads its own frames and calculates in doubles: its largest
-difference from torch in double precision; onnxruntime's median difference from torch. In px. In single precision, a
-move that passes a corner within rounding can go either way. `apart` counts rollouts that come out more than 1e-4 px
-from torch's in single precision, torch's own in double precision first. Needs node and onnxruntime. Writes the table of
-results/parity.md.
+Random starts, layouts and 16 actions; JavaScript draws and reads its own frames and calculates in doubles. Needs node
+and onnxruntime. Writes the table of results/parity.md, which says what its columns are.
 """
 
 import copy
@@ -108,11 +105,11 @@ def farthest(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one - other).max((1, 2))
 
 
-def main(budgets: tuple[str, ...] = MENU, count: int = 1_000, page: Path = Path("results/parity.md")) -> None:
+def main(count: int = 1_000) -> None:
     import onnxruntime
 
     rows = []
-    for budget in budgets:
+    for budget in MENU:
         with tempfile.TemporaryDirectory() as folder:
             *_, unroll = write_onnx(load_model(budget), Path(folder) / "model.onnx")
             session = onnxruntime.InferenceSession(unroll)
@@ -126,7 +123,7 @@ def main(budgets: tuple[str, ...] = MENU, count: int = 1_000, page: Path = Path(
             middle = f"{np.median(farthest(runtime, single)):.0e}"
             rows.append([budget, frames, f"{farthest(script, double).max():.0e}", middle, *apart])
     names = ["JavaScript, largest", "onnxruntime, median", "apart: torch", "apart: JavaScript", "apart: onnxruntime"]
-    write_table(page, markdown(["preset", "frames", *names], rows))
+    write_table(Path("results/parity.md"), markdown(["preset", "frames", *names], rows))
 
 
 if __name__ == "__main__":

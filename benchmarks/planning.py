@@ -1,8 +1,8 @@
-"""How every preset plans, what it is compared with, and what disturbs it: measures what is missing, then writes the
-tables of results/planning.md and the short one of docs/planning.md.
+"""How every preset plans, and what it is compared with: measures what is missing, then writes the tables of
+results/planning.md and the short one of docs/planning.md.
 
 Results are in results/planning/, each with its command; what is stored is not measured again: delete it first. --table
-measures nothing. Presets have --episodes in a cell; the other tables have 20 and 200.
+measures nothing. Presets have --episodes in a cell, large ones a tenth of them; the other table has 20.
 """
 
 import json
@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from benchmarks.samplers import CEM, Random, Straight
-from benchmarks.shared import run, write_table
+from benchmarks.shared import run, stored, write_table
 from tiny_jepa import load_model
 from tiny_jepa.budgets import list_budgets, parse_count
 from tiny_jepa.commands import plan
-from tiny_jepa.files import read_json, write_text
+from tiny_jepa.files import write_text
 from tiny_jepa.planning import Agent, CostToGoAgent
 from tiny_jepa.planning.episodes import run as act_out
 from tiny_jepa.tables import markdown, number, size
@@ -39,25 +39,7 @@ COMPARED: dict[str, Callable[..., Agent]] = {
     "straight at the goal": Straight,
     "random policy": Random,
 }
-DISTURBED = {
-    "moves disturbed by 0.2 px": "--noise 0.2",
-    "goal frame of 65 px, frames of 64 px": "--goal-size 65",
-    "start in the door": "--start door",
-}
 END = ("way / shortest", "CPU s", "episodes")
-
-
-def stored(name: str, measure: Callable[[Path], object], wanted: bool) -> dict[str, Any] | None:
-    """The result stored under this name; measured first, where it is missing and `wanted`."""
-    path = RESULTS / f"{'-'.join(name.replace(',', '').split())}.json"
-    if wanted and not path.is_file():
-        measure(path)
-    return read_json(path, "delete it, and it is measured again") if path.is_file() else None
-
-
-def by_command(name: str, options: str, wanted: bool) -> dict[str, Any] | None:
-    """What `python -m tiny_jepa plan` stores with these options."""
-    return stored(name, lambda path: plan.main([*options.split(), "--store", str(path)]), wanted)
 
 
 def compare(name: str, path: Path) -> None:
@@ -87,15 +69,17 @@ def ends(*scores: dict[str, Any]) -> list[str]:
 
 
 def preset_rows(episodes: int, wanted: bool) -> tuple[list[list[str]], list[list[str]]]:
-    """Rows of the presets' table, and of the short one: presets that are measured in all layouts."""
+    """Rows of the presets' table, and of the short one."""
     rows, short = [], []
     for budget, side in product(list_budgets(TWO_ROOMS), SIDES):
         cheap = parse_count(budget) <= CHEAP
         if not cheap and side != SIDES[0]:
             continue
-        count = episodes if cheap else -(-episodes // 10)
-        options = f"--budget {budget} --episodes {count} --image-size {side}"
-        found = [by_command(f"{budget}-{each}-{side}", f"{options} --layouts {each}", wanted) for each in LAYOUTS]
+        options = f"--budget {budget} --episodes {episodes if cheap else -(-episodes // 10)} --image-size {side}"
+        found = []
+        for each in LAYOUTS:
+            words, path = f"{options} --layouts {each}".split(), RESULTS / f"{budget}-{each}-{side}.json"
+            found.append(stored(path, lambda path, words=words: plan.main([*words, "--store", str(path)]), wanted))
         if known := [result for result in found if result]:
             scores = [result["scores"]["cost-to-go"] for result in known]
             cells = [shares(result["scores"]["cost-to-go"]) if result else "–" for result in found]
@@ -109,29 +93,18 @@ def compared_rows(wanted: bool) -> list[list[str]]:
     """Planners on the model and on the true dynamics."""
     rows = []
     for name in COMPARED:
-        if found := stored(f"compared {name}", partial(compare, name), wanted):
+        path = RESULTS / f"compared-{name.replace(',', '').replace(' ', '-')}.json"
+        if found := stored(path, partial(compare, name), wanted):
             ours, true = found["scores"].values()
             rows.append([name, shares(ours), shares(ours, "any"), shares(true), *ends(ours)])
     return rows
 
 
-def disturbed_rows(wanted: bool) -> list[list[str]]:
-    rows = []
-    for name, options in DISTURBED.items():
-        if found := by_command(f"disturbed {name}", f"--budget 2k {options}", wanted):
-            score = found["scores"]["cost-to-go"]
-            rows.append([name, shares(score), shares(score, "any"), *ends(score)])
-    return rows
-
-
 def main(table: bool = False, episodes: int = 1_000) -> None:
     rows, short = preset_rows(episodes, not table)
-    tables = [
-        markdown(["budget", "parameters", "px", *LAYOUTS, *END], rows),
-        markdown(["planner", "last step", "any step", "true dynamics", *END], compared_rows(not table)),
-        markdown(["2k, when", "last step", "any step", *END], disturbed_rows(not table)),
-    ]
-    write_table(PAGE, "\n\n".join(tables))
+    presets = markdown(["budget", "parameters", "px", *LAYOUTS, *END], rows)
+    compared = markdown(["planner", "last step", "any step", "true dynamics", *END], compared_rows(not table))
+    write_table(PAGE, f"{presets}\n\n{compared}")
     write_table(SHORT, markdown(["budget", "px", f"least success within {RADIUS} px, %", *END], short))
 
 

@@ -6,10 +6,8 @@ rows marked `fair`; ties go to fewer parameters. `unchecked` (nobody ran it), `o
 `reference` rows are no entries; our own `reference` rows have points. Of our results, those of other frames and of bare
 codes are left out.
 
-Published figures were measured on the course's own data, ours on data from a simulator that follows the public
-generator's rules. One published model's own weights, graded on data of that kind, score 2.65 to 2.78 / 8.83 to 8.89 /
-10.6 to 10.7 / 6.1 to 6.7; 2.39 / 8.79 / (none) / 10.73 was published. So the 17-frame sets are comparable, and our
-expert set is the easier one."""
+Published figures were measured on the course's own data, ours on simulated data; docs/records.md says how far the two
+can be compared."""
 
 import csv
 import math
@@ -23,11 +21,9 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, size
 
-WEIGHTS = {**dict.fromkeys(COURSE_SETS, 1.0), "parameters": 0.25}
-"""The five criteria."""
+WEIGHTS = {**dict.fromkeys(COURSE_SETS, 1.0), "parameters": 0.25}  # of the five criteria
 PEERS = Path(__file__).with_name("peers.csv")
-COURSE_FRAMES = "65 px float32"
-"""As the course's files have them."""
+COURSE_FRAMES = "65 px float32"  # as the course's files have them
 
 
 @dataclass(frozen=True)
@@ -49,17 +45,12 @@ class Entry:
 
 def read_peers() -> list[Entry]:
     """The published teams, with their sources and their marks."""
-    with PEERS.open(newline="", encoding="utf-8") as file:
-        return [
-            Entry(
-                row["name"],
-                int(row["parameters"]) if row["parameters"] else None,
-                {name: float(row[f"probe_{name}"]) if row[f"probe_{name}"] else None for name in COURSE_SETS},
-                row["protocol"],
-                row["source"],
-            )
-            for row in csv.DictReader(file)
-        ]
+    peers = []
+    for row in csv.DictReader(PEERS.read_text(encoding="utf-8").splitlines()):
+        losses = {name: float(row[f"probe_{name}"]) if row[f"probe_{name}"] else None for name in COURSE_SETS}
+        parameters = int(row["parameters"]) if row["parameters"] else None
+        peers.append(Entry(row["name"], parameters, losses, row["protocol"], row["source"]))
+    return peers
 
 
 def our_entries(results: Sequence[Result]) -> list[Entry]:
@@ -67,21 +58,20 @@ def our_entries(results: Sequence[Result]) -> list[Entry]:
     entries = []
     for result in results:
         if result.lift and result.frames == COURSE_FRAMES:
-            name, mark = (
-                (f"tiny_jepa {result.model}", "ours") if result.kind == "trained" else (result.model, "reference")
-            )
-            losses = {name: result.mean(name) for name in COURSE_SETS}
+            ours, losses = result.kind == "trained", {name: result.mean(name) for name in COURSE_SETS}
+            name, mark = f"{'tiny_jepa ' * ours}{result.model}", "ours" if ours else "reference"
             entries.append(Entry(name, result.parameters, losses, mark, result.data))
     return entries
 
 
 def ranks(entry: Entry, field: Sequence[Entry]) -> dict[str, int | None]:
     """Rank of `entry` in each criterion among `field` and itself; 1 is best, None where it has no figure."""
-    own = {criterion: entry.figure(criterion) for criterion in WEIGHTS}
-    return {
-        criterion: 1 + sum(other.figure(criterion) < figure for other in field) if math.isfinite(figure[0]) else None
-        for criterion, figure in own.items()
-    }
+    found = {}
+    for criterion in WEIGHTS:
+        figure = entry.figure(criterion)
+        before = sum(other.figure(criterion) < figure for other in field)
+        found[criterion] = 1 + before if math.isfinite(figure[0]) else None
+    return found
 
 
 def points(entry: Entry, field: Sequence[Entry]) -> float:

@@ -16,8 +16,7 @@ from tiny_jepa.probing.results import Result, read_results
 from tiny_jepa.tables import markdown, number, size
 
 PICTURE, RECORDS_PAGE = Path("docs/images/pareto.png"), Path("docs/records.md")
-SHOWN = ("50", "100", "2k", "dead reckoning")
-"""Models in README's table."""
+SHOWN = ("50", "100", "2k", "dead reckoning")  # in README's table
 TITLES = {
     "normal": "normal: ordinary trajectories",
     "wall": "wall: runs into the wall",
@@ -39,16 +38,17 @@ def draw(ours: Sequence[Entry], peers: Sequence[Entry], path: Path, note: str = 
         axis.margins(x=0.07, y=0.18)
         draw_published(axis, peers, name)
         draw_ours(axis, ours, name)
+        axis.set_ylabel("probing error, px²")
     for axis in axes[1]:
         axis.set_xlabel("trainable parameters")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("probing error, px²")
-    handles = [
-        plt.Line2D([], [], marker="o", ls="", color=OURS, label="tiny_jepa"),
-        plt.Line2D([], [], marker="o", ls="", color=THEIRS, label="published, checked as fair"),
-        plt.Line2D([], [], marker="o", ls="", mfc="none", color=THEIRS, label="published, unchecked"),
-        plt.Line2D([], [], ls="--", color=MISSED, label="no parameter at all"),
-    ]
+    dot = {"marker": "o", "ls": ""}
+    legend = {
+        "tiny_jepa": dot | {"color": OURS},
+        "published, checked as fair": dot | {"color": THEIRS},
+        "published, unchecked": dot | {"color": THEIRS, "mfc": "none"},
+        "no parameter at all": {"ls": "--", "color": MISSED},
+    }
+    handles = [plt.Line2D([], [], label=name, **style) for name, style in legend.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     data = ", ".join(sorted({entry.source for entry in ours})) or "no"
     figure.suptitle(f"Error against size: lower left is better\nours on {data}, published models on the course's data")
@@ -102,16 +102,13 @@ def best_published(peers: Sequence[Entry]) -> dict[str, float]:
 def rows(results: Sequence[Result]) -> list[list[str]]:
     """A row a model, trained ones first, each cell its means on every kind of frames."""
     shown = [result for result in results if result.lift and result.kind != "untrained"]
+    shown.sort(key=lambda result: (result.kind != "trained", result.parameters, result.model))
     found = []
-    for (kind, model), group in groupby(sorted(shown, key=row_order), key=lambda result: (result.kind, result.model)):
+    for (kind, model), group in groupby(shown, key=lambda result: (result.kind, result.model)):
         each = sorted(group, key=lambda result: result.frames)
         cells = [" / ".join(number(result.mean(name)) for result in each) for name in SETS]
         found.append([f"**{model}**" if kind == "trained" else model, size(each[0].parameters), *cells])
     return found
-
-
-def row_order(result: Result) -> tuple[bool, int, str]:
-    return (result.kind != "trained", result.parameters, result.model)
 
 
 def tables(records: Path) -> dict[Path, str]:

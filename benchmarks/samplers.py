@@ -1,20 +1,15 @@
-"""What planning is measured against: straight at the goal, any action, and sampling, as the field does it.
-
-Samplers draw action sequences, the model unrolls them, and the cheap ones say where to draw next. CEM (Rubinstein 1997)
-keeps the best tenth; MPPI (Williams et al. 2017, arXiv:1509.01149) weighs all. They plan for any codes, too.
-"""
+"""What planning is measured against: straight at the goal, any action, and sampling, as the field does it."""
 
 from typing import Any, Literal
 
 import torch
-from einops import einsum, repeat
+from einops import repeat
 from torch import Tensor
 
 from tiny_jepa.planning import Agent, CostToGo, CostToGoAgent
 from tiny_jepa.planning.agents import action_per_code
 
 ELITE = 10  # one in so many is kept
-TEMPERATURE = 0.1  # of MPPI's weights, in standard deviations of the cost
 NARROWEST = 0.05  # CEM's least standard deviation, as a share of the largest action
 
 
@@ -38,25 +33,21 @@ class Random(Agent):
         return self.any[torch.randint(len(self.any), (len(code),), generator=self.generator)]
 
 
-class Sampler(Agent):
-    """Draws sequences about a mean that it carries from step to step (a warm start). Subclasses `update` it."""
+class CEM(Agent):
+    """The cross-entropy method (Rubinstein 1997), for any codes: draws action sequences, unrolls them, and draws again
+    about the mean and the spread of the cheapest tenth. The mean is carried from step to step (a warm start)."""
 
     def __init__(
         self,
         *given: Any,  # what any agent is given
-        cost: Literal["cost-to-go", "last", "sum", "least"] = "cost-to-go",  # or squared distance, over a horizon
+        cost: Literal["cost-to-go", "sum", "least"] = "cost-to-go",  # or squared distance, over a horizon
         horizon: int = 15,  # steps of a sequence
         hold: int = 1,  # steps for which each drawn action is held
         samples: int = 100,  # sequences of an iteration
         iterations: int = 3,  # draws, one after the other, before each step
     ) -> None:
-        self.judged_by, self.horizon, self.hold, self.samples, self.iterations = (
-            cost,
-            horizon,
-            hold,
-            samples,
-            iterations,
-        )
+        self.judged_by, self.horizon, self.hold = cost, horizon, hold
+        self.samples, self.iterations = samples, iterations
         super().__init__(*given)
 
     def prepare(self) -> None:
@@ -78,7 +69,10 @@ class Sampler(Agent):
             codes = [code[:, None]]
             for action in held.unbind(2):
                 codes.append(self.model.step(codes[-1], action, self.context[:, None]))
-            self.mean, std = self.update(drawn, self.cost(torch.stack(codes[1:], dim=2)), std)
+            cost = self.cost(torch.stack(codes[1:], dim=2))
+            best = cost.topk(max(2, self.samples // ELITE), largest=False).indices  # [E, K]
+            elite = drawn[torch.arange(len(drawn))[:, None], best]
+            self.mean, std = elite.mean(1), elite.std(1).clamp_min(NARROWEST * self.actions.limit)
         return self.mean[:, 0]
 
     def cost(self, codes: Tensor) -> Tensor:
@@ -86,32 +80,8 @@ class Sampler(Agent):
         if self.judged_by == "cost-to-go":
             return self.map.at(codes.flatten(1, 2)).unflatten(1, codes.shape[1:3]).sum(-1)
         distances = (codes - self.goal[:, None, None]).square().sum(-1)
-        ways = {"last": distances[..., -1], "sum": distances.sum(-1), "least": distances.amin(-1)}
-        return ways[self.judged_by]
-
-    def update(self, drawn: Tensor, cost: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """drawn [E, S, T, 2], cost [E, S], std [E, T, 2] -> the next mean and std [E, T, 2]."""
-        raise NotImplementedError
+        return distances.sum(-1) if self.judged_by == "sum" else distances.amin(-1)
 
 
-class CEM(Sampler):
-    """The cross-entropy method: mean and spread of the best."""
-
-    def update(self, drawn: Tensor, cost: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        best = cost.topk(max(2, cost.shape[1] // ELITE), largest=False).indices  # [E, K]
-        elite = drawn[torch.arange(len(drawn))[:, None], best]
-        return elite.mean(1), elite.std(1).clamp_min(NARROWEST * self.actions.limit)
-
-
-class MPPI(Sampler):
-    """Model-predictive path integral control: the mean of all, cheap ones weighing more; the spread stays."""
-
-    def update(self, drawn: Tensor, cost: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        spread = cost.std(1, keepdim=True).clamp_min(1e-6)
-        weights = torch.softmax(-cost / (TEMPERATURE * spread), dim=1)
-        return einsum(weights, drawn, "e s, e s t a -> e t a"), std
-
-
-PLANNERS: dict[str, type[Agent]] = {"cost-to-go": CostToGoAgent, "cem": CEM, "mppi": MPPI}
-PLANNERS |= {"straight": Straight, "random": Random}
+PLANNERS: dict[str, type[Agent]] = {"cost-to-go": CostToGoAgent, "cem": CEM, "straight": Straight, "random": Random}
 """All that plan, each made of (model, frame, goal frame, actions)."""

@@ -1,8 +1,4 @@
-"""The procedural sets' statistics beside the field's (results/sets.md), at 64 and 65 px.
-
-Mean ± one standard error. `px²` is the error of dead reckoning, which adds up the actions and ignores every wall; `off`
-is a wall run's distance from the door's centre.
-"""
+"""The procedural sets' statistics beside the field's, as results/sets.md has them: mean ± one standard error."""
 
 from dataclasses import replace
 
@@ -29,7 +25,7 @@ FIELD = {
     "wall, 2-4 px off %": "8",
     "wall, farther off %": "67",
 }
-"""What others measured, on the course's data or on data of the public generator; the rest is not known."""
+"""Measured by others, on the course's data or on data of the public generator."""
 
 
 def dead_reckoning(trajectories: Trajectories) -> np.ndarray:
@@ -45,12 +41,6 @@ def blocked(trajectories: Trajectories) -> np.ndarray:
     return still & (trajectories.actions != 0).any(-1)
 
 
-def starts(trajectories: Trajectories) -> tuple[np.ndarray, np.ndarray]:
-    """Which start in the door [N], which in the wall [N]: 100 or 0."""
-    across, along = np.abs(trajectories.locations[:, 0] - trajectories.layouts).T
-    return 100 * ((across <= 1) & (along <= 4)), 100 * ((across <= 1) & (along > 4))
-
-
 def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     """One number a trajectory, for each row of the table."""
 
@@ -60,9 +50,13 @@ def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     sets = {name: draw(f"probe_{name}/val") for name in SETS}
     rows = {f"{name}, px²": dead_reckoning(drawn) for name, drawn in sets.items()}
     rows |= {f"{name}, blocked %": 100 * blocked(drawn).mean(1) for name, drawn in sets.items()}
-    rows["normal, starts in door %"], rows["normal, starts in wall %"] = starts(sets["normal"])
-    _, rows["the same at door rate 0.6"] = starts(draw("probe_normal/val", 0.6))
-    off = np.abs(sets["wall"].locations[:, 0, 1] - sets["wall"].layouts[:, 1])
+    more = draw("probe_normal/val", 0.6)
+    (x, y), (x_more, y_more), (_, off) = (
+        np.abs(drawn.locations[:, 0] - drawn.layouts).T for drawn in (sets["normal"], more, sets["wall"])
+    )
+    rows["normal, starts in door %"] = 100 * ((x <= 1) & (y <= 4))
+    rows["normal, starts in wall %"] = 100 * ((x <= 1) & (y > 4))
+    rows["the same at door rate 0.6"] = 100 * ((x_more <= 1) & (y_more > 4))
     for span, share in (("0-2 px", off < 2), ("2-4 px", (off >= 2) & (off < 4)), ("farther", off >= 4)):
         rows[f"wall, {span} off %"] = 100 * share
     rows["expert, moves"] = (sets["expert"].actions != 0).any(-1).sum(1)

@@ -9,7 +9,7 @@ from tiny_jepa.tables import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING = ("tiny_jepa/training", "tiny_jepa/commands/train.py")
-ROOMS = sorted(path.name for path in (ROOT / "tiny_jepa").glob("[a-z]*/"))
+ROOMS = sorted({path.parent.name for path in (ROOT / "tiny_jepa").glob("*/*.py")})
 PARTS = {
     "package": ("tiny_jepa",),
     **{f"  {room}/": (f"tiny_jepa/{room}",) for room in ROOMS},

@@ -1,46 +1,48 @@
-"""How fast data, models, training and probing are: `python -m benchmarks.speed`.
+"""How fast data is made and read, and how much of training waits for it: writes the table of results/speed.md.
 
 What one thread does in a second of its CPU time, so that what else the machine is doing counts little; medians of five
-repeats. A set of --trajectories (5,000: 0.7 GB) is written to a temporary folder in --folder, and read again. The batch
-of a training step, or of a prober's, is the budget's and the protocol's own.
+repeats. A set of --trajectories (5,000: 0.7 GB) is written to a temporary folder in --folder, and read again.
 """
 
 import multiprocessing
 import resource
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from benchmarks.shared import median_seconds, run, seconds
-from tiny_jepa import load_model
+from benchmarks.shared import run, write_table
 from tiny_jepa.budgets import find_budget
-from tiny_jepa.data import CourseSet, TrajectorySet, open_source
+from tiny_jepa.data import CourseSet, TrajectorySet
 from tiny_jepa.data.writing import draft, write_sets
-from tiny_jepa.models import JEPA
-from tiny_jepa.probing.measure import evaluators
 from tiny_jepa.tables import markdown
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, explore, render_states, sample_layouts, step
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BLOCK, AGENTS, FRAMES, PROCESSES = 250, 10_000, 17, 2
-BATCHES, HORIZON = (1, 64, 1024), 16
-SHORT = {"encode": 20, "predict": 100}
-"""Steps of each phase."""
+STEPS, PAGE = 40, Path("results/speed.md")
 Rates = dict[str, float]
 
 
 def rate(units: int, work: Callable[[], object]) -> float:
-    """Units a second, where `work` does so many."""
-    return units / median_seconds(work, repeats=5, least=0.2, clock=time.process_time)
+    """Units a second of CPU time, where `work` does so many: the median of five repeats of some calls each."""
+
+    def seconds(calls: int) -> float:
+        begin = time.process_time()
+        for _ in range(calls):
+            work()
+        return (time.process_time() - begin) / calls
+
+    work()  # starts things up
+    calls = max(1, round(0.2 / max(seconds(1), 1e-6)))
+    return units / statistics.median(seconds(calls) for _ in range(5))
 
 
 def simulated_and_rendered(size: int, dtype: str, seed: int = 0) -> float:
@@ -53,15 +55,11 @@ def simulated_and_rendered(size: int, dtype: str, seed: int = 0) -> float:
     return rate(BLOCK * FRAMES, work)
 
 
-def stepped() -> float:
+def of_simulator() -> Rates:
     world, rng = Geometry(), np.random.default_rng(0)
     drawn = explore(world, sample_layouts(world, AGENTS, rng), 8, rng)
     locations, actions = drawn.locations[:, -1].astype(np.float64), rng.uniform(-1.3, 1.3, (AGENTS, 2))
-    return rate(AGENTS, lambda: step(world, locations, actions, drawn.walls))
-
-
-def of_simulator() -> Rates:
-    found = {"dynamics alone: steps": stepped()}
+    found = {"dynamics alone: steps": rate(AGENTS, lambda: step(world, locations, actions, drawn.walls))}
     one = found["simulated and rendered, 64 px uint8: frames"] = simulated_and_rendered(64, "uint8")
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
         together = sum(pool.starmap(simulated_and_rendered, [(64, "uint8", seed) for seed in range(PROCESSES)]))
@@ -70,66 +68,38 @@ def of_simulator() -> Rates:
     return found
 
 
-def of_model(model: JEPA) -> Rates:
-    """Calls without and with the backward pass."""
-    found, frames = {}, ProceduralSet("train", RECIPES["train"]).frames(np.arange(max(BATCHES)), 0, 1)[:, 0]
-    for n in BATCHES:
-        codes, actions, maps = torch.full((n, 2), 2.0), torch.ones(n, HORIZON, 2), model.encode_context(frames[:n])
-        calls: dict[str, Callable[[], Tensor]] = {
-            "frames encoded": partial(model.encode_agent, frames[:n]),
-            "codes, one step": partial(model.step, codes, actions[:, 0], maps),
-            f"codes, unroll of {HORIZON}": partial(model.unroll, codes, actions, maps),
-        }
-        for name, call in calls.items():
-            with torch.no_grad():
-                found[f"batch of {n}, {name}"] = rate(n, call)
-            found[f"batch of {n}, {name}, and backward"] = rate(n, partial(lambda call: call().sum().backward(), call))
-    return found
-
-
 def of_set(budget: str, dataset: TrajectorySet, where: str) -> Rates:
-    """Random batches; steps of both phases, each without its first, which starts things up; and phase 1's frames."""
+    """Random batches; steps of phase 1, without the first, which starts things up; and their frames alone."""
     chosen, rng = find_budget(budget, TWO_ROOMS), np.random.default_rng(0)
-    short: dict[str, Any] = {f"{name}_steps": count for name, count in SHORT.items()} | {
-        "cached": 2_000,
-        "auditions": 1,
+    batch, short = chosen.training.encode_batch, chosen.training.encode_frames
+    trainer = Trainer(chosen.build(), dataset, chosen.training, torch.device("cpu"))
+    marks = [time.process_time() for _ in islice(trainer.run(), STEPS)]
+
+    def read(frames: int) -> None:
+        dataset.frames(rng.choice(len(dataset), batch, replace=False), 0, frames)
+
+    return {
+        f"random batches, {where}: frames": rate(batch * FRAMES, lambda: read(FRAMES)),
+        f"budget {budget}, steps on frames, {where}": (STEPS - 1) / (marks[-1] - marks[0]),
+        f"frames of these steps alone, {where}": rate(1, lambda: read(short)),
     }
-    trainer = Trainer(chosen.build(), dataset, replace(chosen.training, **short), torch.device("cpu"))
-    marks: dict[str, list[float]] = {name: [] for name in SHORT}
-    for _ in trainer.run():
-        marks[trainer.at(trainer.step - 1)[0].name].append(time.process_time())
-    read = rate(64 * FRAMES, lambda: dataset.frames(rng.choice(len(dataset), 64, replace=False)))
-    found = {f"random batches of 64, {where}: frames": read}
-    found |= {f"phase {name}, {where}: steps": (len(at) - 1) / (at[-1] - at[0]) for name, at in marks.items()}
-    return found | {f"frames of phase encode alone, {where}: steps": rate(1, lambda: trainer.read(0))}
 
 
 def of_data(budget: str, folder: Path | None, trajectories: int) -> Rates:
     drawn = ProceduralSet("train", replace(RECIPES["train"], count=trajectories))
     with tempfile.TemporaryDirectory(dir=folder) as name:
         target = Path(name) / "train"
-        took = seconds(lambda: write_sets([draft(drawn, target, {})]))
-        found = {"written, synced to disk, by the clock: frames": trajectories * FRAMES / took}
-        found["peak resident memory so far (Linux): MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        write_sets([draft(drawn, target, {})])
+        found = {"peak resident memory so far (Linux): MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
         found |= of_set(budget, CourseSet(target, "train", TWO_ROOMS), "from disk")
     return found | of_set(budget, drawn, "procedural")
 
 
-def of_prober(model: JEPA) -> Rates:
-    groups = [TWO_ROOMS.groups[0].only(("normal",))]
-    (evaluator,) = evaluators(model, open_source("procedural", TWO_ROOMS), "cpu", groups)
-    assert evaluator
-    evaluator.config = replace(evaluator.config, epochs=1)
-    return {"a prober: steps": rate(len(evaluator.ds), evaluator.train_pred_prober)}
-
-
 def main(budget: str = "2k", folder: Path | None = None, trajectories: int = 5_000) -> None:
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model = load_model(budget)
-    found = of_simulator() | of_data(budget, folder, trajectories) | of_model(model) | of_prober(model)
-    rows = [[name, f"{value:,.0f}"] for name, value in found.items()]
-    print(markdown([f"budget {budget}, torch {torch.__version__}", "a second"], rows))
+    found = of_simulator() | of_data(budget, folder, trajectories)
+    rows = [[name, f"{float(f'{value:.3g}'):,.0f}"] for name, value in found.items()]
+    write_table(PAGE, markdown(["what", "a second"], rows))
 
 
 if __name__ == "__main__":

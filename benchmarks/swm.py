@@ -1,16 +1,14 @@
 """Planning in stable-worldmodel's own harness. Its `World.evaluate` takes start and goal from recorded episodes, and
 counts an episode as a success once the agent was within a radius of the goal.
 
-Who plans: --weights, or the trained weights of a --budget of the --world. Planners are ours (cost-to-go, straight,
-random, ...) or their-cem, theirs on our model. --vary names what differs from episode to episode, as door.position
-door.size; --record animates cost-to-go in the first four episodes; --table measures nothing and writes the table of
-results/tworoom.md from the stored results.
+Who plans: the trained weights of a --budget of the --world. Planners are those of
+benchmarks/samplers.py. --vary names what differs from episode to episode, as door.position door.size; --record animates
+cost-to-go in the first four episodes; --table measures nothing and writes the table of results/tworoom.md.
 """
 
 import json
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +17,6 @@ import torch
 
 from benchmarks import swm_harness as harness
 from benchmarks.shared import run, write_table
-from benchmarks.swm_harness import ARRIVED, SIDE
 from tiny_jepa.commands import choose
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json, write_text
@@ -47,14 +44,11 @@ VARIED = {
 
 
 def main(
-    weights: Path | None = None,
-    budget: str | None = None,
+    budget: str = "500",
     world: str = "tworoom",
     protocol: Literal["25/50", "100/150"] = "25/50",  # goal 25 steps ahead and 50 allowed, or 100 and 150
     planners: tuple[str, ...] = ("cost-to-go", "straight", "random"),
-    episodes: int = 200,  # of each seed
-    seeds: int = 1,
-    first_seed: int = 0,
+    episodes: int = 200,
     rooms: bool = False,  # only episodes whose start and goal lie in different rooms
     recordings: Path = Path("data/swm"),  # where recorded episodes go
     recorded: int = 200,  # recorded episodes to draw from
@@ -71,55 +65,38 @@ def main(
         raise UserError(f"stable-worldmodel is not installed ({error}); docs/tworoom.md says how") from None
     if record:
         pyplot()  # says at once where matplotlib is missing
-    subject, _ = choose(weights, budget, world)
+    subject, _ = choose(None, budget, world)
     model: Any = subject.model
-    long, offset = protocol == "100/150", int(protocol.split("/")[0])
-    dataset = swm.data.HDF5Dataset(path=harness.record(swm, recordings, recorded, long, vary))
-    successes: dict[str, list[list[int]]] = {name: [] for name in planners}
-    seconds, drawn, near = dict.fromkeys(planners, 0.0), [], []
-    for seed in range(first_seed, first_seed + seeds):
-        chosen, steps = harness.draw(dataset, seed, episodes, offset, rooms)
-        drawn.append((chosen, steps))
-        ways = [each["state"][-1] - each["state"][0] for each in chunks(dataset, chosen, steps, offset)]
-        near += [float(way.norm()) < ARRIVED for way in ways]
-        for name in planners:
-            torch.manual_seed(seed)
-            policy = harness.their_cem(swm, model) if name == "their-cem" else harness.Policy(model, name)
-            start = time.process_time()
-            found = harness.evaluate(swm, dataset, policy, chosen, steps, protocol)
-            seconds[name] += getattr(policy, "seconds", time.process_time() - start)
-            successes[name].append(found.astype(int).tolist())
-            print(f"seed {seed}, {name}: {found.mean():.1%}", flush=True)
-    count = episodes * seeds
-    shares = {name: (share := float(np.mean(seen)), *wilson(share, count)) for name, seen in successes.items()}
-    cpu = {name: each / count for name, each in seconds.items()}
+    offset = int(protocol.split("/")[0])
+    dataset = swm.data.HDF5Dataset(path=harness.record(swm, recordings, recorded, protocol == "100/150", vary))
+    chosen, steps = harness.draw(dataset, episodes, offset, rooms)
+    successes, shares, cpu = {}, {}, {}
+    for name in planners:
+        torch.manual_seed(0)
+        policy = harness.Policy(model, name)
+        found = harness.evaluate(swm, dataset, policy, chosen, steps, protocol)
+        successes[name], share = found.astype(int).tolist(), float(found.mean())
+        shares[name], cpu[name] = (share, *wilson(share, episodes)), policy.seconds / episodes
     rows = [[name, percent(*shares[name]), f"{cpu[name]:.2f}"] for name in planners]
-    print(markdown([f"planner, {protocol}", f"success, {count} episodes", "CPU s an episode"], rows))
-    print(f"episodes that start within {ARRIVED:g} px of their goal: {np.mean(near):.1%}")
+    print(markdown([f"planner, {protocol}", f"success, {episodes} episodes", "CPU s an episode"], rows))
     if record:
-        policy, (chosen, steps) = harness.Policy(model, "cost-to-go"), (each[:SHOWN] for each in drawn[0])
-        harness.evaluate(swm, dataset, policy, chosen, steps, protocol)
+        policy, (few, first) = harness.Policy(model, "cost-to-go"), (each[:SHOWN] for each in (chosen, steps))
+        harness.evaluate(swm, dataset, policy, few, first, protocol)
+        shown = dataset.load_chunk(np.array(few), np.array(first), np.array(first) + offset + 1)
         who = f"tiny_jepa, {subject.parameters:,} parameters, goals {offset} steps ahead"
-        print("wrote", animate(policy, chunks(dataset, chosen, steps, offset), who, record))
+        print("wrote", animate(policy, shown, who, record))
     if store:
         result = {
             "command": shlex.join(["python", "-m", "benchmarks.swm", *sys.argv[1:]]),
             "parameters": subject.parameters,
             "fingerprint": fingerprint(model),
             "protocol": protocol,
-            "start at the goal": float(np.mean(near)),
             "success": shares,
             "cpu_episode": cpu,
-            "episodes and steps": drawn,
+            "episodes and steps": [chosen, steps],
             "successes": successes,
         }
         write_text(store, json.dumps(result) + "\n")
-
-
-def chunks(dataset: Any, episodes: list[int], steps: list[int], offset: int) -> list[dict[str, Any]]:
-    """What was recorded from each step on, for `offset` more."""
-    first = np.array(steps)
-    return dataset.load_chunk(np.array(episodes), first, first + offset + 1)
 
 
 def animate(policy: harness.Policy, recorded: list[dict[str, Any]], who: str, path: Path) -> Path:
@@ -127,7 +104,7 @@ def animate(policy: harness.Policy, recorded: list[dict[str, Any]], who: str, pa
     rooms = np.stack([np.asarray(each["pixels"][0]).transpose(1, 2, 0) for each in recorded])
     goals = np.stack([np.asarray(each["state"][-1]) for each in recorded])
     frame, costs = policy.model.frame, policy.agent.map  # type: ignore[union-attr]
-    unit = frame.unit * SIDE / (frame.side or SIDE)
+    unit = frame.unit * harness.SIDE / (frame.side or harness.SIDE)
     return record_ways(rooms, costs, np.stack(policy.ways, axis=1), goals, unit, who, path)
 
 

@@ -69,6 +69,11 @@ def test_an_impossible_budget_names_the_smallest_possible():
         (b"[training]\npredict_stesp = 5\n", "unknown key 'training.predict_stesp'"),
         (b"[DEFAULT]\nseed = 5\n", "unknown key 'DEFAULT'"),
         (b"[training]\nseed = 5\nseed = 6\n", "already exists"),
+        (b"", "is empty"),
+        (b"[training] seed = 5\n", "50.ini"),
+        (b"[training]\rseed = 5\r[trainig]\r", "unknown key 'trainig'"),
+        (b"[training]\nseed = 5\0\n", "is no text in UTF-8"),
+        (b"[training]\nseed = \xff\n", "is no text in UTF-8"),
         (b"[training]\nobjective = 50%\n", "training.objective must be"),
     ],
 )

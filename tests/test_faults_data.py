@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tiny_jepa.commands import train as cli
 from tiny_jepa.commands.data import main
@@ -13,7 +15,7 @@ from tiny_jepa.course.metrics import read_metrics
 from tiny_jepa.data import CourseSet, look_at
 from tiny_jepa.data.npy import NpyFile
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import read_json
+from tiny_jepa.files import read_ini, read_json, require_writable, write_together
 from tiny_jepa.probing.results import read_result
 from tiny_jepa.weights import read_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
@@ -140,6 +142,44 @@ def test_a_pipe_with_a_name_blocks_nothing(tmp_path):
     for read in (NpyFile, read_weights, read_result, read_metrics, lambda path: read_json(path, "")):
         with pytest.raises(UserError):
             read(tmp_path / "a.npy")
+
+
+GOOD = b'{"model": "a", "seeds": [0]}', b"[training]\nseed = 5\n[model]\nreach = 1\n"
+
+
+@settings(max_examples=60, deadline=None)
+@given(good=st.sampled_from(GOOD), at=st.integers(0, 44), put=st.binary(max_size=6), drop=st.integers(0, 9))
+def test_any_bytes_in_a_file_of_ours_are_read_or_one_sentence(tmp_path_factory, good, at, put, drop):
+    path = tmp_path_factory.getbasetemp() / "any.file"
+    path.write_bytes(good[:at] + put + good[at + drop :])
+    for read in (read_result, read_metrics, lambda path: read_json(path, "x"), lambda path: read_ini(path, "x")):
+        try:
+            read(path)
+        except UserError as error:
+            assert "any.file" in str(error)
+
+
+def test_a_key_twice_in_a_json_file_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"seed": 1, "seed": 2}')
+    with pytest.raises(UserError, match="holds no JSON object"):
+        read_json(tmp_path / "a.json", "x")
+
+
+def test_a_set_of_files_changes_together_and_an_input_is_no_output(tmp_path):
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_text("old")
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="No space"):
+        write_together(*[(path, lambda to: to.write_text("new")) for path in paths[:2]], (paths[2], full))
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"old"}
+    (tmp_path / "link").symlink_to("a")
+    for outputs in (("link",), ("b", "./b")):
+        with pytest.raises(UserError, match="read itself, or written twice"):
+            require_writable(*(tmp_path / name for name in outputs), reads=paths[0])
 
 
 @pytest.mark.parametrize("line", ["inf", "nan", "-1", "1e3", "1_0", "²", "0x1", " 1", "", "9" * 400, "not  available"])

@@ -77,8 +77,9 @@ def test_many_at_once_start_and_end_where_a_way_leads_between_them():
     [
         ({"start": (5, 5), "goal": (40, 5)}, r"from \(5.0, 5.0\) to \(40.0, 5.0\); from there, 45 % of the map's free"),
         ({"start": (21, 5)}, r"the place \(21.0, 5.0\) is inside a wall, or not between the borders, -1 and 48 px"),
-        ({"start": "here"}, "two finite numbers"),
-        ({"map": [[0, 1], [0]]}, "must be an instance of ndarray"),
+        ({"start": "here"}, "finite real numbers"),
+        ({"map": [[0, 1], [0]]}, "a map must be finite real numbers"),
+        ({"map": NOISE * np.nan}, "a map must be finite real numbers"),
         ({"map": np.zeros((0, 4))}, r"1 to 512 px a side, not \[0, 4\]"),
         ({"map": np.ones((9, 9))}, "all wall"),
     ],

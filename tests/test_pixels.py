@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.swm_harness import Costable, Policy
+from benchmarks.swm_harness import Policy
 from tiny_jepa.budgets import find_budget, find_weights, list_budgets
 from tiny_jepa.data import open_source
 from tiny_jepa.data.collect import collect
@@ -37,6 +37,7 @@ from tiny_jepa.worlds.pixels import pixel_world
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 stand_in = pytest.importorskip("stand_in")
+gymnasium = stand_in.gymnasium
 STAND_IN = pixel_world(stand_in.SIZE)
 ENV = "stand_in:StandIn-v0"
 WHITE, BLACK, RED, BROWN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (90, 60, 30)
@@ -164,6 +165,11 @@ def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monk
         ({"env": "CartPole-v1"}, "a Box of two numbers|fails with"),
         ({"policy": "expert", "expert": "stand_in:Nobody"}, "write it as package"),
         ({"location": "place"}, "--location place: this environment tells of state"),
+        (
+            {"env": "tiny_jepa.worlds.two_rooms.env:TwoRooms-v0", "steps": 201},
+            "episodes end after 200 steps; --steps 201",
+        ),
+        ({"env": "tiny_jepa.worlds.two_rooms.maps:tiny_jepa/Map-v0"}, "Map-v0: missing key 'map'"),
         ({"side": 7}, "--side 7 does not divide the side of these frames, 32 px"),
     ],
 )
@@ -179,6 +185,9 @@ WRONG = [
     ("reset", lambda self, **_: (None, {"state": None}), "fails with AttributeError"),
     ("step", lambda self, action: (None, 0.0, False, False, {"state": np.array([3, np.nan])}), "finite"),
     ("step", lambda self, action: (None, 0.0, True, False, {"state": self.place}), "shorter than --steps 8"),
+    ("step", lambda self, action: (None, 0.0, False, False, {"state": 99 * self.place}), "up to 32 px"),
+    ("reset", lambda self, **_: sys.exit(0), "StandIn-v0 fails with SystemExit"),
+    ("action_space", gymnasium.spaces.Box(-np.inf, 1, (2,)), "StandIn-v0: its actions are Box.*finite limits"),
     ("get_action", lambda self, info: np.full(2, np.nan), "finite"),
     ("get_action", lambda self, info: np.array(1.0), "cannot reshape"),
 ]
@@ -190,6 +199,19 @@ def test_what_an_environment_or_an_expert_does_wrong_is_said_in_a_sentence(tmp_p
     monkeypatch.setattr(stand_in.Expert if expert else stand_in.StandIn, method, given)
     with pytest.raises(UserError, match=says):
         collect(collected(tmp_path, **expert))
+
+
+def test_what_is_recorded_is_what_was_played_and_shown(tmp_path, monkeypatch):
+    """An environment of whole actions, which draws all frames into one buffer."""
+    played, shown, step, render = [], np.zeros((32, 32, 3), np.uint8), stand_in.StandIn.step, stand_in.StandIn.render
+    monkeypatch.setattr(stand_in.StandIn, "action_space", gymnasium.spaces.Box(-2, 2, (2,), np.int8))
+    monkeypatch.setattr(stand_in.StandIn, "step", lambda self, action: played.append(action) or step(self, action))
+    monkeypatch.setattr(stand_in.StandIn, "render", lambda self: np.copyto(shown, render(self)) or shown)
+    collect(collected(tmp_path, episodes=2))
+    actions = np.load(tmp_path / "train" / "actions.npy").reshape(-1, 2)
+    assert {each.dtype for each in played} == {np.dtype(np.int8)} and (actions == np.rint(actions)).all()
+    assert {*map(tuple, actions.tolist())} <= {*map(tuple, np.array(played, float).tolist())}
+    assert np.diff(np.load(tmp_path / "train" / "states.npy").astype(int), axis=1).any()
 
 
 def test_trajectories_may_be_longer_than_episodes_usually_are(tmp_path):
@@ -276,14 +298,9 @@ def test_a_planner_walks_through_whatever_door_a_pixel_world_has(trained, door, 
     assert np.linalg.norm(env.place - [24.0, 24.0]) < 3.0
 
 
-def test_the_harness_gets_costs_and_actions_in_the_shapes_that_it_wants(trained):
+def test_the_harness_gets_actions_in_the_shape_that_it_wants(trained):
     model, _ = trained
     start, goal = (np.stack([stand_in.draw(place)])[:, None] for place in ([7.0, 24.0], [7.0, 12.0]))
-    up, down = torch.tensor([0.0, -1.0] * 5), torch.tensor([0.0, 1.0] * 5)  # a block of five actions each
-    candidates = torch.stack([up, down])[None, :, None]  # [B, S, T, 5 * 2]
-    info = {"pixels": np.stack([start] * 2, 1), "goal": np.stack([goal] * 2, 1)}  # [B, S, 1, H, W, C]
-    costs = Costable(model).get_cost(info, candidates)
-    assert costs.shape == (1, 2) and costs[0, 0] < costs[0, 1]
     action = Policy(model, "cost-to-go").get_action({"pixels": start, "goal": goal, "state": np.zeros((1, 1, 2))})
     assert action.shape == (1, 2) and action[0, 1] < -0.5
 

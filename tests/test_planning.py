@@ -111,7 +111,7 @@ def test_costs_are_steps_where_nothing_is_in_the_way(pixels):
 
 
 @pytest.mark.parametrize("box", [False, True])
-@pytest.mark.parametrize("planner", ["cost-to-go", "cem", "mppi"])
+@pytest.mark.parametrize("planner", ["cost-to-go", "cem"])
 def test_a_world_that_slides_is_planned_in_too(planner, box):
     world, start, goal = Sliding(), [[0.3, 0.1], [0.42, 0.3]], [[0.7, 0.1], [0.97, 0.03]]
     agent = PLANNERS[planner](world, as_frames(start), as_frames(goal), Actions(1.0, box))
@@ -192,12 +192,12 @@ def test_one_frame_or_many_in_any_form_give_the_same_actions(model, formed):
     ("changed", "says"),
     [
         (lambda f: f[0], "must both be"),
-        (lambda f: f.transpose(0, 2, 3, 1), "with H = W"),
-        (lambda f: f[:, :1], "C = 2, not"),
+        (lambda f: f.transpose(0, 2, 3, 1), "must both be"),
+        (lambda f: f[..., :60], r"frames must be \[..., 2, S, S\], S from 2 px, not"),
         (lambda f: np.concatenate([f, f]), "must both be"),
         (lambda f: 0 * f, "of one colour"),
-        (lambda f: f * 1e300, "holds NaN or infinite"),
-        (lambda f: f * 1j, "real numbers"),
+        (lambda f: f * 1e300, "finite real numbers"),
+        (lambda f: f * 1j, "finite real numbers"),
     ],
 )
 def test_frames_that_cannot_be_are_named(model, changed, says):
@@ -213,7 +213,7 @@ def test_frames_that_cannot_be_are_named(model, changed, says):
 def test_bad_requests_are_named(model):
     frames = room([(10.0, 20.0)])[0]
     for arguments, message in (
-        ({"model": tiny_jepa.build_model("250")}, "no action moves anything"),
+        ({"model": tiny_jepa.build_model("250")}, "predicts no moves for actions of up to 1.8"),
         ({"model": tiny_jepa.load_model("250").double()}, "float32"),
         ({"model": "250", "actions": Actions(1.0)}, "a str is no model"),
         ({"actions": 1.8}, "say which actions"),
@@ -221,7 +221,7 @@ def test_bad_requests_are_named(model):
         given = {"model": model, "frame": frames, "goal_frame": frames, **arguments}
         with pytest.raises(UserError, match=message):
             plan(**given)
-    with pytest.raises(UserError, match="2 numbers, not 3"):
+    with pytest.raises(UserError, match="2 finite numbers"):
         plan(Sliding(codes=3), as_frames([[0.3, 0.2]]), as_frames([[0.3, 0.2]]), Actions(1.0))
 
 

@@ -218,7 +218,7 @@ def test_the_table_is_the_mean_and_spread_of_what_is_stored(root, capsys):
         ("seeds = 0\n[a b]\ntrain =\n[A  b]\ntrain =\n", "'A  b': its files would have the names of row 'a b'"),
         ("seeds = 0\n", "no rows"),
         ("seeds = 0\n[../row]\ntrain =\n", "a printable name without /"),
-        ("seeds", "is no grid"),
+        ("seeds", "grid.ini.*such as"),
     ],
 )
 def test_bad_grids_are_named(root, text, says):

@@ -54,19 +54,28 @@ def presets(world: World) -> Path:
     return FOLDER / (world.presets or world.frame.world)
 
 
+def by_count(world: World, suffix: str) -> dict[int, Path]:
+    """The files of a world's presets, smallest first; a `UserError` for a name that is no count, or another's."""
+    found: dict[int, Path] = {}
+    for path in presets(world).glob(f"*{suffix}"):
+        if (other := found.setdefault(parse_count(path.stem, f"{path}:"), path)) is not path:
+            raise UserError(f"{path} and {other.name} are one budget; remove one of them")
+    return dict(sorted(found.items()))
+
+
 def list_budgets(world: World) -> list[str]:
     """Names of the presets, smallest first."""
-    return sorted((path.stem for path in presets(world).glob("*.ini")), key=parse_count)
+    return [path.stem for path in by_count(world, ".ini").values()]
 
 
-def parse_count(text: str) -> int:
+def parse_count(text: str, what: str = "budget") -> int:
     """A count as people write it: `500`, `2k`, `1M`; a `UserError` for anything else."""
     try:
         count = round(float(re.sub("[km]$", lambda found: {"k": "e3", "m": "e6"}[found[0]], text.strip().lower())))
     except (ValueError, OverflowError):
         count = 0
     if not 0 < count <= 100_000_000:
-        raise UserError(f"budget '{text}' is no count of parameters up to 100M; write 500, 2k, 100k or 1M")
+        raise UserError(f"{what} '{text}' is no count of parameters up to 100M; write 500, 2k, 100k or 1M")
     return count
 
 
@@ -74,20 +83,20 @@ def find_budget(text: str, world: World) -> Budget:
     """The preset of this name or count, or of any other count: the settings of the largest preset that is not above it
     (or of the smallest), without its widths. Nothing is solved for yet."""
     limit = parse_count(text)
-    by_limit = {parse_count(name): name for name in list_budgets(world)}
+    by_limit = by_count(world, ".ini")
     nearest = max((count for count in by_limit if count <= limit), default=min(by_limit, default=None))
     preset = Preset()
     if nearest is not None:
-        path = presets(world) / f"{by_limit[nearest]}.ini"
+        path = by_limit[nearest]
         preset = read(Preset, read_ini(path, "write a preset, or delete it"), str(path))
     architecture = preset.model if nearest == limit else replace(preset.model, gate_widths=None)
-    return Budget(by_limit.get(limit, text), limit, architecture, preset.training, world)
+    return Budget(by_limit[limit].stem if limit in by_limit else text, limit, architecture, preset.training, world)
 
 
 def find_weights(name: str, world: World) -> Path:
     """The weights file that ships for a preset, named as people write its count; a `UserError` where there is none."""
-    trained = {parse_count(path.stem): path for path in presets(world).glob("*.pth")}
+    trained = by_count(world, ".pth")
     if (count := parse_count(name)) not in trained:
-        there = ", ".join(trained[each].stem for each in sorted(trained)) or "none"
+        there = ", ".join(path.stem for path in trained.values()) or "none"
         raise UserError(f"no trained weights for budget '{name}'; there are: {there}; python train.py makes others")
     return trained[count]

@@ -4,6 +4,7 @@ import configparser
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,8 +20,8 @@ def write_atomically(path: Path, write: Callable[[Path], Any], only_try: bool = 
     """Calls `write(temporary path)` and moves the result into place: whole, or not at all."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is a folder or a device; give the name of a file")
-    path = Path(os.path.realpath(path))  # a link stays one
-    temporary = path.parent / f".{os.getpid()}-{path.name[:200]}"
+    name, path = os.fsencode(path.name)[-200:], Path(os.path.realpath(path))  # a link stays one
+    temporary = path.parent / f".{os.getpid()}-{name.decode(errors='ignore')}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
@@ -33,6 +34,17 @@ def write_atomically(path: Path, write: Callable[[Path], Any], only_try: bool = 
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def write_together(*writes: tuple[Path, Callable[[Path], Any]]) -> None:
+    """Writes a set of files: all of them, or none."""
+
+    def write_all(temporary: Path) -> None:
+        writes[0][1](temporary)
+        write_together(*writes[1:])
+
+    if writes:
+        write_atomically(writes[0][0], write_all)
 
 
 def cannot_write(path: Path, error: Exception) -> UserError:
@@ -48,9 +60,14 @@ def require_name(name: str, what: str) -> str:
     return name
 
 
-def require_writable(path: Path) -> None:
-    """Says now, not after hours of work, that a file cannot be written to `path`."""
-    write_atomically(path, Path.touch, only_try=True)
+def require_writable(*paths: Path | None, reads: Path | None = None) -> None:
+    """Says now, not after hours of work, which file cannot be written, or has the name of another or of `reads`."""
+    known = {os.path.realpath(reads or os.devnull)}
+    for path in filter(None, paths):
+        if (real := os.path.realpath(path)) in known:
+            raise UserError(f"{path} is read itself, or written twice; give another name to write to")
+        known.add(real)
+        write_atomically(path, Path.touch, only_try=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,15 +81,24 @@ def read_text(path: Path, advice: str) -> str:
     try:
         if not path.is_file():
             raise UserError(f"{path} is {'no file' if path.exists() else 'missing'}; {advice}")
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError:
+        if b"\0" in (content := path.read_bytes()):
+            raise UnicodeError
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeError:
         raise UserError(f"{path} is no text in UTF-8; {advice}") from None
 
 
 def read_json(path: Path, advice: str) -> dict[str, Any]:
-    """A JSON object of finite numbers; a `UserError` for anything else."""
+    """A JSON object of finite numbers, each key once; a `UserError` for anything else."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice")
+        return found
+
     try:
-        content = json.loads(read_text(path, advice), parse_constant=int)  # which raises for NaN and Infinity
+        text = read_text(path, advice)
+        content = json.loads(text, parse_constant=int, object_pairs_hook=once)  # int raises for NaN and Infinity
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
@@ -87,10 +113,13 @@ class Held(UserError):
 def read_ini(path: Path, advice: str) -> dict[str, dict[str, str]]:
     """The sections of an .ini file, `[DEFAULT]` one like any other; what follows a `#` is a comment."""
     parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#", default_section="")
+    parser.SECTCRE = re.compile(r"\[(?P<header>.+)\]$")  # nothing may follow it
+    if not (text := read_text(path, advice)).strip():
+        raise UserError(f"{path} is empty; {advice}")
     try:
-        parser.read_string(read_text(path, advice), str(path))
+        parser.read_string(text, str(path))
     except configparser.Error as error:  # names the file
-        raise UserError(f"{error}; {advice}") from None
+        raise UserError(f"{' '.join(str(error).split())}; {advice}") from None
     return {name: dict(parser[name]) for name in parser.sections()}
 
 

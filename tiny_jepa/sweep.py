@@ -2,7 +2,6 @@
 say of a job decides what is done next, so any number of sweeps, on any machines that see the folder and its file locks,
 share the work and may end anywhere."""
 
-import configparser
 import contextlib
 import ctypes
 import os
@@ -22,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import Held, locked, read_text, require_name, write_atomically, write_text
+from tiny_jepa.files import Held, locked, read_ini, require_name, require_writable, write_atomically, write_text
 from tiny_jepa.options import Seed, read, settings
 
 POLL = 0.5  # seconds between two looks at a script that runs, and at jobs of others
@@ -52,14 +51,13 @@ class Row:
 def read_grid(path: Path, name: str | None = None, more: str = "") -> list[Row]:
     """The rows of a file. Their grid is called `name` (the file's stem), and `more` options are added to each row's
     training. A `UserError` names the row that means nothing."""
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(read_text(path, "give an .ini file such as benchmarks/ablations.ini"))
-    except configparser.Error as error:
-        raise UserError(f"{path} is no grid ({' '.join(str(error).split())}); see docs/sweep.md") from None
-    rows: dict[str, Row] = {}
-    for section in parser.sections():
-        values: dict[str, Any] = {"name": section, "of": section, **parser[section], "grid": name or path.stem}
+    sections = read_ini(path, "give a grid such as benchmarks/ablations.ini")
+    shared, rows = sections.pop("DEFAULT", {}), dict[str, Row]()
+    for section, own in sections.items():
+        values: dict[str, Any] = {"of": section, **shared, **own}
+        if taken := values.keys() & {"name", "grid"}:
+            raise UserError(f"{path}, row {section!r}: unknown key {min(taken)!r}")
+        values |= {"name": section, "grid": name or path.stem}
         common = values.pop("common", "")
         if "train" in values:
             values["train"] = f"{common} {values['train']} {more}"
@@ -136,7 +134,7 @@ def do(job: Job, pause: Callable[[float], object] = time.sleep) -> None:
     script that runs, which saves its checkpoint; a `KeyboardInterrupt` where somebody else told the script to end."""
     with contextlib.suppress(Held), locked(job.lock, f"another process does {job}"):
         while not pause(0) and (command := job.command()):
-            job.log.parent.mkdir(parents=True, exist_ok=True)
+            require_writable(job.log)
             words, environment = [sys.executable, *command], {"OMP_NUM_THREADS": "1"} | os.environ
             before = None if sys.platform == "win32" else of_its_sweep
             with job.log.open("ab") as log:
@@ -149,7 +147,8 @@ def do(job: Job, pause: Callable[[float], object] = time.sleep) -> None:
                 process.wait()
             if process.returncode in (130, -signal.SIGTERM):
                 raise KeyboardInterrupt
-            if process.returncode or command == job.command():  # it has left nothing
+            after = job.command()
+            if process.returncode or (after and (after == command or after[0] == "train.py")):  # it has left nothing
                 print(f"{job}: {job.fail(process.returncode)}", flush=True)
             elif job.done():
                 print(f"{job}: done", flush=True)

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.options import read, settings
+from tiny_jepa.options import Count, read, settings, within
 from tiny_jepa.worlds.contract import Frame
 
 ROOT_WEIGHTS = Path("model_weights.pth")
@@ -28,9 +28,9 @@ class Metadata(TypedDict, total=False):
     """What programs read of a model's metadata; any other plain value may stand beside it."""
 
     budget: str
-    budget_limit: int
+    budget_limit: Count
     command: str
-    minutes: float
+    minutes: Annotated[float, within(0, 1e9)]
     run: str
     data: str
     data_kind: str

@@ -1,9 +1,11 @@
 """What the root's scripts and `python -m tiny_jepa VERB` run: a file a command. Only here are worlds looked up."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tiny_jepa.budgets import find_weights
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import require_writable
 from tiny_jepa.probing.results import Kind
 from tiny_jepa.probing.subjects import Subject, compared, dead_reckoning
 from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
@@ -15,11 +17,18 @@ DEFAULT = "two_rooms"
 
 
 def choose(
-    weights: Path | None, budget: str | None, world: str | None = None, kind: Kind = "trained", lift: bool = True
+    weights: Path | None,
+    budget: str | None,
+    world: str | None = None,
+    kind: Kind = "trained",
+    lift: bool = True,
+    writes: Iterable[Path | None] = (),
 ) -> tuple[Subject, World]:
     """The model that a command line names, or what it is compared with; and its world, which a weights file says
-    itself. The file is model_weights.pth unless named, or unless a `budget` names the one that ships for it."""
+    itself. The file is model_weights.pth unless named, or unless a `budget` names the one that ships for it. None of
+    the files that the command `writes` may be that file."""
     asked = find_world(world or DEFAULT)
+    require_writable(*writes, reads=weights or ROOT_WEIGHTS)
     if kind == "dead-reckoning" and asked.frame.agent is not None:
         return dead_reckoning(asked.frame, lift), asked
     if budget is not None and weights is not None:

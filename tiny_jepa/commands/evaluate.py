@@ -19,7 +19,6 @@ from tiny_jepa.course.metrics import METRICS, Metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import interval, load_group, measure
@@ -94,13 +93,12 @@ def main(argv: list[str]) -> None:
 
 def score(args: Options, command: str) -> Result:
     """Measures, prints and stores what the options ask for."""
-    subject, world = choose(args.weights, args.budget, args.world, args.model, lift=not args.no_lift)
+    writes = (args.store, METRICS if args.write_metrics else None)
+    subject, world = choose(args.weights, args.budget, args.world, args.model, not args.no_lift, writes)
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
     if args.write_metrics and (subject.weights is None or args.no_lift):
         raise UserError("--write-metrics is for trained, lifted weights; leave --model and --no-lift out")
-    for path in filter(None, (args.store, METRICS if args.write_metrics else None)):
-        require_writable(path)
     print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
     if prober_source != source:
         print(printable(f"Prober trained on: {prober_source.describe()}"))

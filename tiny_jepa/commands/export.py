@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
-from tiny_jepa.export.onnx import agreement, write_onnx
+from tiny_jepa.export.onnx import GRAPHS, agreement, write_onnx
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.options import parse, settings
 
@@ -20,11 +20,12 @@ class Options:
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa export", __doc__ or "")
-    subject, world = choose(args.weights, args.budget)
+    if args.out.suffix != ".onnx":
+        raise UserError(f"--out takes a name that ends in .onnx, such as model.onnx, not '{args.out}'")
+    writes = [args.out.with_stem(args.out.stem + name) for name in GRAPHS]
+    subject, world = choose(args.weights, args.budget, writes=writes)
     assert isinstance(subject.model, JEPA)
     the_course(world, "the comparison with onnxruntime")
-    if args.out.suffix != ".onnx":
-        raise UserError(f"--out must end in .onnx, not '{args.out.suffix}'")
     print(subject.describe())
     try:
         written = write_onnx(subject.model, args.out)

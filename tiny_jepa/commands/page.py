@@ -44,7 +44,7 @@ def maps() -> dict[str, np.ndarray]:
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa page", __doc__ or "")
-    subject, world = choose(args.weights, None if args.weights else args.budget)
+    subject, world = choose(args.weights, None if args.weights else args.budget, writes=(args.out,))
     world = the_course(world, "the page")
     models = {name: load_model(name) for name in list_budgets() if parse_count(name) in MENU}
     assert isinstance(subject.model, JEPA)

@@ -14,7 +14,7 @@ import torch
 
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import require_writable, write_text
+from tiny_jepa.files import write_text
 from tiny_jepa.options import Count, Seed, parse, settings, within
 from tiny_jepa.planning import CostToGo, plan
 from tiny_jepa.planning.episodes import FIRST_SEED, run
@@ -78,14 +78,12 @@ def main(argv: list[str]) -> None:
     asked = parse(form, argv, "python -m tiny_jepa plan", __doc__ or "")
     args = asked.common
     say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
-    subject, world = choose(args.weights, args.budget, args.world)
+    subject, world = choose(args.weights, args.budget, args.world, writes=(args.record, args.store))
     the_course(world, "planning in episodes")
     if args.record:
         pyplot()  # says at once where matplotlib is missing
     if args.record and args.record.suffix.lower() != ".gif":
         raise UserError(f"--record writes a GIF; call it {args.record.with_suffix('.gif')}")
-    for path in filter(None, (args.record, args.store)):
-        require_writable(path)
     torch.set_num_threads(1)  # CPU seconds are those of one core
     say(subject.describe())
     if form is Walk:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tiny_jepa.course.submission import TOP, check, prove, write_zip
+from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.options import parse, settings
 
@@ -19,6 +20,8 @@ class Options:
 
 def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa submit", __doc__ or "")
+    if args.out.suffix != ".zip":
+        raise UserError(f"--out takes a name that ends in .zip, not '{args.out}'")
     check(args.team, args.netids, args.allow_generated)
     print("weights, metrics.txt, budget and rules agree; now the proof", flush=True)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from tiny_jepa.console import printable
 from tiny_jepa.course import SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, require_name, write_text
@@ -104,7 +105,7 @@ def status(jobs: Sequence[Job]) -> str:
     running = [f"running  {job} ({job.log})" for job in left if job.lock.exists() and job.held()]
     failed = [job for job in jobs if not (job.left() or job.done())]
     counts = f"{len(jobs) - len(left) - len(failed)} of {len(jobs)} jobs done, {len(running)} running"
-    said = [f"failed   {job}: {read_text(job.failure, '').strip()} ({job.log})" for job in failed]
+    said = [f"failed   {job}: {printable(read_text(job.failure, '').strip())} ({job.log})" for job in failed]
     return "\n".join([f"{counts}, {len(failed)} failed", *running, *said])
 
 

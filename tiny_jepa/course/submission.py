@@ -66,7 +66,8 @@ def check(team: str, netids: Sequence[str], allow_generated: bool) -> None:
     says = f"the training command '{command}'"
     whole = re.fullmatch(r"""python train\.py ([^'"\\]|'[^']*'|"[^"]*")+""", command)
     require(whole, f"{says} is not python train.py and its options")
-    elsewhere = re.search(r"--(resume|runs|name|world|no.install)\b", command.replace("_", "-"))
+    said = [re.split("[= ]", word.replace("_", "-"))[0] for word in shlex.split(command)]
+    elsewhere = {*said} & {"--resume", "--runs", "--name", "--world", "--no-install"}
     require(not elsewhere, f"{says} says where files go or which code to import; drop that")
     for name in re.findall(r"--budget[ =](\S+)", command)[-1:]:
         require(parse_count(name) == limit, f"{says} names the budget {name}, the weights are of budget {budget}")

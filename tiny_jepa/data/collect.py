@@ -69,7 +69,8 @@ def trajectory(moments: list[Moment], side: int, rng: np.random.Generator) -> Ro
     Before that, all are moved by a random part of the new pixels: what stands still shows all its edges."""
     seen, places, (*moves, _) = zip(*moments, strict=True)
     frames, found = np.stack(seen), {"actions": np.stack(moves)}
-    if frames.dtype != np.uint8 or frames.ndim != 4 or not 0 < frames.shape[1] == frames.shape[2] <= LARGEST:
+    square = frames.ndim == 4 and frames.size and frames.shape[1] == frames.shape[2] <= LARGEST
+    if frames.dtype != np.uint8 or not square:
         wanted = f"uint8 [S, S, C], square and up to {LARGEST} px"
         raise UserError(f"frames must be {wanted}, not {frames.dtype} {list(frames.shape[1:])}")
     times, rest = divmod(frames.shape[1], side or frames.shape[1])
@@ -77,10 +78,13 @@ def trajectory(moments: list[Moment], side: int, rng: np.random.Generator) -> Ro
         raise UserError(f"--side {side} does not divide the side of these frames, {frames.shape[1]} px")
     right, down = rng.integers(0, times, 2)
     if places[0] is not None:
-        found["locations"] = ((np.stack(places) + np.array([right, down])) / times).astype(np.float32)
+        found["locations"] = np.stack(places)
     for name, values in found.items():
-        if values.shape[1:] != (2,) or not np.isfinite(values).all():
-            raise UserError(f"{name} must be two finite numbers each, not {values[0].tolist()}")
+        if values.shape[1:] != (2,) or not (np.abs(values) <= frames.shape[1]).all():
+            some = f"two finite numbers up to {frames.shape[1]} px each, not such as {values[0].tolist()}"
+            raise UserError(f"{name} must be {some}")
+    if "locations" in found:
+        found["locations"] = ((found["locations"] + np.array([right, down])) / times).astype(np.float32)
     moved = np.roll(frames, (down, right), axis=(1, 2)).astype(np.float32)
     found["states"] = reduce(moved, "t (h a) (w b) c -> t c h w", "mean", a=times, b=times).round().astype(np.uint8)
     return {name: values[None] for name, values in found.items()}

@@ -44,9 +44,9 @@ def of_others(name: str) -> Iterator[None]:
     """What code that is not ours raises becomes a sentence that begins with its name."""
     try:
         yield
-    except UserError:
-        raise
-    except Exception as error:
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    except (Exception, SystemExit) as error:
         raise UserError(f"{name} fails with {type(error).__name__}: {error}") from error
 
 
@@ -59,7 +59,9 @@ def open_episodes(what: Collection) -> Episodes:
     env, expert = gymnasium.make(what.env, render_mode="rgb_array", disable_env_checker=True), None
     box: Any = env.action_space
     if not isinstance(box, gymnasium.spaces.Box) or box.shape != (2,) or not np.isfinite([box.low, box.high]).all():
-        raise UserError(f"{what.env} has the actions {box}; a Box of two numbers with finite limits is needed")
+        raise UserError(f"its actions are {box}; a Box of two numbers with finite limits is needed")
+    if (longest := env.spec and env.spec.max_episode_steps) and longest < what.steps:
+        raise UserError(f"its episodes end after {longest} steps; --steps {what.steps} asks for longer ones")
     if what.policy != "random":
         expert = imported(what.expert, f"--policy {what.policy} needs --expert; there is no")()
         expert.set_env(env)
@@ -84,22 +86,23 @@ def play(
     """One episode, from a reset to its end or to `LONGEST` actions. Random actions are each like the last one."""
     _, info = env.reset(seed=int(rng.integers(2**31)), options=options)
     box, longest, over = env.action_space, max(LONGEST, what.steps), False
-    middle, half = (box.high + box.low) / 2, (box.high - box.low) / 2
+    low, high = box.low.astype(float), box.high.astype(float)
+    middle, half = (high + low) / 2, (high - low) / 2
     drawn = rng.normal(0, SPREAD, box.shape)
     follows = expert is not None and (what.policy == "expert" or rng.random() < 0.5)
     disturbed = rng.random() if what.policy == "mixed" else 0.0
     if (name := what.location or "state") not in info and what.location:
         raise UserError(f"--location {name}: this environment tells of {', '.join(info) or 'nothing'}")
     for step in range(longest + 1):
-        frame = np.asarray(env.render())
+        frame = np.array(env.render())
         location = np.array(info[name], np.float32).ravel()[:2] if name in info else None
         if over or step == longest:
             yield frame, location, None
             return
         aim, weight = (expert.get_action(info), disturbed) if follows else (middle, 1.0)
         drawn = PERSISTENCE * drawn + (1 - PERSISTENCE**2) ** 0.5 * rng.normal(0, SPREAD, box.shape)
-        action = np.asarray(aim).reshape(box.shape) + weight * (half * drawn)
-        action = np.clip(action, box.low, box.high).astype(np.float32)
+        action = np.clip(np.asarray(aim).reshape(2) + weight * (half * drawn), low, high).astype(np.float32)
+        action = np.rint(action) if box.dtype.kind in "iu" else action
         yield frame, location, action
         _, _, terminated, truncated, info = env.step(action.astype(box.dtype))
         over = terminated or truncated

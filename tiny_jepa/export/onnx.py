@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 
 from tiny_jepa.data import open_source
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_atomically
+from tiny_jepa.files import write_together
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 
@@ -68,7 +68,7 @@ def write_onnx(model: JEPA, path: Path) -> list[Path]:
     lengths = {name: torch.export.Dim(name) for name in ("B", "S", "steps")}
     sample = {"frames": torch.rand(3, model.frame.channels, 64, 64), "actions": torch.rand(3, 5, 2)}
     sample |= {"code": torch.rand(3, 2), "action": torch.rand(3, 2), "context": torch.zeros(3, 64, 64).byte()}
-    written, step = [], model.step
+    writes, step = list[tuple[Path, Any]](), model.step
     for name, (inputs, outputs) in GRAPHS.items():
         free = tuple({axis: lengths[of] for axis, of in FREE.get(each, {0: "B"}).items()} for each in inputs)
         graph, samples = Graph(model, name, step), tuple(sample[each] for each in inputs)
@@ -83,9 +83,9 @@ def write_onnx(model: JEPA, path: Path) -> list[Path]:
         for node in onnx_ir.traversal.RecursiveGraphIterator(program.model.graph):
             node.metadata_props.clear()  # where in torch each came from: nine tenths of the file
         program.model.metadata_props.update(unit=f"{model.frame.unit:g} px", budget=str(model.metadata.get("budget")))
-        written.append(path.with_stem(path.stem + name))
-        write_atomically(written[-1], program.save)
-    return written
+        writes.append((path.with_stem(path.stem + name), program.save))
+    write_together(*writes)
+    return [written for written, _ in writes]
 
 
 @torch.no_grad()

@@ -9,13 +9,14 @@ import torch
 from einops import pack, reduce, unpack
 from torch import Tensor, nn
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.models.architecture import Architecture
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.map import Maps, channel_map, widened
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.worlds.contract import Frame
+from tiny_jepa.worlds.contract import Frame, as_finite, as_tensor
 
 
 class JEPA(nn.Module):
@@ -28,6 +29,7 @@ class JEPA(nn.Module):
         self.agent_encoder = AgentEncoder(architecture.agent_kernel, frame)
         self.predictor = GatedCell(architecture, frame)
         self.repr_dim = architecture.repr_dim or 2
+        self.float()  # whatever torch's default is
 
     @property
     def sees(self) -> int:
@@ -48,8 +50,15 @@ class JEPA(nn.Module):
     def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
         """frames [..., C, H, W] -> the same on the model's device [N, C, S, S], and what `unpack` needs. Frames that
         are a whole number of times as large as the frame's `side` are averaged down to it."""
-        flat, shape = pack([torch.as_tensor(frames, device=self.predictor.action.device)], "* c h w")
-        if self.frame.side and (times := flat.shape[-1] // self.frame.side) > 1:
+        frames = frames if isinstance(frames, Tensor) else as_tensor(np.asarray(frames))
+        channels, side, action = self.frame.channels, self.frame.side or 1, self.predictor.action
+        if frames.shape[-3:] != (channels, *frames.shape[-1:] * 2) or frames.shape[-1] < 2 or frames.shape[-1] % side:
+            wanted = f"[..., {channels}, S, S], S {'from 2' if side == 1 else f'a multiple of {side}'} px"
+            raise UserError(f"frames must be {wanted}, not {list(frames.shape)}")
+        if action.dtype != torch.float32:
+            raise UserError(f"the model computes in float32, and its weights are {action.dtype}; give model.float()")
+        flat, shape = pack([frames.to(action.device)], "* c h w")
+        if self.frame.side and (times := frames.shape[-1] // side) > 1:
             flat = reduce(flat.float(), "n c (h a) (w b) -> n c h w", "mean", a=times, b=times)
         return flat, shape
 
@@ -94,8 +103,12 @@ class JEPA(nn.Module):
         return torch.stack([each.expand_as(codes[-1]) for each in codes], dim=-2)
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        """states [B, >=1, C, H, W], of which only the first frame is used; actions [B, T-1, 2] px
-        -> representations [B, T, D] of every frame."""
+        """states [B, >=1, C, H, W], of which only the first frame is used; actions [B, T-1, 2] px, in any form that
+        numpy or torch knows -> representations [B, T, D] of every frame."""
+        states, actions = as_finite(states, "states"), as_finite(actions, "actions").to(self.predictor.action)
+        if states.ndim != 5 or not states.shape[1] or actions.shape[::2] != (len(states), 2) or actions.ndim != 3:
+            shapes = f"{list(states.shape)} and {list(actions.shape)}"
+            raise UserError(f"states must be [B, T, C, H, W] and actions [B, T-1, 2] px, not {shapes}")
         first = states[:, 0]
-        codes = self.unroll(self.encode_agent(first), actions.float(), self.encode_context(first))
+        codes = self.unroll(self.encode_agent(first), actions, self.encode_context(first))
         return lift(codes, self.architecture.repr_dim) if self.architecture.repr_dim else codes

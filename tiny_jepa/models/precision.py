@@ -12,7 +12,8 @@ def in_float32(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @wraps(forward)
     def exact(module: object, values: Tensor) -> Tensor:
-        if not torch.is_autocast_enabled(device := values.device.type):
+        device = values.device.type
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
             return forward(module, values)
         with torch.autocast(device, enabled=False):
             return forward(module, values.float())

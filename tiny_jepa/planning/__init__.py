@@ -21,6 +21,8 @@ def plan(model: WorldModel, frame: Any, goal_frame: Any, actions: Actions | None
         frame, goal_frame: [C, H, W], or [E, C, H, W] for E episodes at once.
         actions: what the world allows; by default, what the model's world says.
     """
+    if isinstance(model, type) or not isinstance(model, WorldModel):
+        raise UserError(f"a {type(model).__name__} is no model to plan with; docs/planning.md says what one has")
     if actions is None and (name := getattr(getattr(model, "frame", None), "world", "")) in WORLDS:
         actions = getattr(find_world(name).task, "actions", None)
     if not isinstance(actions, Actions):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.worlds.contract import Actions, WorldModel
+from tiny_jepa.worlds.contract import Actions, WorldModel, as_finite
 
 
 class Agent:
@@ -17,18 +17,11 @@ class Agent:
     @torch.no_grad()
     def __init__(self, model: WorldModel, frame: Any, goal_frame: Any, actions: Actions) -> None:
         """frame, goal_frame: [C, H, W] or [E, C, H, W], the episodes' first and wanted ones."""
-        if not isinstance(model, WorldModel):
-            raise UserError(f"a {type(model).__name__} is no model to plan with; docs/planning.md says what one has")
-        if isinstance(model, torch.nn.Module) and any(p.dtype != torch.float32 for p in model.parameters()):
-            raise UserError("planning computes in float32, these weights have another type; give model.float()")
         self.model, self.actions = model, actions
         first, goal = as_frames(frame, "frame"), as_frames(goal_frame, "goal_frame")
-        channels = model.frame.channels if hasattr(model, "frame") else first.shape[-3]
-        if first.shape[:-2] != goal.shape[:-2] or channels != first.shape[-3]:
-            raise UserError(
-                f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], C = {channels}, "
-                f"not {list(first.shape)} and {list(goal.shape)}"
-            )
+        if first.shape[:-2] != goal.shape[:-2]:
+            shapes = f"{list(first.shape)} and {list(goal.shape)}"
+            raise UserError(f"frame and goal_frame must both be [C, H, W] or [E, C, H, W], not {shapes}")
         self.single, self.shape = first.ndim == 3, first.shape
         self.frames, goals = (frames.reshape(-1, *frames.shape[-3:]) for frames in (first, goal))
         self.context, self.goal = model.encode_context(self.frames), model.encode_agent(goals)
@@ -67,19 +60,10 @@ class Agent:
 
 
 def as_frames(given: Any, name: str) -> np.ndarray:
-    """Anything that numpy makes frames of -> [..., C, H, W] uint8 or float32, in this machine's order of bytes."""
-    try:
-        frames = np.asarray(given)
-        if np.iscomplexobj(frames):
-            raise TypeError
-        with np.errstate(over="ignore"):
-            frames = np.require(frames, np.uint8 if frames.dtype == np.uint8 else np.float32, ["C", "W"])
-    except (TypeError, ValueError, RuntimeError):
-        raise UserError(f"{name} must be an array of real numbers, not {str(given)[:40]}") from None
-    if frames.ndim not in (3, 4) or not len(frames) or not frames.shape[-2] == frames.shape[-1] > 1:
-        raise UserError(f"{name} must be [C, H, W] or [E, C, H, W] with H = W, not {list(frames.shape)}")
-    if not np.isfinite(frames).all():
-        raise UserError(f"{name} must be finite, and holds NaN or infinite numbers")
+    """Anything that numpy or torch makes frames of -> [..., C, H, W] uint8 or float32."""
+    frames = as_finite(given, name).detach().cpu().numpy()
+    if frames.ndim not in (3, 4) or not frames.size:
+        raise UserError(f"{name} must be [C, H, W] or [E, C, H, W], not {list(frames.shape)}")
     if (np.ptp(frames, axis=(-3, -2, -1)) == 0).any():
         raise UserError(f"{name} must show something, and is of one colour")
     return frames
@@ -89,9 +73,9 @@ def action_per_code(model: WorldModel, frames: np.ndarray, context: Tensor, acti
     """The matrix [D, 2] that turns a free agent's move in code space into its action: `move @ matrix`. By what the
     model predicts of moves along both axes: the median over codes of all the range that nothing is near to."""
     low, high = model.code_range(frames)
-    dims = model.encode_agent(frames[:1]).shape[-1]
-    codes = low + (high - low) * torch.rand(256, 1, dims, generator=torch.Generator().manual_seed(0)).to(context.device)
-    pushes = actions.limit * torch.eye(2, device=context.device)
-    moves = model.step(codes, pushes, context[:1]) - codes
+    like = model.encode_agent(frames[:1])
+    drawn = torch.rand(256, 1, like.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    codes, pushes = low + (high - low) * drawn.to(like), actions.limit * torch.eye(2).to(like)
+    moves = (model.step(codes, pushes, context[:1]) - codes).nan_to_num(0, 0, 0)
     far = moves.norm(dim=-1).amin(dim=-1)  # [256]
     return torch.linalg.pinv(moves[far >= far.max() / 2].median(dim=0).values / actions.limit)

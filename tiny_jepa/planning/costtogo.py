@@ -43,15 +43,17 @@ class CostToGo:
     ) -> None:
         """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]; `risk`, at least, is what
         a bet costs: 1 for a model that never errs."""
-        if goal.shape[-1] != 2:
-            raise UserError(f"the cost-to-go needs codes of 2 numbers, not {goal.shape[-1]}")
+        if goal.shape != (len(frames), 2) or not goal.isfinite().all():
+            raise UserError(f"the cost-to-go needs codes of 2 finite numbers, not {goal.tolist()}"[:200])
         low, high = model.code_range(frames)
         to_action = action_per_code(model, frames, context, actions)
         neighbours = torch.tensor(NEIGHBOURS).to(goal)
         pixel = (high - low) / (context.shape[-1] - 1)
         longest = float(actions.size(pixel * neighbours @ to_action).max())
         if not 0 < longest < MOST_NODES / context.shape[-1]:
-            raise UserError("the model predicts that no action moves anything; train it, or load trained weights")
+            raise UserError(
+                f"the model predicts no moves for actions of up to {actions.limit:g}; train it, or give others"
+            )
         times = math.ceil(longest - 0.001)  # so that no move to a neighbour is longer than an action
         spacing = pixel / times
         self.goal, self.actions, self.to_action = goal, actions, to_action
@@ -71,7 +73,7 @@ class CostToGo:
             """Which nodes' moves to the neighbours are made [nodes, 8] bool: of nodes that look alike, one is tried."""
             places = nodes.flatten(0, 1)[:, None]
             kinds, whose = torch.unique(looks(context, getattr(model, "sees", None), times), return_inverse=True)
-            tried = torch.empty_like(kinds).scatter_(0, whose, torch.arange(len(whose)).to(whose))
+            tried = torch.zeros_like(kinds).scatter_reduce_(0, whose, torch.arange(len(whose)).to(whose), "amax")
             parts = places[tried].split(PART)
             return torch.cat([arrives(part, spacing * neighbours, context) for part in parts])[whose]
 
@@ -195,13 +197,13 @@ class CostToGoAgent(Agent):
         ends = self.model.step(code[:, None], tried, self.context[:, None])
         costs, aims = self.map.at(ends), code[:, None] + tried @ torch.linalg.pinv(self.map.to_action)
         lost = costs.amin(dim=1) >= NOWHERE
-        costs = torch.where(lost[:, None], (self.goal[:, None] - aims).norm(dim=-1), costs).double()
+        costs = torch.where(lost[:, None], (self.goal[:, None] - aims).norm(dim=-1), costs)
         ends = torch.where(lost[:, None, None], aims, ends)
         moves = torch.cat([code[:, None].expand_as(ends), ends], dim=-1)
         # no matrix product: small distances, far from the origin, would be lost in one
         apart = torch.cdist(moves / self.nodes, self.failed / self.nodes, compute_mode="donot_use_mm_for_euclid_dist")
         repeated = apart.amin(-1) < 1
-        best = (costs + NOWHERE * repeated).argmin(dim=1)
+        best = torch.where(repeated & ~repeated.all(1, keepdim=True), torch.inf, costs).argmin(dim=1)
         each = torch.arange(len(code))
         self.expected = moves[each, best]
         self.idle = ((ends[each, best] - code).norm(dim=-1) < slack) & (costs[each, best] > 1)

@@ -8,16 +8,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json, write_text
-from tiny_jepa.options import read, settings, within
+from tiny_jepa.options import Seed, read, settings, within
 
+Loss = Annotated[float, within(0, 1e12)]
 Losses = Annotated[
-    list[Annotated[float, within(0, 1e12)]],
+    list[Loss],
     BeforeValidator(lambda stored: stored.get("seeds") if isinstance(stored, dict) else stored),
 ]
 Kind = Literal["trained", "untrained", "dead-reckoning"]
 Minutes = Annotated[float, within(0, 1e9)] | None
-Interval = Annotated[list[float], Field(min_length=2, max_length=2)] | None
+Interval = Annotated[list[Loss], Field(min_length=2, max_length=2)] | None
 GONE = ("prober_data", "trained_at")
 """Keys that older files have: they repeat the command, and what the weights file says."""
 
@@ -37,7 +39,7 @@ class Result:
     sets_version: int | None  # of the simulator's sets; None where the data is not the simulator's
     frames: str  # of the scored sets: "64 px uint8"
     lift: bool  # read out at the lifted representation (True) or at the bare code
-    seeds: list[int]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     losses: dict[str, Losses | None]  # px², one a seed; None: set not available
     minutes: Minutes = None  # of training; None where nothing was trained
     intervals: dict[str, Interval] = field(default_factory=dict)  # px², 95 % of the mean, over trajectories
@@ -67,16 +69,23 @@ def read_result(path: Path) -> Result:
     """Reads one stored result; a `UserError` for a file that is missing, or of another form."""
     again = f"write it again with: python main.py --store {path}"
     content = {key: value for key, value in read_json(path, again).items() if key not in GONE}
-    return read(Result, content, f"{path} is no result of this version ({again})")
+    result = read(Result, content, f"{path} is no result of this version ({again})")
+    if len({*result.seeds}) < len(result.seeds):
+        raise UserError(f"{path} counts a seed twice ({again})")
+    return result
 
 
 def read_results(folder: Path) -> list[Result]:
     """All results of a folder, fewest parameters first; those of a model's training seeds are one, with the losses of
     them all."""
     combined: dict[tuple, Result] = {}
+    known: dict[tuple, Path] = {}
     for path in sorted(folder.glob("*.json")):
         result = read_result(path)
-        key = (result.kind, result.model, result.lift, result.data, result.trained_on, result.sets_version)
+        key: tuple = (result.kind, result.model, result.parameters, result.lift, result.data, result.frames)
+        key += (result.trained_on, result.sets_version)
+        if (other := known.setdefault((key, result.fingerprint), path)) is not path:
+            raise UserError(f"{path} and {other.name} are of the same weights; remove one of them")
         if (first := combined.get(key)) is not None:
             losses = {name: each and (first.losses.get(name) or []) + each for name, each in result.losses.items()}
             result = replace(first, losses=losses, seeds=first.seeds + result.seeds, intervals={})

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import pi
-from typing import Annotated, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from einops import reduce
 from torch import Tensor
 
+from tiny_jepa.errors import UserError
 from tiny_jepa.options import settings, within
 
 
@@ -45,6 +46,23 @@ def as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
 
 
+def as_finite(given: Any, what: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Real numbers as numpy or torch knows them -> a tensor of finite ones: uint8 stays, others become `dtype`."""
+    try:
+        if not isinstance(given, Tensor):
+            array = np.asarray(given)
+            if array.dtype.kind in "cmMV":
+                raise TypeError
+            given = torch.from_numpy(array.astype(np.uint8 if array.dtype == np.uint8 else np.float64, "C"))
+        values = given if given.dtype == torch.uint8 else given.to(dtype)
+        fine = not given.is_complex() and bool(values.isfinite().all())
+    except Exception:  # a stranger's object raises whatever it likes
+        fine = False
+    if not fine:
+        raise UserError(f"{what} must be finite real numbers, not {str(given)[:80]}")
+    return values
+
+
 def read_agents(agent: np.ndarray) -> np.ndarray:
     """The mean coordinates [N, T, 2] of agent channels [N, T, H, W]; NaN where they are empty."""
     index = np.arange(agent.shape[-1], dtype=np.float32)
@@ -67,6 +85,10 @@ class Frame:
     gates: Annotated[int, within(1, 2)] = 1  # 1: a move is made or not; 2: each axis on its own, in part or whole
     side: Annotated[int, within(0, 10**4)] = 0  # px to which larger frames are averaged first; 0: they stay as they are
     world: str = ""  # the world's name
+
+    def __post_init__(self) -> None:
+        if max(self.agent or 0, self.map or 0) >= self.channels:
+            raise UserError(f"agent and map must be below {self.channels}, the number of channels")
 
 
 @dataclass(frozen=True)

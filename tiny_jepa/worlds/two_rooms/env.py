@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 from pydantic import AfterValidator
 
 try:
@@ -19,6 +20,7 @@ except ImportError:
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import read, settings
+from tiny_jepa.worlds.contract import as_finite
 from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS, far_ends
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts
@@ -33,13 +35,10 @@ LONGEST = 1.8  # px along each axis, of an action
 
 def pair(value: Any) -> np.ndarray:
     """Two finite numbers (x, y), in any form -> [1, 2]."""
-    try:
-        found = np.asarray(value, np.float64).reshape(1, 2)
-    except (TypeError, ValueError):
-        found = np.full((1, 2), np.nan)
-    if not np.isfinite(found).all():
-        raise UserError(f"a place, a layout and an action must be two finite numbers (x, y), not {str(value)[:80]}")
-    return found
+    found = np.array(as_finite(value, "a place, a layout or an action", torch.float64).tolist(), float)
+    if found.size != 2:
+        raise UserError(f"a place, a layout or an action must be two numbers (x, y), not {str(value)[:80]}")
+    return found.reshape(1, 2)
 
 
 Pair = Annotated[Any, AfterValidator(pair)]

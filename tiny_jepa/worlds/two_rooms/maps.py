@@ -14,6 +14,7 @@ from PIL import Image
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import read, settings
+from tiny_jepa.worlds.contract import as_finite
 from tiny_jepa.worlds.two_rooms.env import MAX_STEPS, Pair, Scene, TwoRooms
 from tiny_jepa.worlds.two_rooms.geometry import Geometry
 from tiny_jepa.worlds.two_rooms.render import render_agents
@@ -24,8 +25,9 @@ LARGEST, SMALLEST = 512, 31  # px: what is smaller has wall around it
 MARGIN = Geometry.border + 1  # px from a frame's edge to the map
 
 
-def framed(drawn: np.ndarray) -> np.ndarray:
+def framed(given: Any) -> np.ndarray:
     """A map [H, W], drawn where it is not 0 -> the layout [S, S] bool: a square with borders, what is missing wall."""
+    drawn = as_finite(given, "a map").detach().cpu().numpy()
     if drawn.ndim != 2 or not 0 < min(drawn.shape) <= max(drawn.shape) <= LARGEST:
         raise UserError(f"a map must be an array [H, W] of 1 to {LARGEST} px a side, not {list(drawn.shape)}")
     side = max(*drawn.shape, SMALLEST)
@@ -61,7 +63,7 @@ def read_picture(path: Path, invert: bool = False) -> np.ndarray:
 class MapOptions:
     """Of the environment of any map; start and goal are drawn at random unless given."""
 
-    map: np.ndarray  # [H, W], up to 512 px a side; what is not 0 is drawn
+    map: Any  # [H, W], up to 512 px a side; what is not 0 is drawn
     start: Pair | None = None  # px of the map
     goal: Pair | None = None  # px of the map
     noise: Length = 0.0  # px; as in `Rooms`
@@ -89,6 +91,8 @@ class Map(TwoRooms):
         """`options`: the fields of `Scene`, without a layout."""
         gymnasium.Env.reset(self, seed=seed)
         scene = read(Scene, dict(options or {}), "options of reset")
+        if scene.layout is not None:
+            raise UserError("the option layout is for two rooms, and this is a map")
         self.radius, free = scene.radius, self.regions[self.regions >= 0]
         given = [scene.location if scene.location is not None else self.options.start]
         given.append(scene.goal if scene.goal is not None else self.options.goal)
