@@ -153,6 +153,6 @@ def test_onnxruntime_gives_what_torch_does(budget, tmp_path, capsys):
     fed = {"frames": np.ones((2, 2, 64, 64), np.float32), "actions": np.ones((2, 0, 2), np.float32)}
     assert session.run(None, fed)[0].shape == (2, 1, 2)
     # another model's graphs are found out
-    (other := load_model(budget)).predictor.action.mul_(1.001)
+    (other := load_model(budget)).predictor.action.data.mul_(1.001)
     with pytest.raises(UserError, match="disagrees with torch at 64 px"):
         agreement(other, tmp_path / "m.onnx", 64, count=20)
