@@ -79,7 +79,6 @@ MOST = [
     ("black being 0", made("states", lambda a: (a - a.mean()) / a.std())),
     ("states.npy holds NaN or infinite values", made("states", lambda a: a * np.float32("nan"))),
     ("T from 2", made("states", lambda a: a[:, :1])),
-    ("locations.npy is missing", lambda a: a.pop("locations")),
 ]
 
 

@@ -1,6 +1,8 @@
-"""Any map: what stops, what can be reached, how pictures are read, and that models walk there."""
+"""TwoRooms-v0 and Map-v0: the checker, the world's dynamics, any picture as a map, models that walk there."""
 
 import io
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +17,11 @@ from tiny_jepa.commands import plan as command  # noqa: E402
 from tiny_jepa.errors import UserError  # noqa: E402
 from tiny_jepa.planning import plan  # noqa: E402
 from tiny_jepa.planning.episodes import run  # noqa: E402
+from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, boxes_of, render_states, step  # noqa: E402
+from tiny_jepa.worlds.two_rooms.env import TwoRooms  # noqa: E402
 from tiny_jepa.worlds.two_rooms.maps import MARGIN, Map, framed, read_picture  # noqa: E402
-from tiny_jepa.worlds.two_rooms.walls import Cells  # noqa: E402
+from tiny_jepa.worlds.two_rooms.plans import PLANS  # noqa: E402
+from tiny_jepa.worlds.two_rooms.walls import Cells, inside  # noqa: E402
 
 SHIPPED = sorted((Path(__file__).resolve().parent.parent / "examples" / "maps").glob("*.png"))
 ROOM = np.zeros((40, 48), bool)
@@ -24,6 +29,7 @@ ROOM[:, 20:23] = True  # two rooms without a door
 GREY = np.where(ROOM, 0, 255).astype(np.uint8)
 NOISE = np.random.default_rng(0).random((60, 60))
 DIAGONAL = np.eye(60, dtype=bool)
+MAPS = [{"map": drawn} for drawn in (np.zeros((64, 64)), NOISE < 0.1, np.zeros((512, 20), np.uint8))]
 
 
 @pytest.mark.parametrize("drawn", [NOISE < 0.3, NOISE[:20, :20].repeat(3, 0).repeat(3, 1) < 0.4, DIAGONAL])
@@ -42,11 +48,12 @@ def test_in_any_drawing_a_segment_stops_at_sides_and_walls_and_nowhere_else(draw
 
 
 @pytest.mark.filterwarnings("ignore:.*symmetric and normalized.*")
-@pytest.mark.parametrize("drawn", [np.zeros((64, 64)), NOISE < 0.1, np.zeros((512, 20), np.uint8)])
-def test_passes_gymnasiums_checker(drawn):
+@pytest.mark.parametrize("options", [{}, {"image_size": 65, "layouts": "unseen"}, {"layouts": "maze"}, *MAPS])
+def test_passes_gymnasiums_checker(options):
     from gymnasium.utils.env_checker import check_env
 
-    check_env(gymnasium.make("tiny_jepa/Map-v0", map=drawn, render_mode="rgb_array").unwrapped)
+    name = "tiny_jepa/Map-v0" if "map" in options else "TwoRooms-v0"
+    check_env(gymnasium.make(name, render_mode="rgb_array", **options).unwrapped)
 
 
 def test_many_at_once_start_and_end_where_a_way_leads_between_them():
@@ -133,3 +140,122 @@ def test_a_quarter_of_a_thousand_parameters_walk_through_every_map_that_ships(pa
     agent = partial(plan, tiny_jepa.load_model("250"))
     found = run(command.MAPS, agent, 2, 440 if path.stem == "spiral" else 150, {"map": read_picture(path)})
     assert found["last"]["1.5"][0] == 1.0 and found["cpu_plan"] < 2.0
+
+
+# two rooms
+
+SCENE = {"layout": (30, 32), "location": (25.0, 32.0), "goal": (36.0, 32.0)}
+
+
+def test_episodes_lead_to_the_other_room_and_repeat_by_seed():
+    for layouts, allowed in (("seen", set(range(20, 44)) - set(UNSEEN_WALLS)), ("unseen", set(UNSEEN_WALLS))):
+        env = gymnasium.make("TwoRooms-v0", layouts=layouts)
+        for seed in range(40):
+            options = {"location": (10.0 if seed % 4 else 50.0, 20.0)} if seed % 2 else None
+            frame, info = env.reset(seed=seed, options=options)
+            assert int(info["layout"][0]) in allowed
+            np.testing.assert_array_equal(info["walls"], boxes_of(Geometry(), info["layout"][None])[0])
+            assert (info["location"][0] > info["layout"][0]) != (info["goal"][0] > info["layout"][0])
+            np.testing.assert_array_equal(frame, env.reset(seed=seed, options=options)[0])
+
+
+def test_steps_are_the_worlds():
+    env, world = gymnasium.make("TwoRooms-v0"), Geometry()
+    env.action_space.seed(0)
+    _, info = env.reset(seed=4)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        before, action = info["location"], env.action_space.sample()
+        frame, _, terminated, truncated, info = env.step(action)
+        expected, blocked = step(world, before[None], action[None].astype(np.float64), info["walls"][None])
+        np.testing.assert_array_equal(info["location"], expected[0])
+        assert info["blocked"] == blocked[0]
+        np.testing.assert_array_equal(frame, render_states(world, expected[None], info["walls"][None])[0, 0])
+
+
+def test_reaching_the_goal_ends_the_episode_with_reward_one():
+    env = gymnasium.make("TwoRooms-v0")
+    _, info = env.reset(seed=0, options=SCENE)
+    np.testing.assert_array_equal(info["goal"], SCENE["goal"])
+    steps = [env.step(np.array([1.0, 0.0], np.float32))[1:4] for _ in range(7)]
+    assert steps == [(0.0, False, False)] * 6 + [(1.0, True, False)]  # 11 px apart, there within 4.5 px
+
+
+def test_pictures_show_agent_goal_and_wall():
+    env = gymnasium.make("TwoRooms-v0", render_mode="rgb_array")
+    env.reset(seed=0, options=SCENE | {"location": (20.0, 20.0), "goal": (45.0, 45.0)})
+    picture = env.render()
+    assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
+    assert len({tuple(picture[row, column]) for row, column in ((20, 20), (45, 45), (30, 10), (20, 30))}) == 4
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_other_floor_plans_lead_from_end_to_end(kind):
+    envs = gymnasium.make_vec("TwoRooms-v0", num_envs=8, layouts=kind, image_size=65)
+    frames, info = envs.reset(seed=3)
+    assert info["walls"].ndim == 3 and "layout" not in info
+    np.testing.assert_array_equal(frames[:, 1], info["goal_frame"][:, 1])
+    assert not inside(info["walls"], info["location"]).any() and not inside(info["walls"], info["goal"]).any()
+    low, high = np.sort([info["location"][:, 0], info["goal"][:, 0]], axis=0)
+    used = np.abs(info["walls"][:, :, 0]) < 65
+    columns = np.where(used & (kind != "maze"), info["walls"][:, :, 0] + 1, 32)
+    assert (low < columns.min(1)).all() and (high > columns.max(1)).all()
+    if kind == "maze":  # opposite corners
+        assert (np.abs(info["location"] - 32) > 14).all() and (np.abs(info["goal"] - 32) > 14).all()
+        assert (np.abs(info["location"] - info["goal"]) > 28).all()
+
+
+def test_goal_frame_norm_radius_and_noise():
+    env = gymnasium.make("TwoRooms-v0", max_norm=1.0, goal_size=65)
+    _, info = env.reset(seed=0, options=SCENE | {"radius": 0.0})
+    goal = render_states(Geometry(size=65), info["goal"][None, None], info["walls"][None])[0, 0]
+    np.testing.assert_array_equal(info["goal_frame"], goal)
+    for _ in range(11):
+        _, _, terminated, _, info = env.step(np.array([1.5, 0.0], np.float32))
+        assert not terminated  # a radius of 0 ends nothing
+    np.testing.assert_allclose(info["location"], SCENE["goal"])  # cut to 1 px a step
+    disturbed = gymnasium.make("TwoRooms-v0", noise=0.2)
+    disturbed.reset(seed=0, options=SCENE | {"location": (15.0, 32.0)})
+    moves = [disturbed.step(np.zeros(2, np.float32))[4]["location"] for _ in range(150)]
+    assert 0.15 < np.diff(moves, axis=0).std() < 0.25
+
+
+def test_episodes_may_start_in_the_door():
+    env = gymnasium.make("TwoRooms-v0", start="door")
+    for seed in range(20):
+        info = env.reset(seed=seed)[1]
+        assert (np.abs(info["location"] - info["layout"]) <= (1, 4)).all()
+    scene = {"layout": np.array([30, 32]), "location": [30, 36.0], "goal": np.array([[29.5, 28.5]])}  # in any form
+    np.testing.assert_array_equal(env.reset(options=scene)[1]["location"], [30, 36])
+
+
+@pytest.mark.parametrize(
+    ("options", "scene", "message"),
+    [
+        ({"layouts": "maze", "start": "door"}, {}, "a maze has no door"),
+        ({"layouts": "maze"}, {}, "layout is for two rooms"),
+        ({}, {"layout": (3, 32)}, r"a wall column from 20 to 43 and a door row from 10 to 53, not \(3.0, 32.0\)"),
+        ({}, {"layout": (30, 32, 1)}, "must be two numbers"),
+        ({}, {"location": (30, 20)}, "is inside a wall"),
+        ({}, {"location": (4, 20)}, "not between the borders, 4 and 59 px"),
+        ({}, {"location": (float("nan"), 20)}, "must be finite real numbers"),
+        ({}, {"gaol": (10, 10)}, "options of reset: unknown key 'gaol'"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, scene, message):
+    with pytest.raises(UserError, match=message):
+        TwoRooms(**options).reset(seed=0, options={"layout": (30, 32)} | scene)
+
+
+@pytest.mark.parametrize("action", [[float("inf"), 0], [1, 2, 3], "north", None, [[1], [2, 3]], [10**400, 0], [1j, 0]])
+def test_an_action_is_two_finite_numbers(action):
+    env = TwoRooms()
+    env.reset(seed=0)
+    with pytest.raises(UserError, match=r"an action must be (two|finite real) numbers"):
+        env.step(action)
+
+
+def test_the_world_does_without_gymnasium_which_the_environment_asks_for():
+    code = "import sys; sys.modules['gymnasium'] = None; import tiny_jepa.data, tiny_jepa.worlds.two_rooms.env"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ImportError: the environment needs" in done.stderr and "pip install gymnasium" in done.stderr

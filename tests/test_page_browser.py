@@ -142,12 +142,6 @@ def test_dark_pixels_of_a_dropped_picture_are_walls(visitor, width, height, size
     visitor.wait("document.getElementById('status').textContent.startsWith('map.png is no picture')")
 
 
-def test_a_click_sets_a_goal_and_the_model_walks_there_from_room_to_room(visitor):
-    visitor.drive((50, 52))
-    visitor.walk()
-    visitor.arrive(50, 52)
-
-
 def test_everything_works_from_the_keyboard(visitor):
     visitor.key("ArrowDown", hold=0.3)
     steps = visitor.ask("steps")

@@ -141,7 +141,6 @@ def test_transitions_agree_with_the_reference(size, grid, count):
         (30.8, 35.9, 1.0, 1.0, True),  # out of the door over its corner
         (26.0, 26.0, 4.0, 11.0, True),  # in through the door and out by the far jamb
         (58.0, 58.0, 0.5, 1.0, True),  # touches the border at 59: neither coordinate moves
-        (30.0, 20.0, 1.0, 0.0, True),  # from inside the wall, touches its face
         (30.0, 27.5, 0.0, 1.0, False),  # from inside the wall into the door: over the jamb inwards
         (30.5, 27.5, 2.0, 4.0, False),  # from inside the wall over the jamb, and out through the door
     ],
