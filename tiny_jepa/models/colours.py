@@ -8,7 +8,9 @@ by least squares; on edges and under a blurred agent, too. Far from walls it is 
 import torch
 from einops import rearrange
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d, pad
+from torch.nn.functional import pad
+
+from tiny_jepa.models.map import around
 
 CHUNK = 32
 """Frames taken apart at once: what is computed of them stays in cache."""
@@ -45,9 +47,9 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     lines = (other.mean(1, keepdim=True) > 0.5) | (other.mean(2, keepdim=True) > 0.5)
     apart = (off - wall).square().sum(1)
     is_wall = rearrange(apart < (SAME * contrast) ** 2, "n (h w) -> n h w", h=side)
-    solid = is_wall & (avg_pool2d(is_wall.float(), 3, 1, 1) > 2.5 / 9)  # a dot of the wall's colour is smaller
+    solid = is_wall & (around(is_wall.float(), 3) > 2.5)  # a dot of the wall's colour is smaller
     flat = least_step(frames) < SAME * contrast[..., None]
-    edge = flat & (max_pool2d(solid.float(), 3, 1, 1) > 0)  # averaged walls have edges, straight ones
+    edge = flat & (around(solid.float(), 3) > 0)  # averaged walls have edges, straight ones
     near, flat = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat))
     counts = torch.where(flat, FLAT, 1.0)
 
@@ -115,5 +117,5 @@ def least_step(frames: Tensor) -> Tensor:
 
 def colour_at(off: Tensor, much: Tensor, side: int) -> Tensor:
     """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] about -> [N, C, 1]."""
-    place = avg_pool2d(rearrange(much, "n (h w) -> n 1 h w", h=side), 5, 1, 2).flatten(1).argmax(1)
+    place = around(rearrange(much, "n (h w) -> n h w", h=side), 5).flatten(1).argmax(1)
     return off.gather(2, place[:, None, None].expand(-1, off.shape[1], 1))

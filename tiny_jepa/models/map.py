@@ -3,11 +3,13 @@
 In frames with a channel of its own the map is that channel; in colours, how much of each pixel is wall (`colours.py`).
 """
 
+from collections.abc import Callable
+from functools import reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import pad
 
 
 class Maps(NamedTuple):
@@ -33,7 +35,16 @@ class Maps(NamedTuple):
 def widened(pixels: Tensor, radius: int) -> Tensor:
     """Maps [N, S, S] uint8 in which all that is drawn reaches `radius` px farther, corners too: where an agent of that
     radius is stopped, its centre meets something."""
-    return max_pool2d(pixels.float(), 2 * radius + 1, 1, radius).byte() if radius else pixels
+    return around(pixels, 2 * radius + 1, torch.maximum)
+
+
+def around(pixels: Tensor, size: int, join: Callable[[Tensor, Tensor], Tensor] = torch.add) -> Tensor:
+    """[N, S, S], none negative -> of each pixel all in the `size` x `size` about it, joined. Windows by shifts: many
+    times as fast as torch's pooling on a CPU."""
+    for axis, edge in ((1, (0, 0, size // 2, size // 2)), (2, (size // 2, size // 2))):
+        padded = pad(pixels, edge)
+        pixels = reduce(join, (padded.narrow(axis, first, pixels.shape[axis]) for first in range(size)))
+    return pixels
 
 
 def channel_map(channel: Tensor) -> Tensor:

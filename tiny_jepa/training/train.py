@@ -147,7 +147,8 @@ class Trainer:
             cell.load_state_dict(gate)
         if len(radii) > 1:
             self.model.set_scales(cell.crossings, radius)
-        seen = Seen(agent, actions, partial(widened, shown, radius))
+        shown = widened(shown, radius)
+        seen = Seen(agent, actions, lambda: shown)
         for step in range(c.encode_steps + done, self.total_steps):
             yield one_step_terms(cell, *draws[radius].draw(self.randomness(step)), c), seen
 
