@@ -33,10 +33,11 @@ name = option("--resume") if "--resume" in sys.argv else option("--name")
 if "forget" in sys.argv: sys.exit(print("trained, and lost it"))
 folder = Path(option("--runs")) / name
 folder.mkdir(parents=True, exist_ok=True)
-(folder / "checkpoint.pth").write_text(str(os.getpid()))
-if "collapse" in sys.argv: sys.exit(print("error: collapsed: std_x is 0.001") or 2)
-if "fail" in sys.argv: sys.exit("error: no such data folder")
-try: time.sleep(300 if "slow" in sys.argv else 0.2)
+try:
+    (folder / "checkpoint.pth").write_text(str(os.getpid()))
+    if "collapse" in sys.argv: sys.exit(print("error: collapsed: std_x is 0.001") or 2)
+    if "fail" in sys.argv: sys.exit("error: no such data folder")
+    for _ in range(3000 if "slow" in sys.argv else 2): time.sleep(0.1)  # a signal just before a sleep is seen after it
 except KeyboardInterrupt: sys.exit((folder / "saved").touch() or 130)
 (folder / "weights.pth").write_text(f"weights of {name}")
 Path("done.txt").open("a").write(name + "\\n")
