@@ -43,11 +43,12 @@ def drawn(door=10, half=2):
     return walls
 
 
-def draw(place, door=10, half=2, room=(255, 255, 255), wall=(0, 0, 0), dot=(255, 0, 0)):
-    """A frame [32, 32, 3] uint8 with the dot at `place`."""
+def draw(place, door=10, half=2, room=(255, 255, 255), wall=(0, 0, 0), dot=(255, 0, 0), solid=False):
+    """A frame [32, 32, 3] uint8 with the dot at `place`, a blurred one or a disc."""
     frame = np.where(drawn(door, half)[..., None], wall, room)
     x, y = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
-    blob = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 4.5)[..., None]
+    away = np.hypot(x - place[0], y - place[1])[..., None]
+    blob = np.clip(2.5 - away, 0, 1) if solid else np.exp(-(away**2) / 4.5)
     return (frame * (1 - blob) + np.array(dot) * blob).astype(np.uint8)
 
 

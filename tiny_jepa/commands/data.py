@@ -21,6 +21,7 @@ from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SETS_VERSION, SIZES, ProceduralSet
 
 PROG = "python -m tiny_jepa data"
+Names: Any = tuple[Literal[tuple(RECIPES)], ...]  # type: ignore
 
 
 @settings
@@ -28,7 +29,7 @@ class Generate:
     """What is written: sets of the two rooms."""
 
     out: Path  # the folder that will hold train/, probe_normal/, ...
-    set: tyro.conf.UseAppendAction[tuple[Literal[tuple(RECIPES)], ...]] = ()  # type: ignore[valid-type] # repeatable
+    set: tyro.conf.UseAppendAction[Names] = ()  # one of those to write: all unless given
     count: Annotated[int, within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
     steps: Annotated[int, within(1, 10**4)] | None = None  # actions of each trajectory; the course's unless given
     image_size: Annotated[int, within(SIZES[0], SIZES[-1])] = COURSE.size  # px

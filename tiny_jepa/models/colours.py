@@ -1,14 +1,15 @@
 """Colour frames, taken apart into walls and agent, whatever their colours: nothing here is learned.
 
 Most pixels are floor, and most of the others wall. Two small things may be left that these do not explain: the agent,
-which is blurred, and a door that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door and agent,
-by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone.
+a blurred dot or a disc, and a door that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door and
+agent, by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone.
+Where the agent's colour is in line with those of floor and wall, as greys are, what is not of walls is the agent's.
 """
 
 import torch
 from einops import rearrange
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import one_hot, pad
 
 from tiny_jepa.models.map import around
 
@@ -26,6 +27,8 @@ BESIDE = 0.05
 """What a pixel in a wall, or in line with one, counts when the agent's colour is looked for."""
 APART = 0.01
 """A squared sine: colours whose directions from the floor's are more alike than that cannot be told apart."""
+SIMILAR = 0.75, 1.05
+"""Of the wall's contrast: an agent between these may be one of the wall's colour whose centre lies between pixels."""
 HASH = 257
 """Makes one number of a pixel's channels."""
 
@@ -49,29 +52,49 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     is_wall = rearrange(apart < (SAME * contrast) ** 2, "n (h w) -> n h w", h=side)
     solid = is_wall & (around(is_wall.float(), 3) > 2.5)  # a dot of the wall's colour is smaller
     flat = least_step(frames) < SAME * contrast[..., None]
-    edge = flat & (around(solid.float(), 3) > 0)  # averaged walls have edges, straight ones
-    near, flat = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat))
-    counts = torch.where(flat, FLAT, 1.0)
+    beside = around(solid.float(), 3) > 0
+    near = lines | solid | (flat & beside)  # averaged walls have edges, straight ones
+    near, beside, flat = (rearrange(each, "n h w -> n (h w)") for each in (near, beside, flat))
 
     wall_alone = torch.where(near, shares(off, wall)[:, 0].clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
-    agent = colour_at(off, left * counts * torch.where(near, BESIDE, 1.0), side)
+    agent = colour_at(off, left * torch.where(flat, FLAT, 1.0) * torch.where(near, BESIDE, 1.0), left, side)
     of_wall, of_agent = shares(off, wall, agent).unbind(1)
     left = near * (off - of_wall[:, None] * wall - of_agent[:, None] * agent).square().sum(1)
     left = left * (left > torch.maximum(APART * seen, (FAINT * contrast) ** 2))
-    door = colour_at(off * (left > 0)[:, None], left, side)
+    door = colour_at(off * (left > 0)[:, None], left, left, side)
     mixed, alone = shares(off, wall, agent, door), shares(off, agent)[:, 0]
     over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
     on_wall = (off - wall - over[:, None] * (agent - wall)).square().sum(1) + (FAINT * contrast) ** 2
     on_wall = on_wall < (off - alone[:, None] * agent).square().sum(1)
-    agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0).square() * counts
+    agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0)
     walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
-    return tuple(rearrange(each, "n (h w) -> n h w", h=side) for each in (walls, agents))  # type: ignore[return-value]
+
+    ahead = shares(agent, wall)[:, 0]  # where the agent's colour is on the line from floor, 0, to wall, 1
+    in_line = (agent - ahead[:, None] * wall).square().sum(1) < APART * agent.square().sum(1)
+    in_line = in_line & ((ahead < SIMILAR[0]) | (ahead > SIMILAR[1]))
+    greys = in_greys(shares(off, wall)[:, 0], ahead, near | beside, flat)
+    walls, agents = (torch.where(in_line, *each) for each in zip(greys, (walls, agents), strict=True))
+    return tuple(rearrange(each, "n (h w) -> n h w", h=side) for each in (walls, agents.square()))  # type: ignore[return-value]
+
+
+def in_greys(along: Tensor, ahead: Tensor, near: Tensor, flat: Tensor) -> tuple[Tensor, Tensor]:
+    """`unmix` where the agent's colour is in line with those of floor, 0, and wall, 1: where on it pixels [N, P] are,
+    and the agent [N, 1]; which pixels are near walls, or like a neighbour -> how much is wall, how much agent."""
+    inside = along.clamp(0, 1)
+    beyond = (along - inside).abs()
+    other = (along - ahead).abs() > FAINT
+    plain = flat & (near | (inside < FAINT)) & (beyond < FAINT) & other  # floor, wall, or an edge
+    blended = torch.minimum(inside, 1 - inside) * ~plain
+    touching = (near & ~plain & (along > FAINT)).any(1, keepdim=True)  # what of it is over a wall, none can tell
+    farther = torch.where((ahead > 1) & touching, beyond, torch.where(plain, 0.0, (along / ahead).clamp_min(0)))
+    over_wall = (along > ahead.clamp(0, 1)) & (near | (ahead < 1)) & other
+    return inside * (plain | over_wall), torch.where((ahead - 0.5).abs() < 0.5, blended, farther)
 
 
 def palette(frames: Tensor) -> tuple[Tensor, Tensor]:
     """frames [N, C, S, S] -> the colours of floor and wall [N, C, 1]: the most frequent one, and of those in the
-    direction that most other pixels have from it, the farthest that is frequent."""
+    direction that most other pixels have from it, one that is both frequent and far."""
     found = [floor_and_wall(rearrange(frame, "c h w -> (h w) c")) for frame in frames]
     floor, wall = (torch.stack(each)[..., None] for each in zip(*found, strict=True))
     return floor, wall
@@ -90,7 +113,7 @@ def floor_and_wall(pixels: Tensor) -> tuple[Tensor, Tensor]:
     ways = off / sizes.clamp_min(1e-9)[:, None]
     alike = (ways @ ways.T > 1 - APART) & (sizes > FAINT * sizes.max())
     most = (alike * counts).sum(1).argmax()
-    return floor, off[torch.where(alike[most], sizes, -1.0).argmax()]
+    return floor, off[torch.where(alike[most], counts * sizes**1.5, -1.0).argmax()]
 
 
 def shares(off: Tensor, *colours: Tensor) -> Tensor:
@@ -115,7 +138,12 @@ def least_step(frames: Tensor) -> Tensor:
     return torch.minimum(torch.minimum(x[..., 1:], x[..., :-1]), torch.minimum(y[..., 1:, :], y[..., :-1, :]))
 
 
-def colour_at(off: Tensor, much: Tensor, side: int) -> Tensor:
-    """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] about -> [N, C, 1]."""
-    place = around(rearrange(much, "n (h w) -> n h w", h=side), 5).flatten(1).argmax(1)
-    return off.gather(2, place[:, None, None].expand(-1, off.shape[1], 1))
+def colour_at(off: Tensor, much: Tensor, left: Tensor, side: int) -> Tensor:
+    """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] about: of the pixel there or the one near
+    it that has most of `left` [N, P], whichever is less like the floor -> [N, C, 1]."""
+    middle = around(rearrange(much, "n (h w) -> n h w", h=side), 5).flatten(1).argmax(1)
+    about = around(rearrange(one_hot(middle, side**2), "n (h w) -> n h w", h=side), 5).flatten(1)
+    places = torch.stack([middle, (left * about).argmax(1)], dim=1)
+    colours = off.gather(2, places[:, None].expand(-1, off.shape[1], -1))  # [N, C, 2]
+    farther = colours.square().sum(1).argmax(1)
+    return colours.gather(2, farther[:, None, None].expand(-1, off.shape[1], 1))

@@ -52,6 +52,9 @@ def evaluators(
         config = ProbingConfig(mean=world.mean, std=world.std)
         if not world.simulate:  # a collected set may have any size
             config = replace(config, epochs=max(config.epochs, -(-STEPS // len(train))))
+        if config.epochs * len(train) < STEPS // 4:
+            few = f"{len(train.dataset):,} trajectories, too few to train a prober"
+            print(f"warning: {group.train} has {few}: its errors say little of the model")
         found.append(ProbingEvaluator(device, model, train, scored, config))
     if not any(found):
         raise UserError(f"{source.describe()}: no probing set to score, or none to train a prober on")
