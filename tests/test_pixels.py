@@ -72,7 +72,7 @@ def test_a_drawn_door_is_neither_a_wall_nor_the_dot():
     """As in stable-worldmodel's rooms of other colours, whose doors stay white."""
     frame = stand_in.draw([8, 20], room=(90, 30, 160))
     frame[8:13, 15:17] = 255
-    assert told_apart(frame[None], np.array([[8.0, 20.0]]))[0, 8:13, 15:17].max() == 0
+    assert told_apart(frame[None], np.array([[8.0, 20.0]]))[0, 8:13, 15:17].max() < 1e-6
 
 
 def test_larger_frames_are_averaged_down():

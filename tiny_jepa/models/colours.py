@@ -1,8 +1,9 @@
 """Colour frames, taken apart into walls and agent, whatever their colours: nothing here is learned.
 
 Most pixels are floor, and most of the others wall. Two small things may be left that these do not explain: the agent,
-which is blurred, and a door that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door and agent,
-by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone.
+which is blurred, and a door or a mark that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door
+and agent, by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone,
+if that explains it.
 """
 
 import torch
@@ -14,6 +15,8 @@ CHUNK = 32
 """Frames taken apart at once: what is computed of them stays in cache."""
 FAINT = 0.05
 """Of the wall's contrast: what differs less from a colour is of that colour."""
+COLOURED = 0.2
+"""The same: what differs more from all mixtures of floor and wall is of another colour."""
 SAME = 1e-3
 """The same, of neighbours."""
 FLAT = 1e-3
@@ -41,27 +44,34 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     floor, wall = palette(frames)
     off = rearrange(frames, "n c h w -> n c (h w)") - floor
     seen, contrast = off.square().sum(1), wall.norm(dim=1)  # [N, P], [N, 1]
-    other = rearrange((seen > (FAINT * contrast) ** 2).float(), "n (h w) -> n h w", h=side)
+    faint = (FAINT * contrast) ** 2
+    other = rearrange((seen > faint).float(), "n (h w) -> n h w", h=side)
     lines = (other.mean(1, keepdim=True) > 0.5) | (other.mean(2, keepdim=True) > 0.5)
     apart = (off - wall).square().sum(1)
     is_wall = rearrange(apart < (SAME * contrast) ** 2, "n (h w) -> n h w", h=side)
     solid = is_wall & (avg_pool2d(is_wall.float(), 3, 1, 1) > 2.5 / 9)  # a dot of the wall's colour is smaller
-    flat = least_step(frames) < SAME * contrast[..., None]
-    edge = flat & (max_pool2d(solid.float(), 3, 1, 1) > 0)  # averaged walls have edges, straight ones
-    near, flat = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat))
-    counts = torch.where(flat, FLAT, 1.0)
+    alike, flat = (step < SAME * contrast[..., None] for step in steps(frames))
+    edge = alike & (max_pool2d(solid.float(), 3, 1, 1) > 0)  # averaged walls have edges, straight ones
+    tint = (off - shares(off, wall) * wall).square().sum(1)  # what no mixture of floor and wall has
+    spot = max_pool2d(rearrange(tint, "n (h w) -> n h w", h=side) * flat, 3, 1, 1)  # about a thing of one colour
+    near, flat, spot = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat, spot))
+    counts, spot = torch.where(flat, FLAT, 1.0), torch.where(flat | (tint.clamp_min(faint) < 1.01 * spot), FLAT, 1.0)
+    # where there is another colour, what mixes those of floor and wall is wall, and its corners
+    near = near | ((tint < APART * seen) & (tint * counts > (COLOURED * contrast) ** 2).any(1, keepdim=True))
 
     wall_alone = torch.where(near, shares(off, wall)[:, 0].clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
-    agent = colour_at(off, left * counts * torch.where(near, BESIDE, 1.0), side)
+    agent = colour_at(off, left * spot * torch.where(near, BESIDE, 1.0), side)
+    alone = shares(off, agent)[:, 0]
+    over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
+    past = (off - alone[:, None] * agent).square().sum(1)
+    on_wall = (off - wall - over[:, None] * (agent - wall)).square().sum(1) + faint
+    near = near | (torch.minimum(past, on_wall) > 2 * faint + APART * seen)
     of_wall, of_agent = shares(off, wall, agent).unbind(1)
     left = near * (off - of_wall[:, None] * wall - of_agent[:, None] * agent).square().sum(1)
-    left = left * (left > torch.maximum(APART * seen, (FAINT * contrast) ** 2))
+    left = left * (left > torch.maximum(APART * seen, faint))
     door = colour_at(off * (left > 0)[:, None], left, side)
-    mixed, alone = shares(off, wall, agent, door), shares(off, agent)[:, 0]
-    over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
-    on_wall = (off - wall - over[:, None] * (agent - wall)).square().sum(1) + (FAINT * contrast) ** 2
-    on_wall = on_wall < (off - alone[:, None] * agent).square().sum(1)
+    mixed, on_wall = shares(off, wall, agent, door), on_wall < past
     agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0).square() * counts
     walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
     return tuple(rearrange(each, "n (h w) -> n h w", h=side) for each in (walls, agents))  # type: ignore[return-value]
@@ -107,13 +117,20 @@ def shares(off: Tensor, *colours: Tensor) -> Tensor:
     return torch.linalg.pinv(torch.triu(basis.mT @ torch.cat(known, 2))) @ (basis.mT @ off)
 
 
-def least_step(frames: Tensor) -> Tensor:
-    """How far each pixel's colour [N, C, S, S] is from that of the nearest of its neighbours -> [N, S, S]."""
-    x, y = pad(frames.diff(dim=3).abs().amax(1), (1, 1)), pad(frames.diff(dim=2).abs().amax(1), (0, 0, 1, 1))
-    return torch.minimum(torch.minimum(x[..., 1:], x[..., :-1]), torch.minimum(y[..., 1:, :], y[..., :-1, :]))
+def steps(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each pixel's colour [N, C, S, S] is from that of the nearest of its four neighbours, and of the second
+    nearest -> [N, S, S] each."""
+    x, y = (
+        pad(frames.diff(dim=dim).abs().amax(1), sides, value=torch.inf)
+        for dim, sides in ((3, (1, 1)), (2, (0, 0, 1, 1)))
+    )
+    both = (x[..., 1:], x[..., :-1]), (y[..., 1:, :], y[..., :-1, :])
+    near, far = ([function(*each) for each in both] for function in (torch.minimum, torch.maximum))
+    return torch.minimum(*near), torch.minimum(torch.maximum(*near), torch.minimum(*far))
 
 
 def colour_at(off: Tensor, much: Tensor, side: int) -> Tensor:
     """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] about -> [N, C, 1]."""
-    place = avg_pool2d(rearrange(much, "n (h w) -> n 1 h w", h=side), 5, 1, 2).flatten(1).argmax(1)
+    about = avg_pool2d(rearrange(much, "n (h w) -> n 1 h w", h=side), 5, 1, 2).flatten(1)
+    place = (about * much).argmax(1)  # there, not beside it
     return off.gather(2, place[:, None, None].expand(-1, off.shape[1], 1))
