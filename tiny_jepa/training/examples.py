@@ -27,7 +27,8 @@ NEARER = {1: 0.5, 2: 0.9}
 
 
 class Codes(NamedTuple):
-    """Of N trajectories: agent [N, T, 2], actions [N, T-1, 2] px, maps for [N], each map that there is once."""
+    """Of N trajectories: agent [N, T, 2], actions [N, T-1, 2] px, turned as the frame counts, maps for [N], each map that
+    there is once."""
 
     agent: Tensor
     actions: Tensor
@@ -51,7 +52,7 @@ def encode_trajectories(model: JEPA, dataset: TrajectorySet, indices: np.ndarray
             part = slice(start, start + TRAJECTORIES)
             chunk = np.sort(indices[part])  # the kindest order for a memory-mapped file
             states = dataset.frames(chunk).to(device)
-            agent[part], actions[part] = model.encode_agent(states), dataset.actions(chunk).to(device)
+            agent[part], actions[part] = model.encode_agent(states), model.predictor.turned(dataset.actions(chunk))
             drawn = model.encode_context(states[:, 0]).cpu()
             index += [pixels.setdefault(each.numpy().tobytes(), (len(pixels), each))[0] for each in drawn]
             shown.update(len(chunk))
