@@ -27,8 +27,8 @@ NEARER = {1: 0.5, 2: 0.9}
 
 
 class Codes(NamedTuple):
-    """Of N trajectories: agent [N, T, 2], actions [N, T-1, 2] px, turned as the frame counts, maps for [N], each map that
-    there is once."""
+    """Of N trajectories: agent [N, T, 2], actions [N, T-1, 2] px, turned as the frame counts, maps for [N], each map
+    that there is once."""
 
     agent: Tensor
     actions: Tensor
