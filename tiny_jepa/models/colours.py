@@ -53,7 +53,7 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     alike, flat = (step < SAME * contrast[..., None] for step in steps(frames))
     edge = alike & (max_pool2d(solid.float(), 3, 1, 1) > 0)  # averaged walls have edges, straight ones
     tint = (off - shares(off, wall) * wall).square().sum(1)  # what no mixture of floor and wall has
-    spot = max_pool2d(rearrange(tint, "n (h w) -> n h w", h=side) * flat, 3, 1, 1)  # about a thing of one colour
+    spot = max_pool2d(rearrange(tint, "n (h w) -> n h w", h=side) * flat, 5, 1, 2)  # about a thing of one colour
     near, flat, spot = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat, spot))
     counts, spot = torch.where(flat, FLAT, 1.0), torch.where(flat | (tint.clamp_min(faint) < 1.01 * spot), FLAT, 1.0)
     # where there is another colour, what mixes those of floor and wall is wall, and its corners
