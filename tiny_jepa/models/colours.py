@@ -57,11 +57,12 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     near, flat, spot = (rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat, spot))
     counts, spot = torch.where(flat, FLAT, 1.0), torch.where(flat | (tint.clamp_min(faint) < 1.01 * spot), FLAT, 1.0)
     # where there is another colour, what mixes those of floor and wall is wall, and its corners
-    near = near | ((tint < APART * seen) & (tint * counts > (COLOURED * contrast) ** 2).any(1, keepdim=True))
+    coloured = tint * counts > (COLOURED * contrast) ** 2
+    near = near | ((tint < APART * seen) & coloured.any(1, keepdim=True))
 
     wall_alone = torch.where(near, shares(off, wall)[:, 0].clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
-    agent = colour_at(off, left * spot * torch.where(near, BESIDE, 1.0), side)
+    agent = colour_at(off, left * spot * torch.where(near & ~coloured, BESIDE, 1.0), side)
     alone = shares(off, agent)[:, 0]
     over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
     past = (off - alone[:, None] * agent).square().sum(1)
