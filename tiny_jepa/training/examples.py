@@ -20,8 +20,8 @@ from tiny_jepa.progress import bar
 
 TRAJECTORIES, MOVES = 64, 8_192
 """Encoded, or looked at, at once: activations that stay in the cache."""
-SURE = 6.0
-"""Standard deviations."""
+SURE, UNSURE = 6.0, 0.2
+"""Standard deviations; px: what is farther from pixel centres is looked at, however far codes err."""
 NEARER = {1: 0.5, 2: 0.9}
 """By the number of gates: the share of the median move from which on one counts as made."""
 
@@ -118,7 +118,7 @@ def clear(cell: GatedCell, before: Tensor, moves: Tensor, moved: Tensor) -> Tens
     made = was_made(before, before + moved, moves)
     error = (moved - moves)[made].abs().median() / 0.6745 / 2**0.5  # of a code: a standard deviation
     places = cell.frame.unit * torch.stack([before, before + moves], dim=1)
-    far = (places - places.round()).abs() > SURE * cell.frame.unit * error
+    far = (places - places.round()).abs() > (SURE * cell.frame.unit * error).clamp(max=UNSURE)
     return far.all(dim=2).all(dim=1)
 
 
