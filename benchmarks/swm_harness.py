@@ -164,14 +164,16 @@ def draw(dataset: Any, count: int, offset: int, rooms: bool) -> tuple[list[int],
 def furnish(world: Any, dataset: Any, episodes: list[int], places: tuple[str, ...]) -> None:
     """Gives each environment the door, the colours, ... that its recorded episode had: the harness restores the states
     of agent and goal alone, and needs to be told how, where there is no method for it."""
+    from stable_worldmodel.utils import get_in
+
     starts = first_rows(dataset)[episodes]
     recorded = {name.removeprefix(VARIED): name for name in dataset.column_names if name.startswith(VARIED)}
     columns = {name: dataset.get_col_data(column)[starts] for name, column in recorded.items() if name not in places}
     for i, env in enumerate(world.envs.envs):
         space = env.unwrapped.variation_space
-        for name in filter(columns.__contains__, space.sampling_order):  # one by one: what is allowed depends on others
-            space.set_init_value({name: columns[name][i]})
-            space.reset()
+        for name, column in columns.items():  # unchecked: what is allowed depends on what others are at last
+            get_in(space, name.split("."))._init_value = column[i]
+        space.reset()
         if not hasattr(env.unwrapped, "_set_state"):
             env.unwrapped._set_state = partial(put, env.unwrapped, "agent")
             env.unwrapped._set_goal_state = partial(put, env.unwrapped, "goal")
