@@ -105,7 +105,7 @@ def shown_by(folder: Path) -> str:
     size *= np.median(moved[made] / size[made])
     worth = f"{np.median(size):.2f} px (median), {size.max():.2f} px at most"
     still = (moved == 0)[size > 0].mean()
-    return f"actions are worth {worth}; {still:.1%} of the steps were blocked or without effect"
+    return f"actions are worth about {worth}; {still:.1%} of the steps were blocked or without effect"
 
 
 def motion(frames: np.ndarray) -> np.ndarray:
