@@ -25,8 +25,6 @@ PROG = "python -m tiny_jepa data"
 
 @settings
 class Generate:
-    """What is written: sets of the two rooms."""
-
     out: Path  # the folder that will hold train/, probe_normal/, ...
     set: tyro.conf.UseAppendAction[tuple[Literal[tuple(RECIPES)], ...]] = ()  # type: ignore[valid-type] # repeatable
     count: Annotated[int, within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
@@ -41,8 +39,6 @@ class Generate:
 
 @settings
 class Check:
-    """What is checked."""
-
     folder: tyro.conf.Positional[Path]  # that holds train/, probe_normal/, ...
     limit: Annotated[int, within(0, 10**9)] = 2000  # trajectories read of each set; 0: all
     world: str = DEFAULT  # whose sets they are
