@@ -102,7 +102,8 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
     except SystemExit as end:
         if not end.code:
             raise
-        text = " ".join(line.strip("│╭╮╰╯─ ") for line in said.getvalue().splitlines()[1:])  # of a frame
+        lines = said.getvalue().splitlines()[1:]  # of a frame, which is of - where a console knows no other
+        text = " ".join(line.strip("│╭╮╰╯─ ") if line.strip(" -") else "" for line in lines)
         message, _, rest = re.sub(r"Error parsing (--[\w-]+):.*?('.*')\]?", r"\1 cannot be \2", text).partition("  ")
         near = re.search(r"Perhaps you meant:\s+(--[\w-]+)", rest)
         hint = f"; did you mean {near[1]}?" if near else ""

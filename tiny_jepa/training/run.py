@@ -115,7 +115,6 @@ class Run:
             write_atomically(log, lambda path: path.write_bytes(kept))
 
     def log(self, step: int, phase: str, **figures: float) -> None:
-        """Appends a row to log.csv."""
         row = {"step": step, "phase": phase, "seconds": round(self.seconds, 2), **figures}
         path = self.folder / "log.csv"
         try:
