@@ -71,7 +71,7 @@ def test_help_is_printed(words, monkeypatch, capsys):
         ("plan --budget 50 --record walk.txt", "call it walk.gif"),
         ("plan --budget 50 --map own.py", "own.py is no PNG"),
         ("export --out m.bin", "ends in .onnx, such as model.onnx, not 'm.bin'"),
-        ("train --resume nothing", "config.json is missing; start the run anew, or resume"),
+        ("train --resume nothing", "config.json is missing; start the run anew; other runs here: "),
         ("train --budget 150 --runs own.py", "cannot write own.py"),
         ("train --gate-widths 1-99999999999", "--gate-widths must be whole numbers such as 24,24"),
         ("train --cached many", "--cached cannot be 'many'"),

@@ -118,7 +118,8 @@ def imported(path: str, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a module of somebody's own raises whatever it likes
-        raise UserError(f"{what} {path!r} ({type(error).__name__}: {error}); write it as package.module:NAME") from None
+        why = f" ({type(error).__name__}: {error})" if module.strip(".") and name else ""
+        raise UserError(f"{what} {path!r}{why}; write it as package.module:NAME") from None
 
 
 def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str:
