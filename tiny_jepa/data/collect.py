@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from einops import reduce
 
-from tiny_jepa.data.episodes import Collection, Episodes, Moment, of_others, open_episodes
+from tiny_jepa.data.episodes import Collection, Episodes, Moment, open_episodes
 from tiny_jepa.data.writing import Draft, Rows, write_sets
-from tiny_jepa.errors import UserError
+from tiny_jepa.errors import UserError, of_others
 from tiny_jepa.worlds.pixels import SETS
 
 SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))

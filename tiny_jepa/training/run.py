@@ -3,21 +3,20 @@
 import csv
 import os
 import time
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import cannot_write, locked, read_json, write_atomically
+from tiny_jepa.files import cannot_write, locked, read_json, require_file, write_atomically
 from tiny_jepa.models import Architecture
 from tiny_jepa.options import Count, read, settings
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.train import Trainer
-from tiny_jepa.weights import read_archive, require_finite
+from tiny_jepa.weights import numbers, read_archive
 
 FORMAT = 6  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
@@ -44,25 +43,21 @@ class RunConfig:
 def read_config(folder: Path) -> RunConfig:
     """config.json of a run; a `UserError` where there is none, or another file of that name."""
     path = folder / "config.json"
-    if not path.exists():
-        runs = sorted(path.parent.name for path in folder.parent.glob("*/config.json")) or ["none"]
-        raise UserError(f"no run in {folder}: {path} is missing; the runs here are: {', '.join(runs)}")
-    return read(RunConfig, read_json(path, "start the run anew"), f"{path} is of no run that can go on")
+    others = sorted(other.parent.name for other in folder.parent.glob("*/config.json") if other != path)
+    advice = f"start the run anew; other runs here: {', '.join(others) or 'none'}"
+    return read(RunConfig, read_json(path, advice), f"{path} is of no run that can go on")
 
 
 class Run:
-    """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth.
-
-    A context: until it ends, no other process can train in the folder; a `UserError` where another one does.
-    """
+    """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth. Until this context ends, no
+    other process can train there; a `UserError` where another one does."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.checkpoint, self.weights = folder, folder / "checkpoint.pth", folder / "weights.pth"
         self.saved_step = 0
         self._before, self._began = 0, time.monotonic()  # seconds of earlier processes; when this one began
         self._saved = self._began
-        self._open = ExitStack()
-        self._open.enter_context(locked(folder / ".lock", f"another process trains in {folder}; wait until it ends"))
+        self._lock = locked(folder / ".lock", f"another process trains in {folder}; wait until it ends")
 
     @classmethod
     def new(cls, root: Path, name: str) -> "Run":
@@ -80,8 +75,8 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+    def __exit__(self, *ended: Any) -> None:
+        self._lock.__exit__(*ended)
 
     @property
     def seconds(self) -> float:
@@ -101,32 +96,25 @@ class Run:
             self.save(trainer)
 
     def restore(self, trainer: Trainer) -> None:
-        """Goes back to the checkpoint, and cuts the log there.
-
-        Raises:
-            UserError: there is nothing to resume, or no checkpoint of this run.
-        """
+        """Goes back to the checkpoint, and cuts the log there; a `UserError` where there is none of this run."""
         path, log = self.checkpoint, self.folder / "log.csv"
-        if not path.is_file() and self.weights.is_file():
-            raise UserError(f"{self.folder} is finished: its weights are {self.weights}; nothing is left to resume")
-        if not path.is_file():
-            raise UserError(f"nothing to resume: {path} is missing; start the run without --resume")
+        require_file(path, f"the run is finished if there is {self.weights}; if not, start it anew, without --resume")
         state = read_archive(path, "checkpoint", trainer.device)
         try:
             if state["format"] != FORMAT:
                 raise ValueError("it was written by another version of tiny_jepa")
             trainer.load_state(state)
+            for value in trainer.model.state_dict().values():
+                numbers(value.cpu())
             self._before, self.saved_step = int(state["seconds"]), trainer.step
         except Exception as error:  # load_state takes all that it is given apart
             reason = " ".join(str(error).split())[:100]
             raise UserError(f"{path} is no checkpoint of this run ({reason}); start the run anew") from None
-        require_finite(trainer.model.state_dict(), f"{path} is not used")
         if log.is_file():
             kept = rows_until(trainer.step, log.read_bytes())
             write_atomically(log, lambda path: path.write_bytes(kept))
 
     def log(self, step: int, phase: str, **figures: float) -> None:
-        """Appends a row to log.csv."""
         row = {"step": step, "phase": phase, "seconds": round(self.seconds, 2), **figures}
         path = self.folder / "log.csv"
         try:
