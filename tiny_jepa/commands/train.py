@@ -164,5 +164,5 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
                 run.log(trainer.step, phase, **figures)
                 shown.set_description_str(phase, refresh=False)
                 shown.set_postfix_str(SHOWN.format(**figures), refresh=False)
-            run.save_sometimes(trainer)
+            run.save(trainer, now=False)
     return figures
