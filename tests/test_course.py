@@ -42,17 +42,19 @@ def test_results_are_read_back(tmp_path: Path):
     write_result(tmp_path / "1k.json", result(model="1k", parameters=999, lift=False))
     assert read_result(tmp_path / "2k.json") == result()
     assert [r.model for r in read_results(tmp_path)] == ["1k", "2k"]
-    write_result(tmp_path / "2k-seed1.json", result(fingerprint="def", losses={"normal": [0.09], "wall": [0.2]}))
+    few = {"seeds": [0], "losses": {"normal": [0.09], "wall": [0.2]}}
+    write_result(tmp_path / "2k-seed1.json", result(fingerprint="def", **few))
     write_result(tmp_path / "2k-at-64.json", result(frames="64 px uint8", data="procedural:size=64"))
     small, other, both = read_results(tmp_path)
     assert small.model == "1k" and other.frames == "64 px uint8" and both.losses["normal"] == [0.09, 0.05, 0.07]
-    assert len(both.seeds) == 4 and both.losses["wall_other"] is None
+    assert len(both.seeds) == 3 and both.losses["wall_other"] is None
     assert result().mean("normal") == pytest.approx(0.06) and result().to_json()["losses"]["wall"]["std"] == 0
     assert result().mean("wall_other") is None
 
 
 OTHERS = [
     ({"format": 1}, "format must be 2, not 1"),
+    ({"seeds": [0]}, "has not one loss for each seed"),
     ({"losses": {"normal": {}}}, "losses.normal must be a valid list"),
     ({"losses": {"normal": {"seeds": [-1]}}}, "losses.normal must be greater than or equal to 0"),
     ({"losses": {"normal": {"seeds": [float("nan")]}}}, "holds no JSON object"),

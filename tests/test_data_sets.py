@@ -99,7 +99,7 @@ STATES = PROCEDURAL.frames(np.arange(40)).numpy()
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"states": None}, r"states\.npy is missing: a set needs states\.npy and actions\.npy"),
+        ({"states": None}, r"states\.npy is missing; a set needs states\.npy and actions\.npy"),
         ({"locations": None}, r"locations\.npy is missing"),
         ({"states": STATES[:, :, :1]}, r"shape \(40, 17, 1, 64, 64\) .* expected \(N, T, 2, size, size\)"),
         ({"states": STATES[..., :60]}, r"shape \(40, 17, 2, 64, 60\) .* expected \(N, T, 2, size, size\)"),

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tiny_jepa import progress
 from tiny_jepa.console import Console, printable
@@ -53,6 +55,7 @@ def test_a_console_prints_what_it_can(encoding):
     [
         (UserError("two\nlines"), 2, "error: two lines\n"),
         (FileNotFoundError(2, "No such file", "x"), 2, "error: x: No such file\n"),
+        (ModuleNotFoundError(name="PIL"), 2, "error: this needs pillow; install it with: pip install pillow\n"),
         (MemoryError(), 2, "error: out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "error: out of memory"),
         (RuntimeError("a bug stays a traceback"), None, ""),
@@ -121,6 +124,10 @@ def test_the_main_paths_work_in_places_unlike_ours(tmp_path, data, place):
     assert (" \\N{PLUS-MINUS SIGN} " in scored.stdout) == (place is HOSTILE) and (tmp_path / "s.json").is_file()
 
 
-def test_what_a_file_says_is_printed_as_text():
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("\x1b\r\x9b\u202e")))
+def test_whatever_is_printed_is_plain(text):
+    print(text, file=Console(stream := io.StringIO()))
+    assert all(map(str.isprintable, stream.getvalue().split("\n")))
     assert printable("a\x1b[2J\r\u202e²") == "a\\x1b[2J\\r\\u202e²"
     assert markdown(["model"], [["a|b<script>\n"]]).splitlines()[-1] == "| a\\|b&lt;script>\\n |"

@@ -178,7 +178,7 @@ def test_a_set_of_files_changes_together_and_an_input_is_no_output(tmp_path):
     (tmp_path / "link").symlink_to("a")
     for outputs in (("link",), ("b", "./b")):
         with pytest.raises(UserError, match="read itself, or written twice"):
-            require_writable(*(tmp_path / name for name in outputs), reads=paths[0])
+            require_writable(*(tmp_path / name for name in outputs), reads=paths[:1])
 
 
 @pytest.mark.parametrize("line", ["inf", "nan", "-1", "1e3", "1_0", "²", "0x1", " 1", "", "9" * 400, "not  available"])

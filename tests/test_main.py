@@ -122,20 +122,6 @@ def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys)
     assert "wall loss: not" not in out
 
 
-@pytest.mark.parametrize(
-    "options, reason",
-    [
-        (("--weights", "nowhere.pth"), "no weights file nowhere.pth"),
-        (("--model", "dead-reckoning", "--write-metrics"), "is for trained, lifted weights"),
-        (("--no-lift", "--write-metrics"), "is for trained, lifted weights"),
-        (("--device", "abacus"), "no device 'abacus'"),
-    ],
-)
-def test_bad_input(options, reason, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=reason):
-        run(monkeypatch, tmp_path, *options)
-
-
 def test_the_courses_way_of_calling(folder, weights, monkeypatch, capsys):
     monkeypatch.setenv("TINY_JEPA_DATA", str(folder))
     device, model, losses = main.get_device(), main.load_model(weights), {}

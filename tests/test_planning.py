@@ -1,6 +1,7 @@
 """Planning: it reaches goals behind walls, near borders and in worlds that slide or lie; it sees frames alone."""
 
 import json
+import re
 import runpy
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import tiny_jepa
 from benchmarks.samplers import PLANNERS
@@ -177,6 +181,9 @@ def test_what_is_imagined_is_not_remembered(model):
     assert imagined.shape == (1, 61, 2)
     assert (imagined[0, -1] - agent.goal[0]).norm() < 0.1 / 16  # in thought it is there already
     assert np.array_equal(agent.act(frames), plain.act(frames)) and agent.steps == plain.steps == 1
+    for steps in (1.5, -1, "3", None, 10**400):
+        with pytest.raises(UserError, match="steps must be a whole number"):
+            agent.imagine(frames, steps)
 
 
 @pytest.mark.parametrize("formed", [lambda f: f.astype(">f4")[:, ::-1][:, ::-1], np.ndarray.tolist, torch.tensor])
@@ -198,7 +205,6 @@ def test_one_frame_or_many_in_any_form_give_the_same_actions(model, formed):
         (lambda f: 0 * f, "of one colour"),
         (lambda f: f * np.array([0, 1], np.uint8)[:, None, None], "show something that moves"),
         (lambda f: f * 1e300, "finite real numbers"),
-        (lambda f: f * 1j, "finite real numbers"),
     ],
 )
 def test_frames_that_cannot_be_are_named(model, changed, says):
@@ -222,8 +228,34 @@ def test_bad_requests_are_named(model):
         given = {"model": model, "frame": frames, "goal_frame": frames, **arguments}
         with pytest.raises(UserError, match=message):
             plan(**given)
-    with pytest.raises(UserError, match="2 finite numbers"):
-        plan(Sliding(codes=3), as_frames([[0.3, 0.2]]), as_frames([[0.3, 0.2]]), Actions(1.0))
+    for limits in ((1, True, 3), (), (0,)):
+        with pytest.raises(UserError, match=r"^(Actions takes each of these once: limit, box|missing|--limit must be)"):
+            Actions(*limits)
+
+
+ANSWERS = st.sampled_from(
+    [None, "far", {}, KeyError("one\ntwo"), torch.ones(1, 2, device="meta"), torch.eye(2).to_sparse()]
+)
+ANSWERS |= hnp.arrays(hnp.scalar_dtypes(), hnp.array_shapes(max_dims=4, max_side=3))
+
+
+@settings(max_examples=100, deadline=None)
+@given(name=st.sampled_from(["encode_agent", "encode_context", "code_range", "step", "sees", "frame"]), answer=ANSWERS)
+def test_with_a_model_of_anybodys_there_is_a_plan_or_a_sentence(name, answer):
+    def answers(*_):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    world, frames = Sliding(), as_frames([[0.3, 0.1]])
+    setattr(world, name, answer if name in ("sees", "frame") else answers)
+    try:
+        agent = plan(world, frames, as_frames([[0.3, 0.3]]), Actions(1.0))
+        found = np.concatenate([agent.act(frames) for _ in range(2)])
+    except UserError as error:
+        assert re.match(rf"(what )?the model('s {name}| predicts)", str(error)) and "\n" not in str(error)
+    else:
+        assert found.shape == (2, 2) and np.isfinite(found).all()
 
 
 # what planning is measured against
@@ -241,6 +273,7 @@ def test_the_last_step_and_any_step_are_two_rules():
     assert found["any"]["1"][0] == found["any"]["2.5"][0] == pytest.approx(2 / 3)
     assert found["last"]["1"][0] == pytest.approx(1 / 3)
     assert found["median_steps"] == 1.5 and found["median_way"] == 1.0
+    assert score((1.0,), np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1))["median_way"] == 1.0  # there before
 
 
 # the command
@@ -261,12 +294,6 @@ def test_the_example_reaches_its_goal(capsys):
     runpy.run_path(str(ROOT / "examples" / "plan.py"))
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 3 and float(said[-1].split(" px away")[0].split()[-1]) < 1.5
-
-
-@pytest.mark.parametrize("options, says", [("--record walk.txt", "call it walk.gif"), ("--store .", "is a folder")])
-def test_where_nothing_can_be_written_is_said_before_the_work(options, says):
-    with pytest.raises(UserError, match=says):
-        command.main(["--budget", "50", *options.split()])
 
 
 def test_a_picture_shows_an_episode(model, tmp_path):

@@ -49,15 +49,10 @@ class Budget:
         return JEPA(self.solved().architecture, self.world.frame)
 
 
-def presets(world: World) -> Path:
-    """The folder of a world's presets; it need not be there."""
-    return FOLDER / (world.presets or world.frame.world)
-
-
 def by_count(world: World, suffix: str) -> dict[int, Path]:
     """The files of a world's presets, smallest first; a `UserError` for a name that is no count, or another's."""
     found: dict[int, Path] = {}
-    for path in presets(world).glob(f"*{suffix}"):
+    for path in (FOLDER / (world.presets or world.frame.world)).glob(f"*{suffix}"):
         if (other := found.setdefault(parse_count(path.stem, f"{path}:"), path)) is not path:
             raise UserError(f"{path} and {other.name} are one budget; remove one of them")
     return dict(sorted(found.items()))

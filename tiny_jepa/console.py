@@ -11,8 +11,8 @@ def printable(text: str) -> str:
 
 
 class Console:
-    """Writes to `stream` (None: closed from the start): a sign that it cannot print by its name, and what nobody reads
-    any more nowhere. `error` is what first stood against writing."""
+    """Writes plain lines to `stream` (None: closed from the start): what does not print as its code, a sign that it
+    cannot print by its name, and what nobody reads any more nowhere. `error` is what first stood against writing."""
 
     error: OSError | None = None
 
@@ -23,11 +23,14 @@ class Console:
 
     def write(self, text: str) -> None:
         try:
-            self.stream.write(text)
+            self.stream.write("\n".join(map(printable, text.split("\n"))))
             self.stream.flush()
         except OSError as error:
             self.error = self.error or error
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # also for what the buffer still holds
+
+    def isatty(self) -> bool:
+        return False  # for who would colour or move what is plain here
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

@@ -3,13 +3,27 @@
 import contextlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from tiny_jepa.console import Console, printable
+from tiny_jepa.console import Console
 
 
 class UserError(Exception):
-    """Bad input. Scripts print its message on stderr and exit with status 2."""
+    """Bad input. Scripts print its message, one line, on stderr and exit with status 2."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__(" ".join(says.split()))
+
+
+@contextlib.contextmanager
+def of_others(name: str) -> Iterator[None]:
+    """What code that is not ours raises becomes a sentence that begins with its name."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{name} fails with {type(error).__name__}: {error}") from error
 
 
 def run_command(name: str) -> None:
@@ -26,7 +40,7 @@ def run_cli(main: Callable[[], int | None]) -> None:
         if out.error and not isinstance(out.error, BrokenPipeError):
             status, reason = status or 2, reason or f"what was printed is lost ({out.error.strerror}); its work is done"
         if reason:
-            print(f"error: {printable(reason)}", file=err)
+            print("error:", *reason.split(), file=err)
     sys.exit(status)
 
 
@@ -37,10 +51,13 @@ def _outcome(main: Callable[[], int | None]) -> tuple[int, str]:
     except SystemExit as end:
         return int(end.code or 0), ""
     except UserError as error:
-        return 2, " ".join(str(error).split())
+        return 2, str(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130, ""
+    except ModuleNotFoundError as error:
+        package = "pillow" if error.name == "PIL" else error.name
+        return 2, f"this needs {package}; install it with: pip install {package}"
     except OSError as error:
         return 2, f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
     except (MemoryError, RuntimeError) as error:

@@ -2,11 +2,12 @@
 
 import configparser
 import contextlib
+import errno
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ def write_together(*writes: tuple[Path, Callable[[Path], Any]]) -> None:
 def cannot_write(path: Path, error: Exception) -> UserError:
     """The sentence for a file that cannot be written."""
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return UserError(f"cannot write {path}: {reason}; free some space or choose another folder")
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        reason = "what should be its folder is a file"
+    advice = "free some space or " * (getattr(error, "errno", errno.ENOSPC) == errno.ENOSPC)
+    return UserError(f"cannot write {path}: {reason}; {advice}choose another folder")
 
 
 def require_name(name: str, what: str) -> str:
@@ -60,9 +64,9 @@ def require_name(name: str, what: str) -> str:
     return name
 
 
-def require_writable(*paths: Path | None, reads: Path | None = None) -> None:
+def require_writable(*paths: Path | None, reads: Iterable[Path] = ()) -> None:
     """Says now, not after hours of work, which file cannot be written, or has the name of another or of `reads`."""
-    known = {os.path.realpath(reads or os.devnull)}
+    known = set(map(os.path.realpath, reads))
     for path in filter(None, paths):
         if (real := os.path.realpath(path)) in known:
             raise UserError(f"{path} is read itself, or written twice; give another name to write to")
@@ -76,11 +80,15 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
+def require_file(path: Path, advice: str) -> None:
+    if not path.is_file():  # to open a pipe would wait for ever
+        raise UserError(f"{path} is {'no file' if path.exists() else 'missing'}; {advice}")
+
+
 def read_text(path: Path, advice: str) -> str:
     """A text file, with or without a byte order mark; `advice` says what to do where it is none."""
+    require_file(path, advice)
     try:
-        if not path.is_file():
-            raise UserError(f"{path} is {'no file' if path.exists() else 'missing'}; {advice}")
         if b"\0" in (content := path.read_bytes()):
             raise UnicodeError
         return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
@@ -119,7 +127,7 @@ def read_ini(path: Path, advice: str) -> dict[str, dict[str, str]]:
     try:
         parser.read_string(text, str(path))
     except configparser.Error as error:  # names the file
-        raise UserError(f"{' '.join(str(error).split())}; {advice}") from None
+        raise UserError(f"{error}; {advice}") from None
     return {name: dict(parser[name]) for name in parser.sections()}
 
 

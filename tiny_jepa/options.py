@@ -28,24 +28,27 @@ def settings(fields: type[Class]) -> type[Class]:
     made = dataclass(frozen=True, config=CONFIG)(fields)
     checked, names = made.__init__, [field.name for field in dataclasses.fields(made)]
 
-    def __init__(self: Any, *args: Any, **values: Any) -> None:
+    def __init__(self: Any, /, *args: Any, **values: Any) -> None:
         try:
-            checked(self, *args[len(names) :], **dict(zip(names, args, strict=False)), **values)
+            given = dict(zip(names, args, strict=False))
+            if len(args) > len(names) or given.keys() & values.keys():
+                raise UserError(f"{fields.__name__} takes each of these once: {', '.join(names)}")
+            checked(self, **given, **values)
         except ValidationError as error:
             raise UserError(sentence(error)) from None
 
-    made.__init__ = __init__  # type: ignore[method-assign]
+    made.__init__ = __init__  # type: ignore[assignment, method-assign]
     return made  # type: ignore[return-value]
 
 
 def sentence(error: ValidationError) -> str:
     """The first thing that pydantic has to say, as one sentence."""
-    first = error.errors()[0]
+    first = max(error.errors(), key=lambda each: each["type"] == "unexpected_keyword_argument")  # a slip of the pen
     names = [part for part in first["loc"] if isinstance(part, str)]
     if first["type"] in ("unexpected_keyword_argument", "missing_argument", "missing"):
         return f"{'unknown' if first['type'].startswith('unexpected') else 'missing'} key {'.'.join(names)!r}"
-    says = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
-    given = " ".join(str(first["input"]).split())[:80]
+    says = re.sub("^(Value error,|Input) | or an instance of .*", "", first["msg"]).replace("should", "must")
+    given = str(first["input"])[:80] or "nothing"
     return f"{flag(names[0]) if len(names) == 1 else '.'.join(names)} {says}, not {given}"
 
 
@@ -77,7 +80,7 @@ Numbers = Annotated[
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="N,N",
-        instance_from_str=lambda words: read_numbers(words[0]),
+        instance_from_str=lambda words: words[0],
         is_instance=lambda value: isinstance(value, tuple),
         str_from_instance=lambda value: [",".join(map(str, value))],
     ),
@@ -89,6 +92,8 @@ Count = Annotated[int, within(1, 10**8)]
 def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, default: Class | None = None) -> Class:
     """The options of a command; those that `argv` leaves out are `default`'s. `--help` prints them, and ends. For an
     unknown option the nearest one is named."""
+    if "" in argv:
+        raise UserError(f"{argv[argv.index('') - 1]} is given an empty text; see {prog} --help")
     said = io.StringIO()
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     try:
@@ -98,7 +103,7 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
         if not end.code:
             raise
         text = " ".join(line.strip("│╭╮╰╯─ ") for line in said.getvalue().splitlines()[1:])  # of a frame
-        message, _, rest = text.partition("  ")
+        message, _, rest = re.sub(r"Error parsing (--[\w-]+):.*?('.*')\]?", r"\1 cannot be \2", text).partition("  ")
         near = re.search(r"Perhaps you meant:\s+(--[\w-]+)", rest)
         hint = f"; did you mean {near[1]}?" if near else ""
         raise UserError(f"{message.strip(' .')}{hint}; see {prog} --help") from None
@@ -127,7 +132,10 @@ def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str
 
 def read(settings: type[Class], values: Mapping[str, Any], where: str) -> Class:
     """Settings from the values of a file, `where`; a `UserError` for an unknown key or a bad value."""
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where} must be values by name, not {str(values)[:80]}")
     try:
         return settings(**{str(name): value for name, value in values.items()})
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        says = re.sub(r"^--[\w-]+", lambda found: found[0][2:].replace("-", "_"), str(error))  # a key, not an option
+        raise UserError(f"{where}: {says}") from None

@@ -20,7 +20,8 @@ class _Lines:
 
 def bar(steps: Iterable | None = None, **options: Any) -> tqdm:
     """tqdm with its own options."""
-    if not sys.stderr.isatty():
+    options["file"] = terminal = getattr(sys.stderr, "stream", sys.stderr)
+    if not terminal.isatty():
         options |= {"bar_format": "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}", "file": _Lines()}
         options |= dict.fromkeys(("mininterval", "maxinterval", "delay"), SECONDS)
     return tqdm(steps, **options)

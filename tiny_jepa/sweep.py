@@ -19,7 +19,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import Held, locked, read_ini, require_name, require_writable, write_atomically, write_text
 from tiny_jepa.options import Seed, read, settings
@@ -97,7 +96,6 @@ class Job:
         return not (self.failure.is_file() or self.done())
 
     def held(self) -> bool:
-        """Whether a process does the job."""
         with contextlib.suppress(Held), locked(self.lock, ""):
             return False
         return True
@@ -123,7 +121,7 @@ class Job:
     def fail(self, status: int) -> str:
         """Keeps what the job's last command said before it ended with this status -> how it ended."""
         lines = map(str.strip, self.log.read_text(encoding="utf-8", errors="replace").splitlines())
-        said = f"ended by signal {-status}" if status < 0 else printable(["it said nothing", *filter(None, lines)][-1])
+        said = f"ended by signal {-status}" if status < 0 else ["it said nothing", *filter(None, lines)][-1]
         stopped = status == 2 and "collapsed" in said and not self.weights.is_file()
         write_text(self.stopped if stopped else self.failure, said + "\n")
         return f"stopped: {said}" if stopped else f"failed: {said} ({self.log})"

@@ -1,5 +1,6 @@
 """Weights files: format version, architecture, frame, state dict and metadata, in one file."""
 
+import contextlib
 import hashlib
 import io
 import zipfile
@@ -12,8 +13,9 @@ from pydantic import AfterValidator, with_config
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
+from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import write_atomically
+from tiny_jepa.files import require_file, write_atomically
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.options import Count, read, settings, within
 from tiny_jepa.worlds.contract import Frame
@@ -23,16 +25,19 @@ FORMAT = 3
 """Up to 2, models encoded the layout instead of reading the map."""
 
 
+Text = Annotated[str, AfterValidator(printable)]
+
+
 @with_config(extra="allow", strict=True, allow_inf_nan=False)
 class Metadata(TypedDict, total=False):
     """What programs read of a model's metadata; any other plain value may stand beside it."""
 
-    budget: str
+    budget: Text
     budget_limit: Count
-    command: str
+    command: Text
     minutes: Annotated[float, within(0, 1e9)]
-    run: str
-    data: str
+    run: Text
+    data: Text
     data_kind: str
     sets_read: list[str]
 
@@ -67,15 +72,8 @@ def save_weights(path: Path, model: nn.Module, metadata: dict[str, Any]) -> None
         "state_dict": {name: value.detach().cpu() for name, value in model.state_dict().items()},
         "metadata": metadata,
     }
-    require_finite(content["state_dict"], f"{path} is not written")
+    read(WeightsFile, content, f"{path} is not written, train with smaller rates")
     write_atomically(path, lambda temporary: torch.save(content, temporary))
-
-
-def require_finite(state: dict[str, Tensor], what: str) -> None:
-    """Raises a `UserError` that names the first tensor with a NaN or an infinite number; `what` suffers from it."""
-    for name, value in state.items():
-        if not value.isfinite().all():
-            raise UserError(f"{what}: {name} is not finite; train with smaller rates or weights")
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -89,31 +87,28 @@ def fingerprint(model: nn.Module) -> str:
 def read_archive(path: Path, what: str, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The dictionary that `torch.save` wrote to `path`, which is `what`, once its checksums hold; tensors on `device`.
     Members are copied as they are checked: torch's own reader checks nothing, and reads some headers otherwise."""
-    checked = io.BytesIO()
-    try:
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
-            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+    given, checked, content = path.read_bytes(), io.BytesIO(), None
+    with contextlib.suppress(Exception):  # arbitrary bytes raise whatever zipfile, pickle and torch can raise
+        with zipfile.ZipFile(io.BytesIO(given)) as archive, zipfile.ZipFile(checked, "w") as copy:
+            if sum(member.file_size for member in archive.infolist()) > len(given):
                 raise zipfile.BadZipFile("it claims to be larger than it is")
             for name in archive.namelist():
                 copy.writestr(name, archive.read(name))
         checked.seek(0)
         content = torch.load(checked, map_location=device, weights_only=True)
-    except Exception as error:  # arbitrary bytes raise whatever zipfile, pickle and torch can raise
-        raise UserError(f"{path} is not a readable {what} ({type(error).__name__}); copy or train it again") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} is no tiny_jepa {what}: it holds a {type(content).__name__}; copy or train it again")
+        raise UserError(f"{path} is not a readable {what}: damaged, or of another program; copy or make it again")
     return content
 
 
 def read_weights(path: Path | str, device: torch.device | str = "cpu") -> tuple[JEPA, dict[str, Any]]:
     """The model that a weights file holds, in eval mode -> (model, metadata); a `UserError` for a missing, damaged or
     foreign file, or one whose parts do not fit."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"no weights file {path}; train one with: python train.py --budget 2k")
+    path = Path(str(path))
+    require_file(path, "weights are made by: python train.py --budget 2k")
     content = read_archive(path, "weights file")
     content.pop("digest", None)  # of older files
-    if (format := content.get("format")) != FORMAT:
+    if not isinstance(format := content.get("format"), int) or format != FORMAT:
         raise UserError(f"{path} has format {format}, this version reads {FORMAT}; train one with train.py")
     file = read(WeightsFile, content, f"{path} is no whole weights file, copy or train it again")
     try:

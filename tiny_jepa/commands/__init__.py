@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from tiny_jepa.budgets import find_weights
+from tiny_jepa.budgets import FOLDER, find_weights
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_writable
 from tiny_jepa.probing.results import Kind
@@ -23,17 +23,18 @@ def choose(
     kind: Kind = "trained",
     lift: bool = True,
     writes: Iterable[Path | None] = (),
+    reads: Iterable[Path] = (),
 ) -> tuple[Subject, World]:
     """The model that a command line names, or what it is compared with; and its world, which a weights file says
     itself. The file is model_weights.pth unless named, or unless a `budget` names the one that ships for it. None of
-    the files that the command `writes` may be that file."""
+    the files that the command `writes` may be that file, one that ships, or one that it `reads` besides."""
     asked = find_world(world or DEFAULT)
-    require_writable(*writes, reads=weights or ROOT_WEIGHTS)
-    if kind == "dead-reckoning" and asked.frame.agent is not None:
-        return dead_reckoning(asked.frame, lift), asked
     if budget is not None and weights is not None:
         raise UserError("--weights and --budget both name a weights file; leave one out")
     path = find_weights(budget, asked) if budget is not None else weights or ROOT_WEIGHTS
+    require_writable(*writes, reads=(path, *FOLDER.rglob("*.pth"), *reads))
+    if kind == "dead-reckoning" and asked.frame.agent is not None:
+        return dead_reckoning(asked.frame, lift), asked
     model, _ = read_weights(path)
     found = world_of(model.frame.world, world, str(path))
     if model.frame != found.frame:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from tiny_jepa.budgets import find_budget, list_budgets
 from tiny_jepa.commands import DEFAULT
-from tiny_jepa.console import printable
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.cost import cost_report
 from tiny_jepa.models.size import count_parameters
@@ -46,7 +45,7 @@ def main(argv: list[str]) -> int:
         rows += [(f"{what}: {kind}", each) for what, cost in report["costs"].items() for kind, each in cost.items()]
         says = f"{'holds' if count <= limit else 'BROKEN'}: {count:,} of {limit:,}, {count / limit:.1%}"
         if not args.json:
-            print(f"{printable(title)} ({says})\n{markdown(['', 'count'], [(name, f'{n:,}') for name, n in rows])}\n")
+            print(f"{title} ({says})\n{markdown(['', 'count'], [(name, f'{n:,}') for name, n in rows])}\n")
     if args.json:
         print(json.dumps(reports, indent=1))
     return int(any(report["parameters"] > report["limit"] for report in reports.values()))

@@ -26,8 +26,6 @@ Names: Any = tuple[Literal[tuple(RECIPES)], ...]  # type: ignore
 
 @settings
 class Generate:
-    """What is written: sets of the two rooms."""
-
     out: Path  # the folder that will hold train/, probe_normal/, ...
     set: tyro.conf.UseAppendAction[Names] = ()  # one of those to write: all unless given
     count: Annotated[int, within(1, 10**7)] | None = None  # trajectories of each set; the course's unless given
@@ -42,8 +40,6 @@ class Generate:
 
 @settings
 class Check:
-    """What is checked."""
-
     folder: tyro.conf.Positional[Path]  # that holds train/, probe_normal/, ...
     limit: Annotated[int, within(0, 10**9)] = 2000  # trajectories read of each set; 0: all
     world: str = DEFAULT  # whose sets they are

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from tiny_jepa.commands import DEFAULT, choose
-from tiny_jepa.console import printable
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.course.metrics import METRICS, Metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
@@ -99,9 +98,9 @@ def score(args: Options, command: str) -> Result:
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
     if args.write_metrics and (subject.weights is None or args.no_lift):
         raise UserError("--write-metrics is for trained, lifted weights; leave --model and --no-lift out")
-    print(subject.describe(), printable(f"Data: {source.describe()}"), sep="\n")
+    print(f"{subject.describe()}\nData: {source.describe()}")
     if prober_source != source:
-        print(printable(f"Prober trained on: {prober_source.describe()}"))
+        print(f"Prober trained on: {prober_source.describe()}")
     print(f"Total Trainable Parameters: {subject.parameters:,}")
     begin, known, seeds = time.monotonic(), subject.metadata, list(range(args.seeds))
     losses, intervals = dict[str, list[float] | None](), dict[str, list[float] | None]()

@@ -11,8 +11,6 @@ from tiny_jepa.options import parse, settings
 
 @settings
 class Options:
-    """What is exported."""
-
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
     out: Path = Path("model.onnx")  # the file of the whole unroll; encoder and step are written beside it
@@ -27,10 +25,7 @@ def main(argv: list[str]) -> None:
     assert isinstance(subject.model, JEPA)
     the_course(world, "the comparison with onnxruntime")
     print(subject.describe())
-    try:
-        written = write_onnx(subject.model, args.out)
-    except ImportError as error:
-        raise UserError(f"this needs {error.name}; install it with: pip install 'tiny_jepa[export]'") from None
+    written = write_onnx(subject.model, args.out)
     print("wrote", *(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
     for size in (64, 65):
         print(agreement(subject.model, args.out, size))

@@ -23,8 +23,6 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "maps"  # up to 128 px a sid
 
 @settings
 class Options:
-    """What is shown."""
-
     budget: str = "250"  # the trained preset that the page opens with; its menu has all from 250 to 10k
     weights: Path | None = None  # a weights file of one's own, for the menu too, to open with instead
     out: Path = Path("page.html")  # the file to write

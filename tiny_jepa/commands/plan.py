@@ -28,8 +28,6 @@ from tiny_jepa.worlds.two_rooms.sets import Rooms
 
 @settings
 class Common:
-    """Who plans, and what is written."""
-
     weights: Path | None = None  # weights file; model_weights.pth unless given
     budget: str | None = None  # the trained weights of this budget instead, such as 2k
     world: str | None = None  # of the budget; a weights file says its own
@@ -40,8 +38,6 @@ class Common:
 
 @settings
 class Options:
-    """Who plans, and in which episodes."""
-
     rooms: Rooms
     common: Common
     episodes: Count = 200  # episodes, of the same seeds whoever plans
@@ -61,10 +57,8 @@ class Walk:
 
     def place(self) -> tuple[dict[str, Any], int]:
         """The environment's options, and steps enough."""
-        try:
-            from tiny_jepa.worlds.two_rooms.maps import MARGIN, Map, read_picture
-        except ImportError:
-            raise UserError("maps need gymnasium and pillow; install them with: pip install gymnasium pillow") from None
+        from tiny_jepa.worlds.two_rooms.maps import MARGIN, Map, read_picture
+
         options: dict[str, Any] = {"map": read_picture(self.map, self.invert)}
         given = {name: place.split(",") for name, place in (("start", self.start), ("goal", self.goal)) if place}
         info = Map(**options, **given).reset(seed=self.seed)[1]
@@ -78,7 +72,8 @@ def main(argv: list[str]) -> None:
     asked = parse(form, argv, "python -m tiny_jepa plan", __doc__ or "")
     args = asked.common
     say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
-    subject, world = choose(args.weights, args.budget, args.world, writes=(args.record, args.store))
+    writes, reads = (args.record, args.store), [asked.map] if form is Walk else []
+    subject, world = choose(args.weights, args.budget, args.world, writes=writes, reads=reads)
     the_course(world, "planning in episodes")
     if args.record:
         pyplot()  # says at once where matplotlib is missing

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from tiny_jepa.console import printable
 from tiny_jepa.course import SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, require_name, write_text
@@ -21,8 +20,6 @@ from tiny_jepa.tables import markdown, mean, number, replaced, size
 
 @settings
 class Options:
-    """What is swept, and where it runs."""
-
     file: tyro.conf.Positional[Path]  # the grid: an .ini file, a section a row
     launcher: Literal["local", "slurm"] = "local"  # where runs go: this machine, or a SLURM cluster
     jobs: Annotated[int, within(1, 10_000)] = 1  # runs at a time
@@ -42,8 +39,8 @@ def main(argv: list[str]) -> None:
         raise UserError("run this in the project's root, where train.py is")
     if args.common and not args.name:
         raise UserError("--common makes other runs of the rows; give their results another --name")
-    require_name(args.name or args.file.stem, "--name takes the name of a folder in results/")
     grid = read_grid(args.file, args.name, args.common)
+    require_name(grid[0].grid, "--name takes the name of a folder in results/")
     jobs = [Job(row, seed, grid) for row in grid if row.of == row.name for seed in row.seeds]
     if args.status:
         print(status(jobs))
@@ -68,13 +65,10 @@ def main(argv: list[str]) -> None:
 
 
 def submit(jobs: Sequence[Job], args: Options) -> None:
-    """Submits one job array and waits until it has left the queue; a `UserError` where there is no submitit, no SLURM,
-    or one that refuses the array."""
-    try:
-        from submitit import SlurmExecutor
-        from submitit.helpers import Checkpointable
-    except ModuleNotFoundError:
-        raise UserError("--launcher slurm needs submitit; pip install 'tiny_jepa[slurm]'") from None
+    """Submits one job array and waits until it has left the queue; a `UserError` where there is no SLURM, or one that
+    refuses the array."""
+    from submitit import SlurmExecutor
+    from submitit.helpers import Checkpointable
 
     class Element(Checkpointable):
         """Goes back into the queue when its time is up; `do` then ends the run, which saves its checkpoint."""
@@ -105,7 +99,7 @@ def status(jobs: Sequence[Job]) -> str:
     running = [f"running  {job} ({job.log})" for job in left if job.lock.exists() and job.held()]
     failed = [job for job in jobs if not (job.left() or job.done())]
     counts = f"{len(jobs) - len(left) - len(failed)} of {len(jobs)} jobs done, {len(running)} running"
-    said = [f"failed   {job}: {printable(read_text(job.failure, '').strip())} ({job.log})" for job in failed]
+    said = [f"failed   {job}: {read_text(job.failure, '').strip()} ({job.log})" for job in failed]
     return "\n".join([f"{counts}, {len(failed)} failed", *running, *said])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
+from pydantic import AfterValidator
 
 from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.commands import DEFAULT
@@ -32,16 +33,17 @@ LOOK_EVERY = 50  # steps
 SHOWN = "loss {loss:.4f}, one-step {one_step:.4f} px² (reckoned {reckoned:.3f}), std {std_x:.2f}/{std_y:.2f}"
 
 
+Name = AfterValidator(lambda name, info: require_name(name, f"--{info.field_name} takes the name of a folder"))
+
+
 @settings
 class Options:
-    """What to train, from what, and where it goes."""
-
     budget: str | None = None  # trainable parameters: 500, 2k, 1M; 2k unless given; the presets are in budgets/
     world: str | None = None  # its name in worlds/, or package.module:NAME of your own
     data: str | None = None  # folder in the course's layout, or procedural[:seed=1,size=65,dtype=float32]
-    name: str | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
+    name: Annotated[str, Name] | None = None  # name of the run's folder in --runs; BUDGET-seedN unless given
     runs: Path = Path("runs")  # where run folders go
-    resume: str | None = None  # go on with the interrupted run of this name, its settings as they were
+    resume: Annotated[str, Name] | None = None  # go on with the interrupted run of this name, its settings as they were
     no_install: bool = False  # leave model_weights.pth alone
     threads: Annotated[int, within(1, 256)] = 1  # CPU threads; one is best below 100k parameters
     device: str | None = None  # cpu, cuda or mps; the best there is unless given
@@ -59,9 +61,6 @@ def read_options(argv: list[str]) -> tuple[Options, Budget, str]:
     """The command line; its budget, all settings in place; and the command that trains the same weights."""
     says = "Trains a world model to a parameter budget, without labels."
     first = parse(Options, argv, "train.py", says)
-    for option, name in (("--name", first.name), ("--resume", first.resume)):
-        if name is not None:
-            require_name(name, f"{option} takes the name of a folder in --runs")
     if first.resume:
         config = read_config(first.runs / first.resume)
         world = world_of(config.world, first.world, "config.json")

@@ -1,6 +1,5 @@
 """Episodes of an environment of gymnasium's, played at random or by an expert."""
 
-import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import numpy as np
 import tyro
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.errors import of_others as of_others  # for those that play
 from tiny_jepa.options import Count, Seed, imported, settings, within
 
 LONGEST = 64  # actions after which an episode that does not end is left, unless trajectories are longer
@@ -20,8 +20,6 @@ SPREAD = 0.7  # of random actions: their standard deviation, in half the range o
 
 @settings
 class Collection:
-    """What is collected."""
-
     out: Path  # the folder that will hold train/ and probe_normal/
     env: str  # gymnasium's name of the environment; package.module:NAME imports the module first
     episodes: Count = 2_000  # trajectories of the training set
@@ -37,17 +35,6 @@ class Collection:
 Moment = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 """Of an episode: frame [S, S, C], location [2] px, if told, and the action [2] that follows, if any does."""
 Episodes = Callable[[np.random.Generator], Iterator[Moment]]
-
-
-@contextlib.contextmanager
-def of_others(name: str) -> Iterator[None]:
-    """What code that is not ours raises becomes a sentence that begins with its name."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise UserError(f"{name} fails with {type(error).__name__}: {error}") from error
 
 
 def open_episodes(what: Collection) -> Episodes:

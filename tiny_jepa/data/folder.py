@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import require_file
 from tiny_jepa.worlds.contract import World, as_tensor
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
@@ -24,19 +25,14 @@ class NpyFile:
     machine has), and a disk that fails kills the process."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the header only."""
         self.path = path
+        require_file(path, "a set needs states.npy and actions.npy, a probing set locations.npy too")
         try:
-            if path.exists() and not path.is_file():  # a FIFO would block
-                raise ValueError("it is no file")
             array = np.load(path, mmap_mode="r")
             self.shape, self.dtype, self.offset = array.shape, array.dtype, array.offset
             self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
             if not array.flags.c_contiguous:
                 raise ValueError("it is in Fortran order")
-        except FileNotFoundError:
-            why = "a set needs states.npy and actions.npy, a probing set locations.npy too"
-            raise UserError(f"{path} is missing: {why}") from None
         except Exception as error:  # a header of arbitrary bytes is parsed as Python
             reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"{path} is not a readable .npy array ({reason.rstrip('.')}); {AGAIN}") from None

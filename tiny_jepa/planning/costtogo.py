@@ -8,6 +8,7 @@ whose predicted code costs least.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,8 +44,6 @@ class CostToGo:
     ) -> None:
         """frames [E, C, H, W]: only their form matters; context [E, S, S]; goal codes [E, 2]; `risk`, at least, is what
         a bet costs: 1 for a model that never errs."""
-        if goal.shape != (len(frames), 2) or not goal.isfinite().all():
-            raise UserError(f"the cost-to-go needs codes of 2 finite numbers, not {goal.tolist()}"[:200])
         low, high = model.code_range(frames)
         to_action = action_per_code(model, frames, context, actions)
         neighbours = torch.tensor(NEIGHBOURS).to(goal)
@@ -112,11 +111,11 @@ class CostToGo:
         return torch.where(near, self.actions.size(straight @ self.to_action), between)
 
 
-def looks(context: Tensor, sees: int | None, times: int) -> Tensor:
+def looks(context: Tensor, sees: Any, times: int) -> Tensor:
     """A map [S, S] -> numbers [nodes], equal where nodes lie alike among pixels, and these look alike as far as a model
     `sees`, in px around a node; where that is not known, no two are equal. There are `times` nodes a pixel."""
     cells = len(context) - 1
-    if sees is None:
+    if not (isinstance(sees, int) and 0 < sees <= cells):
         return torch.arange((times * cells) ** 2, device=context.device)
     around = pad(context[None].float(), (sees - 1,) * 4, mode="replicate")[0].long()
     keys = torch.randint(2**62, (2 * sees, 2 * sees), generator=torch.Generator().manual_seed(0)).tolist()

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tiny_jepa.errors import UserError
 from tiny_jepa.worlds.contract import Task
 
 FIRST_SEED = 1_700_000_000  # of the environment's: nothing else draws from seeds this large
@@ -42,10 +41,8 @@ def run(task: Task, agent: MakeAgent, count: int, steps: int, options: dict[str,
 
 def start(task: Task, seed: int, count: int, steps: int, **options: Any) -> tuple[Any, np.ndarray, dict[str, Any]]:
     """Episodes of the seeds from `seed` on, side by side -> their environment, first frames [E, C, H, W], and info."""
-    try:
-        import gymnasium
-    except ImportError:
-        raise UserError("episodes need gymnasium; install it with: pip install gymnasium") from None
+    import gymnasium
+
     options |= {"max_norm": task.actions.limit, "max_episode_steps": steps}
     env = gymnasium.make_vec(task.environment, num_envs=count, **options)
     return (env, *env.reset(seed=seed, options={"radius": 0.0}))
@@ -60,7 +57,7 @@ def score(radii: Sequence[float], locations: np.ndarray, goals: np.ndarray, shor
     there = distances < min(radii)
     reached, first, each = there.any(1), there.argmax(1), np.arange(count)
     moved = np.pad(np.linalg.norm(np.diff(locations, axis=1), axis=-1).cumsum(1), ((0, 0), (1, 0)))
-    way = moved[each, first] + distances[each, first]
+    detour = (moved[each, first] + distances[each, first]).clip(1e-9) / shortest.clip(1e-9)
 
     def shares(nearest: np.ndarray) -> dict[str, list[float]]:
         found = {radius: float((nearest < radius).mean()) for radius in radii}
@@ -72,7 +69,7 @@ def score(radii: Sequence[float], locations: np.ndarray, goals: np.ndarray, shor
         "last": shares(distances[:, -1]),
         "any": shares(distances.min(1)),
         "median_steps": float(np.median(first[reached])) if reached.any() else None,
-        "median_way": float(np.median((way / shortest)[reached])) if reached.any() else None,
+        "median_way": float(np.median(detour[reached])) if reached.any() else None,
     }
 
 

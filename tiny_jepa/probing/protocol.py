@@ -90,6 +90,8 @@ class ProbingEvaluator:
         config: ProbingConfig = ProbingConfig(),
         quick_debug: bool = False,
     ) -> None:
+        if not (isinstance(probe_val_ds, Mapping) and all(hasattr(each, "__iter__") for each in probe_val_ds.values())):
+            raise UserError("probe_val_ds must be loaders of batches, by name")
         self.frozen, self.device = FrozenModel(model, device), torch.device(device)
         self.ds, self.val_ds = probe_train_ds, dict(probe_val_ds)
         self.config, self.quick_debug = config, quick_debug

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from tiny_jepa.data import Batch, Loader
-from tiny_jepa.errors import UserError
+from tiny_jepa.errors import UserError, of_others
 from tiny_jepa.progress import bar
+from tiny_jepa.worlds.contract import asked
 
 AT_ONCE = 500
 """Trajectories represented at once: few calls of the model, and activations of some MB."""
 PART = 16  # trajectories looked at at once: what is compared stays in cache
-CALLED = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2])"
+CALLED = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, repr_dim]"
 
 
 class Represented(NamedTuple):
@@ -46,11 +47,11 @@ def collect(batches: Iterable[tuple[Tensor, Tensor]], width: int) -> Represented
 
 
 class FrozenModel:
-    """`CALLED -> [B, T, D]`, its `repr_dim` being D. What is of another form is a `UserError`."""
+    """`CALLED`. What is of another form is a `UserError`."""
 
     def __init__(self, model: nn.Module, device: torch.device | str) -> None:
         width = getattr(model, "repr_dim", None)
-        if not isinstance(model, nn.Module) or not isinstance(width, Integral):
+        if not isinstance(model, nn.Module) or not isinstance(width, Integral) or width < 1:
             raise UserError(f"a {type(model).__name__} is no torch.nn.Module whose repr_dim is the width of its output")
         self.model, self.device, self.width = model.to(device).eval(), torch.device(device), int(width)
         self._done: dict[int, tuple[Any, Represented]] = {}
@@ -78,20 +79,14 @@ class FrozenModel:
 
     @torch.no_grad()
     def _forward(self, batch: Any) -> tuple[Tensor, Tensor]:
-        states, actions = batch.states[:, :1].to(self.device), batch.actions.to(self.device)
-        try:
-            found = self.model(states=states, actions=actions)
-        except Exception as error:  # a model of anybody's raises whatever it likes
-            raise UserError(f"{CALLED} fails: {type(error).__name__}: {' '.join(str(error).split())}") from error
-        expected, locations = (len(actions), actions.shape[1] + 1, self.width), batch.locations.float().to(self.device)
-        if not isinstance(found, Tensor) or found.shape != expected or not found.is_floating_point():
-            what = f"{tuple(found.shape)} {found.dtype}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
-            raise UserError(f"{CALLED} returns {what}, not floats [B, T, D] = {expected}, D its repr_dim")
-        if not found.isfinite().all():
-            raise UserError(f"{CALLED} returns numbers that are not finite")
-        if locations.shape != (*expected[:2], 2):
-            raise UserError(f"a batch has locations of shape {tuple(locations.shape)}, not {(*expected[:2], 2)}")
-        return found.float(), locations
+        with of_others("a batch of states, actions and locations"):
+            states, actions, locations = batch.states[:, :1], batch.actions.to(self.device), batch.locations.float()
+            steps, states = (len(actions), actions.shape[1] + 1), states.to(self.device)
+        form = *steps, self.width
+        found = asked(CALLED, lambda: self.model(states=states, actions=actions), lambda _: form)
+        if locations.shape != (*steps, 2):
+            raise UserError(f"a batch has locations of shape {tuple(locations.shape)}, not {(*steps, 2)}")
+        return found, locations.to(self.device)
 
 
 def is_indexed(loader: Any) -> bool:

@@ -70,8 +70,9 @@ def read_result(path: Path) -> Result:
     again = f"write it again with: python main.py --store {path}"
     content = {key: value for key, value in read_json(path, again).items() if key not in GONE}
     result = read(Result, content, f"{path} is no result of this version ({again})")
-    if len({*result.seeds}) < len(result.seeds):
-        raise UserError(f"{path} counts a seed twice ({again})")
+    counts = {len(result.seeds), *(len(each) for each in result.losses.values() if each is not None)}
+    if counts != {len({*result.seeds})}:
+        raise UserError(f"{path} has not one loss for each seed, and each seed once ({again})")
     return result
 
 

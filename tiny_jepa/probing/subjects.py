@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tiny_jepa.console import printable
 from tiny_jepa.models import JEPA
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.lift import lift
@@ -55,13 +54,12 @@ class Subject:
         return getattr(self.model, "metadata", {})
 
     def describe(self) -> str:
-        """One line: what is probed."""
         known, what = self.metadata, self.name
         if self.weights is not None:
             what = f"budget {self.name}, {self.weights} ({fingerprint(self.model)})"
             what += f", run {known.get('run', 'unnamed')}, trained on {known.get('data', 'unknown data')}"
             what += f" by '{known.get('command', 'an unknown command')}'"
-        return printable(f"Model: {what}{'' if self.lift else ', without the lift'}")
+        return f"Model: {what}{'' if self.lift else ', without the lift'}"
 
 
 def dead_reckoning(frame: Frame, lift: bool, model: JEPA | None = None) -> Subject:

@@ -11,13 +11,13 @@ from typing import Literal
 import torch
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import cannot_write, locked, read_json, write_atomically
+from tiny_jepa.files import cannot_write, locked, read_json, require_file, write_atomically
 from tiny_jepa.models import Architecture
 from tiny_jepa.options import Count, read, settings
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.train import Trainer
-from tiny_jepa.weights import read_archive, require_finite
+from tiny_jepa.weights import numbers, read_archive
 
 FORMAT = 6  # of checkpoints
 CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
@@ -44,17 +44,14 @@ class RunConfig:
 def read_config(folder: Path) -> RunConfig:
     """config.json of a run; a `UserError` where there is none, or another file of that name."""
     path = folder / "config.json"
-    if not path.exists():
-        runs = sorted(path.parent.name for path in folder.parent.glob("*/config.json")) or ["none"]
-        raise UserError(f"no run in {folder}: {path} is missing; the runs here are: {', '.join(runs)}")
-    return read(RunConfig, read_json(path, "start the run anew"), f"{path} is of no run that can go on")
+    runs = sorted(path.parent.name for path in folder.parent.glob("*/config.json"))
+    advice = f"start the run anew, or resume one of {', '.join(runs) or 'none'}"
+    return read(RunConfig, read_json(path, advice), f"{path} is of no run that can go on")
 
 
 class Run(ExitStack):
-    """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth.
-
-    A context: until it ends, no other process can train in the folder; a `UserError` where another one does.
-    """
+    """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth. Until this context ends, no
+    other process can train there; a `UserError` where another one does."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -95,20 +92,18 @@ class Run(ExitStack):
     def restore(self, trainer: Trainer) -> None:
         """Goes back to the checkpoint, and cuts the log there; a `UserError` where there is none of this run."""
         path, log = self.checkpoint, self.folder / "log.csv"
-        if not path.is_file() and self.weights.is_file():
-            raise UserError(f"{self.folder} is finished: its weights are {self.weights}; nothing is left to resume")
-        if not path.is_file():
-            raise UserError(f"nothing to resume: {path} is missing; start the run without --resume")
+        require_file(path, f"the run is finished if there is {self.weights}; if not, start it anew, without --resume")
         state = read_archive(path, "checkpoint", trainer.device)
         try:
             if state["format"] != FORMAT:
                 raise ValueError("it was written by another version of tiny_jepa")
             trainer.load_state(state)
+            for value in trainer.model.state_dict().values():
+                numbers(value.cpu())
             self._before, self.saved_step = int(state["seconds"]), trainer.step
         except Exception as error:  # load_state takes all that it is given apart
             reason = " ".join(str(error).split())[:100]
             raise UserError(f"{path} is no checkpoint of this run ({reason}); start the run anew") from None
-        require_finite(trainer.model.state_dict(), f"{path} is not used")
         if log.is_file():
             kept = rows_until(trainer.step, log.read_bytes())
             write_atomically(log, lambda path: path.write_bytes(kept))

@@ -10,7 +10,7 @@ import torch
 from einops import reduce
 from torch import Tensor
 
-from tiny_jepa.errors import UserError
+from tiny_jepa.errors import UserError, of_others
 from tiny_jepa.options import settings, within
 
 
@@ -46,21 +46,35 @@ def as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array if array.flags.owndata and array.flags.writeable else np.array(array))
 
 
-def as_finite(given: Any, what: str, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Real numbers as numpy or torch knows them -> a tensor of finite ones: uint8 stays, others become `dtype`."""
+def as_finite(given: Any, what: str, dtype: torch.dtype | None = torch.float32) -> Tensor:
+    """Real numbers as numpy or torch has them -> a tensor of finite ones: uint8 stays, others become `dtype`."""
     try:
+        values = given
         if not isinstance(given, Tensor):
             array = np.asarray(given)
             if array.dtype.kind in "cmMV":
                 raise TypeError
-            given = torch.from_numpy(array.astype(np.uint8 if array.dtype == np.uint8 else np.float64, "C"))
-        values = given if given.dtype == torch.uint8 else given.to(dtype)
-        fine = not given.is_complex() and bool(values.isfinite().all())
+            values = torch.from_numpy(array.astype(np.uint8 if array.dtype == np.uint8 else np.float64, "C"))
+        if values.is_complex():
+            raise TypeError
+        values = values if values.dtype == torch.uint8 else values.to(dtype=dtype)
+        fine = bool(values.isfinite().all())
     except Exception:  # a stranger's object raises whatever it likes
         fine = False
     if not fine:
         raise UserError(f"{what} must be finite real numbers, not {str(given)[:80]}")
     return values
+
+
+def asked(what: str, call: Callable[[], Any], form: Callable[[tuple], tuple], dtype: Any = torch.float32) -> Tensor:
+    """What a `call` of anybody's code, known as `what`, returns, once it is finite numbers of the shape that `form`
+    makes of its own."""
+    with of_others(what):
+        found = call()
+    found = as_finite(found, f"what {what} returns", dtype).detach()
+    if found.shape != (wanted := form(found.shape)):
+        raise UserError(f"what {what} returns must be of the form {[*wanted]}, not {[*found.shape]}")
+    return found
 
 
 def read_agents(agent: np.ndarray) -> np.ndarray:

@@ -9,14 +9,10 @@ Thousands of agents at once need no environment: that is `tiny_jepa.worlds.two_r
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import gymnasium
 import numpy as np
 import torch
 from pydantic import AfterValidator
-
-try:
-    import gymnasium
-except ImportError:
-    raise ImportError("the environment needs gymnasium; install it with: pip install gymnasium") from None
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import read, settings
@@ -33,15 +29,15 @@ MAX_STEPS = 200
 LONGEST = 1.8  # px along each axis, of an action
 
 
-def pair(value: Any) -> np.ndarray:
+def pair(value: Any, what: str) -> np.ndarray:
     """Two finite numbers (x, y), in any form -> [1, 2]."""
-    found = np.array(as_finite(value, "a place, a layout or an action", torch.float64).tolist(), float)
+    found = np.array(as_finite(value, what, torch.float64).tolist(), float)
     if found.size != 2:
-        raise UserError(f"a place, a layout or an action must be two numbers (x, y), not {str(value)[:80]}")
+        raise UserError(f"{what} must be two numbers (x, y), not {str(value)[:80]}")
     return found.reshape(1, 2)
 
 
-Pair = Annotated[Any, AfterValidator(pair)]
+Pair = Annotated[Any, AfterValidator(lambda value, info: pair(value, info.field_name))]
 
 
 @settings
@@ -75,13 +71,17 @@ class TwoRooms(gymnasium.Env):
     origin = 0  # px: where in the frame the places lie that users give
 
     def __init__(self, **options: Any) -> None:
-        """The fields of `Options`."""
         self.options: Any = Options(**options)
         self.plan: Any = PLANS.get(self.options.layouts)
         if self.options.layouts == "maze" and self.options.start == "door":
             raise UserError("a maze has no door to start in")
         self.goal_world = Geometry(size=self.options.goal_size or self.options.image_size)
         self._open(self.options.image_size)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("location", "goal", "layout"):
+            raise UserError("the environment has to be reset first")
+        raise AttributeError(name)
 
     def _open(self, side: int) -> None:
         self.render_mode, self.world = self.options.render_mode, Geometry(size=side)
@@ -93,7 +93,7 @@ class TwoRooms(gymnasium.Env):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """`options`: the fields of `Scene`."""
         super().reset(seed=seed)
-        scene, rng = read(Scene, dict(options or {}), "options of reset"), self.np_random
+        scene, rng = read(Scene, options or {}, "options of reset"), self.np_random
         layout, columns, rows = scene.layout, self.world.wall_columns, self.world.door_rows
         if layout is not None and (self.plan or layout[0, 0] not in columns or layout[0, 1] not in rows):
             raise UserError(
@@ -128,7 +128,7 @@ class TwoRooms(gymnasium.Env):
         return asked
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        move, longest = pair(action), self.options.max_norm
+        move, longest = pair(action, "an action"), self.options.max_norm
         if longest is None:
             move = np.clip(move, -LONGEST, LONGEST)
         else:
@@ -156,7 +156,6 @@ class TwoRooms(gymnasium.Env):
         return np.rint(picture).astype(np.uint8)
 
     def _observe(self, blocked: bool) -> tuple[np.ndarray, dict[str, Any]]:
-        """The frame, and `info`."""
         scene = {"location": self.location, "goal": self.goal, "walls": self.walls, "goal_frame": self.goal_frame}
         if not self.plan:
             scene["layout"] = layouts_of(self.walls)

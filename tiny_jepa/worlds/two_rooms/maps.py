@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import require_file
 from tiny_jepa.options import read, settings
 from tiny_jepa.worlds.contract import as_finite
 from tiny_jepa.worlds.two_rooms.env import MAX_STEPS, Pair, Scene, TwoRooms
@@ -44,15 +45,15 @@ def framed(given: Any) -> np.ndarray:
 def read_picture(path: Path, invert: bool = False) -> np.ndarray:
     """A PNG of any kind -> a map [H, W] bool, drawn where it is dark or, `invert`, light; what is more than half
     transparent is free."""
+    require_file(path, "give the PNG of a map")
     with path.open("rb") as file:
         try:
             image = Image.open(file, formats=["PNG"])
-            if max(image.size) <= LARGEST:
-                image.load()
-        except Exception as error:  # of a broken file pillow raises whatever it likes
-            raise UserError(f"{path} is no PNG that can be read: {str(error)[:80] or type(error).__name__}") from None
-    if max(image.size) > LARGEST:
-        raise UserError(f"{path} has {image.width} x {image.height} px; make it at most {LARGEST} px a side")
+            if max(image.size) > LARGEST:
+                raise ValueError
+            image.load()
+        except Exception:  # of a broken file pillow raises whatever it likes
+            raise UserError(f"{path} is no PNG of up to {LARGEST} px a side; save the drawing as one") from None
     if image.mode.startswith("I"):  # 16 bits
         return (np.asarray(image) < 2**15) != invert
     shown = np.asarray(image.convert("RGBA"))
@@ -78,7 +79,6 @@ class Map(TwoRooms):
     origin = MARGIN
 
     def __init__(self, **options: Any) -> None:
-        """The fields of `MapOptions`."""
         self.options, self.plan = MapOptions(**options), True  # `info` has no layout of two rooms
         drawn = framed(self.options.map)
         self._open(len(drawn))
@@ -90,7 +90,7 @@ class Map(TwoRooms):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """`options`: the fields of `Scene`, without a layout."""
         gymnasium.Env.reset(self, seed=seed)
-        scene = read(Scene, dict(options or {}), "options of reset")
+        scene = read(Scene, options or {}, "options of reset")
         if scene.layout is not None:
             raise UserError("the option layout is for two rooms, and this is a map")
         self.radius, free = scene.radius, self.regions[self.regions >= 0]
