@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tiny_jepa.worlds.two_rooms.geometry import Geometry
-from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
+from tiny_jepa.worlds.two_rooms.walls import Geometry, boxes_of, inside, layouts_of, step
 
 NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX = 1.0, 0.4, 0.2, 1.8  # of an exploring action, px
 TURN_CONCENTRATION = 5.0  # von Mises
