@@ -16,7 +16,7 @@ FLOORS = [
     {"budgets"},
     {"training"},
     {"probing"},
-    {"course", "planning", "sweep", "export"},
+    {"course", "planning", "sweep"},
     {"commands"},
 ]
 """From the ground up. A floor loads nothing of those above it."""
