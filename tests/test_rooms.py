@@ -9,10 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tiny_jepa"
 FLOORS = [
-    {"console", "errors", "files", "device", "progress", "tables", "options", "plotting"},
+    {"console", "errors", "files", "device", "progress", "tables", "options", "plotting", "settings"},
     {"worlds"},
     {"data", "models"},
-    {"objectives", "settings", "weights"},
+    {"objectives", "weights"},
     {"budgets"},
     {"training"},
     {"probing"},

@@ -12,10 +12,9 @@ import torch
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import cannot_write, locked, read_json, require_file, write_atomically
-from tiny_jepa.models import Architecture
 from tiny_jepa.options import Count, read, settings
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
-from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.settings import Architecture, TrainingConfig
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import numbers, read_archive
 
