@@ -17,8 +17,8 @@ from einops import rearrange, reduce
 
 from benchmarks.shared import run, write_table
 from tiny_jepa import load_model
-from tiny_jepa.export.onnx import write_onnx
-from tiny_jepa.export.page import PARTS, pack, page_data
+from tiny_jepa.commands.export import write_onnx
+from tiny_jepa.commands.page import PARTS, pack, page_data
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import UNIT, Geometry, explore, render_agents, render_layouts, sample_layouts
 from tiny_jepa.worlds.two_rooms.trajectories import anywhere, exploring_actions
@@ -119,7 +119,7 @@ def main(count: int = 1_000) -> None:
     rows = []
     for budget in MENU:
         with tempfile.TemporaryDirectory() as folder:
-            *_, unroll = write_onnx(load_model(budget), Path(folder) / "model.onnx")
+            write_onnx(load_model(budget), unroll := Path(folder) / "model.onnx")
             session = onnxruntime.InferenceSession(unroll)
         for frames in FRAMES:
             given, first, actions = draw(frames, count)

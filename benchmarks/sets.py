@@ -9,6 +9,7 @@ from tiny_jepa.course import SETS
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds.two_rooms import Geometry, Trajectories
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, generate
+from tiny_jepa.worlds.two_rooms.walls import layouts_of
 
 SIZES = (64, 65)
 FIELD = {
@@ -52,7 +53,7 @@ def statistics(size: int, count: int) -> dict[str, np.ndarray]:
     rows |= {f"{name}, blocked %": 100 * blocked(drawn).mean(1) for name, drawn in sets.items()}
     more = draw("probe_normal/val", 0.6)
     (x, y), (x_more, y_more), (_, off) = (
-        np.abs(drawn.locations[:, 0] - drawn.layouts).T for drawn in (sets["normal"], more, sets["wall"])
+        np.abs(drawn.locations[:, 0] - layouts_of(drawn.walls)).T for drawn in (sets["normal"], more, sets["wall"])
     )
     rows["normal, starts in door %"] = 100 * ((x <= 1) & (y <= 4))
     rows["normal, starts in wall %"] = 100 * ((x <= 1) & (y > 4))

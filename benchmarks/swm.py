@@ -20,8 +20,7 @@ from benchmarks.shared import run, write_table
 from tiny_jepa.commands import choose
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json, write_text
-from tiny_jepa.planning.episodes import wilson
-from tiny_jepa.planning.pictures import record_ways
+from tiny_jepa.planning.episodes import record_ways, wilson
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint

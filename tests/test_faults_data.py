@@ -13,7 +13,7 @@ from tiny_jepa.commands import train as cli
 from tiny_jepa.commands.data import main
 from tiny_jepa.course.metrics import read_metrics
 from tiny_jepa.data import CourseSet, look_at
-from tiny_jepa.data.npy import NpyFile
+from tiny_jepa.data.folder import NpyFile
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_ini, read_json, require_writable, write_together
 from tiny_jepa.probing.results import read_result

@@ -15,6 +15,7 @@ from tiny_jepa.models.lift import CONSTANT, lift
 from tiny_jepa.models.map import Maps
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, explore, render_states, sample_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
+from tiny_jepa.worlds.two_rooms.walls import layouts_of
 
 
 def make_model(**form):
@@ -29,7 +30,7 @@ def draw(size=64, dtype=np.uint8, count=20, steps=8, low=None):
     world, rng = Geometry(), np.random.default_rng(0)
     trajectories = explore(world, sample_layouts(world, count, rng), steps, rng)
     if low is not None:
-        keep = (trajectories.locations < low).all(axis=(1, 2)) & (trajectories.layouts < low).all(axis=1)
+        keep = (trajectories.locations < low).all(axis=(1, 2)) & (layouts_of(trajectories.walls) < low).all(axis=1)
         trajectories = type(trajectories)(*(part[keep] for part in trajectories))
     states = render_states(Geometry(size=size), trajectories.locations, trajectories.walls, dtype)
     return torch.from_numpy(states), torch.from_numpy(trajectories.actions), torch.from_numpy(trajectories.locations)

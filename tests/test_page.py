@@ -13,11 +13,10 @@ import torch
 
 from benchmarks.parity import APART, FRAMES, MENU, ROLLOUTS, by_torch, draw, farthest, node, sketch
 from tiny_jepa import load_model
+from tiny_jepa.commands.export import agreement
 from tiny_jepa.commands.export import main as export
-from tiny_jepa.commands.page import LIMIT, main
+from tiny_jepa.commands.page import LIMIT, main, pack
 from tiny_jepa.errors import UserError
-from tiny_jepa.export.onnx import agreement
-from tiny_jepa.export.page import pack
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.planning import costtogo
 from tiny_jepa.weights import save_weights

@@ -19,8 +19,7 @@ from benchmarks.samplers import PLANNERS
 from tiny_jepa.commands import plan as command
 from tiny_jepa.errors import UserError
 from tiny_jepa.planning import CostToGo, plan
-from tiny_jepa.planning.episodes import run, score, wilson
-from tiny_jepa.planning.pictures import record
+from tiny_jepa.planning.episodes import record, run, score, wilson
 from tiny_jepa.worlds.contract import Actions
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, boxes_of, render_states, step
 

@@ -13,9 +13,8 @@ from tiny_jepa.data import Batch, Loader, read_batch
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.probing import Prober
-from tiny_jepa.probing.columns import collect
 from tiny_jepa.probing.protocol import ProbingConfig, ProbingEvaluator
-from tiny_jepa.probing.representations import is_indexed
+from tiny_jepa.probing.representations import collect, is_indexed
 from tiny_jepa.probing.subjects import DeadReckoning
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 from tiny_jepa.worlds.two_rooms.sets import ProceduralSet, SetRecipe

@@ -9,14 +9,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "tiny_jepa"
 FLOORS = [
-    {"console", "errors", "files", "device", "progress", "tables", "options", "plotting"},
+    {"console", "errors", "files", "device", "progress", "tables", "options", "plotting", "settings"},
     {"worlds"},
     {"data", "models"},
-    {"objectives", "settings", "weights"},
+    {"objectives", "weights"},
     {"budgets"},
     {"training"},
     {"probing"},
-    {"course", "planning", "sweep", "export"},
+    {"course", "planning", "sweep"},
     {"commands"},
 ]
 """From the ground up. A floor loads nothing of those above it."""

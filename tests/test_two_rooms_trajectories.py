@@ -12,7 +12,7 @@ from benchmarks.sets import blocked, dead_reckoning
 from tiny_jepa.worlds.two_rooms import UNSEEN_WALLS, Geometry, Trajectories, rollout, sample_layouts, trajectories
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, generate
 from tiny_jepa.worlds.two_rooms.trajectories import expert, explore, exploring_actions, ordinary_starts, run_into_wall
-from tiny_jepa.worlds.two_rooms.walls import inside
+from tiny_jepa.worlds.two_rooms.walls import inside, layouts_of
 
 WORLD = Geometry()
 MEAN_LOCATIONS = {
@@ -23,7 +23,7 @@ MEAN_LOCATIONS = {
 
 def changes_room(drawn: Trajectories) -> np.ndarray:
     """Which trajectories were on both sides of the wall's centre -> [N] bool."""
-    side = drawn.locations[:, :, 0] > drawn.layouts[:, None, 0]
+    side = drawn.locations[:, :, 0] > layouts_of(drawn.walls)[:, None, 0]
     return np.asarray(side.any(1) & ~side.all(1))
 
 
@@ -94,7 +94,7 @@ def test_ordinary_starts_are_uniform_but_for_the_wall():
 def test_layouts_are_uniform_over_what_is_allowed():
     every, unseen = set(range(20, 44)), set(UNSEEN_WALLS)
     for name, columns in (("train", every - unseen), ("probe_normal/val", every), ("probe_wall_other/val", unseen)):
-        layouts = generated(name, count=2000).layouts
+        layouts = layouts_of(generated(name, count=2000).walls)
         for values, support in ((layouts[:, 0], columns), (layouts[:, 1], set(range(10, 54)))):
             assert set(values.tolist()) == support
             for value in support:
@@ -134,7 +134,7 @@ def test_built_passings_reach_the_door_by_an_action_of_a_random_number(monkeypat
 def test_some_ordinary_trajectories_start_in_the_wall_or_the_door(rate, wall, door):
     world = Geometry(size=65)  # of the public generator's 70,000 trajectories that the shares at 0.35 are from
     drawn = explore(world, sample_layouts(world, 70_000, rng()), 16, rng(), rate)
-    across, along = np.abs(drawn.locations[:, 0] - drawn.layouts).T
+    across, along = np.abs(drawn.locations[:, 0] - layouts_of(drawn.walls)).T
     close((across < 1) & (along > 4), wall, 70_000)
     if door is not None:
         close((across < 1) & (along <= 4), door, 70_000)

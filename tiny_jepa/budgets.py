@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_ini
-from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.models import JEPA
 from tiny_jepa.models.size import parameter_count, solve
 from tiny_jepa.options import read, settings
-from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.settings import Architecture, TrainingConfig
 from tiny_jepa.worlds.contract import World
 
 _HERE = Path(__file__).resolve().parent

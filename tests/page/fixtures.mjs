@@ -1,7 +1,7 @@
 // A world of the course's size, and a model whose weights are written by hand.
 
-import { Model } from "../../tiny_jepa/export/page/model.mjs";
-import { World } from "../../tiny_jepa/export/page/world.mjs";
+import { Model } from "../../tiny_jepa/commands/page/model.mjs";
+import { World } from "../../tiny_jepa/commands/page/world.mjs";
 
 export const COURSE = { border: 4, wall_half: 1, dot_std: 1.3 };
 

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { distance } from "../../tiny_jepa/export/page/model.mjs";
-import { CostToGo, Walker } from "../../tiny_jepa/export/page/planner.mjs";
+import { distance } from "../../tiny_jepa/commands/page/model.mjs";
+import { CostToGo, Walker } from "../../tiny_jepa/commands/page/planner.mjs";
 import { WORLD as world } from "./fixtures.mjs";
 
 const SETTINGS = {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Session } from "../../tiny_jepa/export/page/session.mjs";
+import { Session } from "../../tiny_jepa/commands/page/session.mjs";
 import { WORLD, model } from "./fixtures.mjs";
 
 const begin = (gate) => new Session(WORLD, model(gate), [27.5, 20], false);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { World } from "../../tiny_jepa/export/page/world.mjs";
+import { World } from "../../tiny_jepa/commands/page/world.mjs";
 import { COURSE, WORLD as world } from "./fixtures.mjs";
 
 const [wall, door] = [31, 40];

@@ -17,8 +17,7 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
 from tiny_jepa.options import Count, Seed, parse, settings, within
 from tiny_jepa.planning import CostToGo, plan
-from tiny_jepa.planning.episodes import FIRST_SEED, run
-from tiny_jepa.planning.pictures import record
+from tiny_jepa.planning.episodes import FIRST_SEED, record, run
 from tiny_jepa.plotting import pyplot
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import fingerprint

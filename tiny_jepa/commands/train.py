@@ -18,11 +18,10 @@ from tiny_jepa.data import look_at, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_name, require_writable, write_atomically, write_text
-from tiny_jepa.models import Architecture
 from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import flag, parse, settings, within
 from tiny_jepa.progress import bar
-from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.settings import Architecture, TrainingConfig
 from tiny_jepa.training.run import Run, RunConfig, draw_run, read_config
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.training.watch import look, plateau
@@ -163,5 +162,5 @@ def train(trainer: Trainer, run: Run) -> dict[str, float]:
                 run.log(trainer.step, phase, **figures)
                 shown.set_description_str(phase, refresh=False)
                 shown.set_postfix_str(SHOWN.format(**figures), refresh=False)
-            run.save_sometimes(trainer)
+            run.save(trainer, now=False)
     return figures

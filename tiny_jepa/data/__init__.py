@@ -2,6 +2,5 @@
 
 from tiny_jepa.data.check import look_at
 from tiny_jepa.data.folder import CourseSet
-from tiny_jepa.data.loader import Loader
-from tiny_jepa.data.source import Source, open_source
+from tiny_jepa.data.source import Loader, Source, open_source
 from tiny_jepa.worlds.contract import Batch, TrajectorySet, read_batch

@@ -1,7 +1,8 @@
-"""Where data comes from: `--data`, else the environment, else the course's folder, else procedural."""
+"""Where data comes from: `--data`, else the environment, else the course's folder, else procedural; and its batches."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +13,7 @@ from tiny_jepa.data.folder import METADATA, CourseSet
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_json
 from tiny_jepa.options import Seed, read, settings, within
-from tiny_jepa.worlds.contract import TrajectorySet, World
+from tiny_jepa.worlds.contract import Batch, TrajectorySet, World, read_batch
 
 ENVIRONMENT = "TINY_JEPA_DATA"
 COURSE_ROOTS = (Path("/scratch/DL24FA"), Path("/scratch/DL25SP"))  # autumn 2024, spring 2025
@@ -104,3 +105,25 @@ def open_source(data: str | None, world: World) -> Source:
         where = f"{data[:200]} (from {chosen_by}), or one that is not the folder of all sets"
         raise UserError(f"no such data folder: {where}; expected train/, probe_normal/val/, ..., or '{PROCEDURAL}'")
     return Source(world, root, chosen_by)
+
+
+class Loader:
+    """With the attributes that the course's evaluator asks of a loader. Each iteration is an epoch. The last batch is
+    left out where it is not full, as in the protocol; a set smaller than a batch is one batch."""
+
+    def __init__(self, dataset: TrajectorySet, batch_size: int = 64, shuffle: bool = False, seed: int = 0) -> None:
+        self.dataset, self.batch_size, self.shuffle = dataset, min(batch_size, len(dataset)), shuffle
+        self.rng = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return len(self.dataset) // self.batch_size
+
+    @property
+    def batch_sampler(self) -> Iterator[np.ndarray]:
+        """The indices of each batch of the next epoch."""
+        count = len(self.dataset)
+        order = self.rng.permutation(count) if self.shuffle else np.arange(count)
+        return (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (read_batch(self.dataset, indices) for indices in self.batch_sampler)

@@ -10,12 +10,12 @@ from einops import pack, reduce, unpack
 from torch import Tensor, nn
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.architecture import Architecture
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.lift import lift
 from tiny_jepa.models.map import Maps, channel_map, widened
 from tiny_jepa.models.predictor import GatedCell
+from tiny_jepa.settings import Architecture
 from tiny_jepa.worlds.contract import Frame, as_finite, as_tensor
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.architecture import Architecture
 from tiny_jepa.models.jepa import JEPA
+from tiny_jepa.settings import Architecture
 from tiny_jepa.worlds.contract import Frame
 
 

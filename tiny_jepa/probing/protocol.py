@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from einops import reduce
 from torch import Tensor, nn
+from torch.nn.functional import linear, relu
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing.columns import TiedTraining
 from tiny_jepa.probing.representations import FrozenModel, is_indexed
 from tiny_jepa.progress import bar
 
@@ -39,7 +39,30 @@ class Prober(nn.Module):
         self.hidden, self.out = nn.Linear(repr_dim, hidden), nn.Linear(hidden, 2)
 
     def forward(self, representations: Tensor) -> Tensor:
-        return self.out(torch.relu(self.hidden(representations)))
+        return self.out(relu(self.hidden(representations)))
+
+
+class TiedTraining(nn.Module):
+    """Trains a prober on the U distinct of its D columns alone, with the very same outcome: columns that are equal in
+    every sample give their weights equal gradients, and so equal Adam updates. `change` [H, U] is what `write_back`
+    adds to the weights of every column of a group. Its gradient is that of each single column."""
+
+    def __init__(self, hidden: nn.Linear, out: nn.Linear, groups: Tensor) -> None:
+        super().__init__()
+        self.hidden, self.out, self.groups = hidden, out, groups
+        sizes = torch.bincount(groups).to(hidden.weight.dtype)
+        zeros = hidden.weight.new_zeros(hidden.out_features, len(sizes))
+        self.sizes, self.start = sizes, zeros.index_add(1, groups, hidden.weight.detach())
+        self.change = nn.Parameter(zeros)
+        self.change.register_hook(lambda gradient: gradient / sizes)  # of the groups
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """Distinct columns [..., U] -> the prober's output [..., 2] for the whole representation."""
+        return self.out(relu(linear(columns, self.start + self.change * self.sizes, self.hidden.bias)))
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        self.hidden.weight += self.change[:, self.groups]
 
 
 def protocol_lr(step: int, max_steps: int, base: float) -> float:

@@ -1,8 +1,9 @@
-"""What a frozen model makes of anybody's loaders: computed once, where a loader names the samples of its batches."""
+"""What a frozen model makes of anybody's loaders: computed once, where a loader names the samples of its batches, and
+equal columns of a representation stored once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,13 +12,38 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tiny_jepa.data import Batch, Loader
 from tiny_jepa.errors import UserError, of_others
-from tiny_jepa.probing.columns import Represented, collect
 from tiny_jepa.progress import bar
 from tiny_jepa.worlds.contract import asked
 
 AT_ONCE = 500
 """Trajectories represented at once: few calls of the model, and activations of some MB."""
+PART = 16  # trajectories looked at at once: what is compared stays in cache
 CALLED = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, repr_dim]"
+
+
+class Represented(NamedTuple):
+    """A set after the model."""
+
+    columns: Tensor  # [N, T, U]: the distinct ones
+    groups: Tensor  # [D]: which of them each column is
+    locations: Tensor  # [N, T, 2] px: the truth
+
+
+def collect(batches: Iterable[tuple[Tensor, Tensor]], width: int) -> Represented:
+    """Representations [B, T, D] and locations, batch by batch; what tells equal columns apart splits their group."""
+    groups, first, places = torch.zeros(width, dtype=torch.long), [0], []
+    chunks: list[Tensor] = []
+    for batch, locations in batches:
+        groups = groups.to(batch.device)
+        if not all(torch.equal(part, part[..., first][..., groups]) for part in batch.split(PART)):
+            keys = torch.cat([groups[None].to(batch.dtype), batch.flatten(0, -2)]).cpu()
+            finer = torch.unique(keys, dim=1, return_inverse=True)[1]
+            first = [finer.tolist().index(group) for group in range(int(finer.max()) + 1)]
+            chunks = [chunk[..., groups[first]] for chunk in chunks]
+            groups = finer.to(batch.device)
+        chunks.append(batch[..., first])
+        places.append(locations)
+    return Represented(torch.cat(chunks), groups, torch.cat(places))
 
 
 class FrozenModel:

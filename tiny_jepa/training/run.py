@@ -3,18 +3,18 @@
 import csv
 import os
 import time
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import cannot_write, locked, read_json, require_file, write_atomically
-from tiny_jepa.models import Architecture
 from tiny_jepa.options import Count, read, settings
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
-from tiny_jepa.settings import TrainingConfig
+from tiny_jepa.settings import Architecture, TrainingConfig
 from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import numbers, read_archive
 
@@ -48,16 +48,17 @@ def read_config(folder: Path) -> RunConfig:
     return read(RunConfig, read_json(path, advice), f"{path} is of no run that can go on")
 
 
-class Run:
+class Run(ExitStack):
     """`runs/NAME/`: config.json, log.csv, checkpoint.pth and, at the end, weights.pth. Until this context ends, no
     other process can train there; a `UserError` where another one does."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder, self.checkpoint, self.weights = folder, folder / "checkpoint.pth", folder / "weights.pth"
         self.saved_step = 0
         self._before, self._began = 0, time.monotonic()  # seconds of earlier processes; when this one began
         self._saved = self._began
-        self._lock = locked(folder / ".lock", f"another process trains in {folder}; wait until it ends")
+        self.enter_context(locked(folder / ".lock", f"another process trains in {folder}; wait until it ends"))
 
     @classmethod
     def new(cls, root: Path, name: str) -> "Run":
@@ -72,28 +73,20 @@ class Run:
                 raise cannot_write(folder, error) from None
         raise UserError(f"cannot write {root / name}: no free name is left there; give another --name or --runs")
 
-    def __enter__(self) -> "Run":
-        return self
-
-    def __exit__(self, *ended: Any) -> None:
-        self._lock.__exit__(*ended)
-
     @property
     def seconds(self) -> float:
         """Of training, over all its processes."""
         return self._before + time.monotonic() - self._began
 
-    def save(self, trainer: Trainer) -> None:
-        """Writes the checkpoint that `restore` goes back to."""
+    def save(self, trainer: Trainer, now: bool = True) -> None:
+        """Writes the checkpoint that `restore` goes back to; if not `now`, only where the last one is old."""
+        if not now and time.monotonic() - self._saved <= CHECKPOINT_SECONDS:
+            return
         if not self.folder.is_dir():  # writing would make it anew, without its configuration
             raise UserError(f"the run's folder {self.folder} is gone; start the run anew")
         state = trainer.state() | {"seconds": round(self.seconds), "format": FORMAT}
         write_atomically(self.checkpoint, lambda path: torch.save(state, path))
         self._saved, self.saved_step = time.monotonic(), trainer.step
-
-    def save_sometimes(self, trainer: Trainer) -> None:
-        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-            self.save(trainer)
 
     def restore(self, trainer: Trainer) -> None:
         """Goes back to the checkpoint, and cuts the log there; a `UserError` where there is none of this run."""
@@ -136,14 +129,11 @@ def rows_until(step: int, log: bytes) -> bytes:
 
 
 CURVES = {
-    "one-step error in code space, px²": {
-        "still": ("no motion", MISSED),
-        "reckoned": ("dead reckoning (walls ignored)", TRUE),
-        "one_step": ("the model", OURS),
-    },
-    "loss and learning rate": {"loss": ("loss", OURS), "lr": ("learning rate", THEIRS)},
-    "standard deviation of the codes, code units": {"std_x": ("along x", OURS), "std_y": ("along y", TRUE)},
+    "one-step error in code space, px²": {"still": MISSED, "reckoned": TRUE, "one_step": OURS},
+    "loss and learning rate": {"loss": OURS, "lr": THEIRS},
+    "standard deviation of the codes, code units": {"std_x": OURS, "std_y": TRUE},
 }
+"""Titles, and the columns of log.csv beneath them."""
 
 
 def draw_run(folder: Path) -> Path:
@@ -154,8 +144,8 @@ def draw_run(folder: Path) -> Path:
     starts = [int(row["step"]) for earlier, row in pairwise(rows) if row["phase"] != earlier["phase"]]
     figure, axes = pyplot().subplots(1, len(CURVES), figsize=(13, 3.8), layout="constrained")
     for axis, (title, curves) in zip(axes, CURVES.items(), strict=True):
-        for name, (label, colour) in curves.items():
-            axis.plot(steps, [float(row[name]) for row in rows], color=colour, label=label, lw=1)
+        for name, colour in curves.items():
+            axis.plot(steps, [float(row[name]) for row in rows], color=colour, label=name, lw=1)
         for start in starts:
             axis.axvline(start, color="black", lw=0.8, ls=":")
         axis.set(title=title, xlabel="step", yscale="log")

@@ -1,12 +1,11 @@
 """Two rooms, a wall with a door, and a dot; and other floor plans to score in. Nothing learns here."""
 
 from tiny_jepa.worlds.contract import Actions, Frame, Task, World
-from tiny_jepa.worlds.two_rooms.geometry import UNIT, UNSEEN_WALLS, Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.inspect import inspect
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts, render_states
 from tiny_jepa.worlds.two_rooms.sets import COURSE, GROUPS, RECIPES, SETS_VERSION, SIZES, ProceduralSet
 from tiny_jepa.worlds.two_rooms.trajectories import NORM_MAX, Trajectories, expert, explore, rollout, run_into_wall
-from tiny_jepa.worlds.two_rooms.walls import boxes_of, step
+from tiny_jepa.worlds.two_rooms.walls import UNIT, UNSEEN_WALLS, Geometry, boxes_of, sample_layouts, step
 from tiny_jepa.worlds.two_rooms.yardstick import TrueDynamics, shortest_ways
 
 TWO_ROOMS = World(

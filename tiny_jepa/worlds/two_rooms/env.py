@@ -17,11 +17,10 @@ from pydantic import AfterValidator
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import read, settings
 from tiny_jepa.worlds.contract import as_finite
-from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS, far_ends
 from tiny_jepa.worlds.two_rooms.render import render_agents, render_layouts
 from tiny_jepa.worlds.two_rooms.sets import Length, Rooms
-from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
+from tiny_jepa.worlds.two_rooms.walls import Geometry, boxes_of, inside, layouts_of, sample_layouts, step
 
 COLOURS = {"floor": (247, 247, 244), "wall": (59, 66, 82), "goal": (46, 139, 87), "agent": (208, 72, 40)}
 GOAL_RADIUS = 4.5  # px: this near is there

@@ -17,10 +17,9 @@ from tiny_jepa.files import require_file
 from tiny_jepa.options import read, settings
 from tiny_jepa.worlds.contract import as_finite
 from tiny_jepa.worlds.two_rooms.env import MAX_STEPS, Pair, Scene, TwoRooms
-from tiny_jepa.worlds.two_rooms.geometry import Geometry
 from tiny_jepa.worlds.two_rooms.render import render_agents
 from tiny_jepa.worlds.two_rooms.sets import Length
-from tiny_jepa.worlds.two_rooms.walls import Cells
+from tiny_jepa.worlds.two_rooms.walls import Cells, Geometry
 
 LARGEST, SMALLEST = 512, 31  # px: what is smaller has wall around it
 MARGIN = Geometry.border + 1  # px from a frame's edge to the map

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tiny_jepa.worlds.two_rooms.geometry import Geometry
-from tiny_jepa.worlds.two_rooms.walls import FAR, upright
+from tiny_jepa.worlds.two_rooms.walls import FAR, Geometry, upright
 
 WALLS_APART, DOORS_APART = 9, 11  # px, at least, between the centres of two walls, of two doors
 CELLS = 4  # of a maze, along each side

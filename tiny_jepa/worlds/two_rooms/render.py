@@ -9,7 +9,7 @@ import math
 import numpy as np
 from einops import rearrange
 
-from tiny_jepa.worlds.two_rooms.geometry import Geometry
+from tiny_jepa.worlds.two_rooms.walls import Geometry
 
 DType = np.dtype | type
 

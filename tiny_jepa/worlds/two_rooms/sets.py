@@ -14,10 +14,10 @@ from torch import Tensor
 
 from tiny_jepa.options import settings, within
 from tiny_jepa.worlds.contract import Group, as_tensor
-from tiny_jepa.worlds.two_rooms.geometry import Geometry, sample_layouts
 from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.render import render_states
 from tiny_jepa.worlds.two_rooms.trajectories import Trajectories, expert, explore, run_into_wall, wander
+from tiny_jepa.worlds.two_rooms.walls import Geometry, sample_layouts
 
 SETS_VERSION = 3
 """Of the sets below. Version 2 had smaller ones to score and no other floor plans; version 1, up to revision 61a1c84,

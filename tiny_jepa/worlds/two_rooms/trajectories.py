@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tiny_jepa.worlds.two_rooms.geometry import Geometry
-from tiny_jepa.worlds.two_rooms.walls import boxes_of, inside, layouts_of, step
+from tiny_jepa.worlds.two_rooms.walls import Geometry, boxes_of, inside, step
 
 NORM_MEAN, NORM_STD, NORM_MIN, NORM_MAX = 1.0, 0.4, 0.2, 1.8  # of an exploring action, px
 TURN_CONCENTRATION = 5.0  # von Mises
@@ -25,11 +24,6 @@ class Trajectories(NamedTuple):
     locations: np.ndarray  # [N, T, 2] float32 px
     actions: np.ndarray  # [N, T-1, 2] float32 px
     walls: np.ndarray  # [N, K, 4] int16 boxes
-
-    @property
-    def layouts(self) -> np.ndarray:
-        """[N, 2] int64 (wall centre, door centre), where there are two rooms."""
-        return layouts_of(self.walls)
 
 
 def rollout(world: Geometry, start: np.ndarray, actions: np.ndarray, walls: np.ndarray) -> Trajectories:

@@ -1,4 +1,5 @@
-"""Walls, and what stops at them: the one implementation under generators and environment.
+"""The room's geometry, its walls, and what stops at them: the one implementation under generators and environment.
+Coordinates are (x, y) in px: x the column, y the row, a pixel's centre at its index.
 
 Walls are boxes of drawn pixels [..., K, 4]: x_low, x_high, y_low, y_high, whole px, both ends drawn.
 
@@ -9,17 +10,58 @@ In any drawing, that rule is one of cells, the squares between four neighbouring
 cell stops agents if one of its two pixels is drawn, and between two such sides the cell is wall.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from einops import rearrange
 
-from tiny_jepa.worlds.two_rooms.geometry import Geometry
+from tiny_jepa.options import settings, within
 
+UNIT = 16.0
+"""Codes are in units of this many px, so that they are of order one."""
+UNSEEN_WALLS = (37, 38, 39, 40, 41)
+"""Wall columns that never appear in training: the unseen-layout set."""
 FAR = 1000
 """px: outside every frame, on either side."""
 REACH = np.array([0, 0, -1, 1], np.int16)
 """px: from a box's outer pixels to the faces that stop."""
+
+
+@settings
+class Geometry:
+    """Settings of the two-room world; the defaults are the course's (see docs/worlds.md)."""
+
+    size: Annotated[int, within(41, 10**4)] = 64  # image side in px, with room for a wall; 64 and 65 are in use
+    border: int = 4  # border lines at rows and columns `border` and `size - 1 - border`
+    wall_half: Annotated[int, within(0, 9)] = 1  # wall columns c - wall_half .. c + wall_half
+    door_half: Annotated[int, within(1, 9)] = 4  # open rows d - door_half .. d + door_half
+    wall_margin: int = 20  # wall centres from `wall_margin` to `size - 1 - wall_margin`
+    door_margin: int = 10  # door centres from `door_margin` to `size - 1 - door_margin`
+    dot_std: float = 1.3  # standard deviation of the agent's Gaussian in px
+
+    @property
+    def far_border(self) -> int:
+        return self.size - 1 - self.border
+
+    @property
+    def wall_columns(self) -> range:
+        return range(self.wall_margin, self.size - self.wall_margin)
+
+    @property
+    def door_rows(self) -> range:
+        return range(self.door_margin, self.size - self.door_margin)
+
+    def columns(self, which: str) -> list[int]:
+        """The wall columns of two rooms: "all", "seen" in training or "unseen"."""
+        return [c for c in self.wall_columns if which == "all" or (c in UNSEEN_WALLS) == (which == "unseen")]
+
+
+def sample_layouts(
+    world: Geometry, count: int, rng: np.random.Generator, allowed: Sequence[Sequence[int]] | None = None
+) -> np.ndarray:
+    """Layouts [count, 2] int64: (wall centre column, door centre row), uniform over those allowed, or over all."""
+    return np.stack([rng.choice(each, count) for each in allowed or (world.wall_columns, world.door_rows)], axis=1)
 
 
 def upright(world: Geometry, columns: np.ndarray, doors: np.ndarray) -> np.ndarray:

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from tiny_jepa.worlds.contract import read_agents
-from tiny_jepa.worlds.two_rooms.geometry import UNIT, Geometry
-from tiny_jepa.worlds.two_rooms.walls import REACH, Cells
+from tiny_jepa.worlds.two_rooms.walls import REACH, UNIT, Cells, Geometry
 
 
 class TrueDynamics:

@@ -1,1 +1,0 @@
-"""Takes a model elsewhere: a web page that needs no network, and ONNX."""
