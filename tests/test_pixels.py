@@ -235,10 +235,10 @@ def trained(tmp_path_factory):
     # the dot stops far from the wall, and goes into doors as if it were a point
     model = replace(budget, architecture=replace(budget.architecture, crossings=2, radius=0)).build()
     config = replace(
-        TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=700, predict_batch=512
+        TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=1200, predict_batch=512
     )
     trainer = Trainer(model, source.require("train"), config, torch.device("cpu"))
-    assert len(list(trainer.run())) == 900
+    assert len(list(trainer.run())) == 1400
     return model.eval().requires_grad_(False), source
 
 

@@ -50,8 +50,10 @@ path.write_text(Path("result.json").read_text())
 Path("done.txt").open("a").write(path.name + "\\n")
 """
 WORK = """
+import signal
 from pathlib import Path
 from tiny_jepa import sweep
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is born deaf to it
 sweep.POLL = 0.05
 rows = sweep.read_grid(Path("grid.ini"))
 sweep.work([sweep.Job(row, seed, rows) for row in rows if row.of == row.name for seed in row.seeds], 2)

@@ -93,6 +93,11 @@ class CostToGo:
         closed = torch.where(steps < 1, RISK * self.risk * steps, NOWHERE)
         self.costs = sweep(torch.minimum(cost(last, steps, last, self.risk), closed), edges, self.risk)
 
+    def near(self, codes: Tensor) -> Tensor:
+        """codes [E, 2] -> the 16 nodes around each [E, 16, 2]: in a narrow way, only they may be safe to step on."""
+        corner = self.first + self.spacing * ((codes - self.first) / self.spacing).floor()
+        return corner[:, None] + self.spacing * torch.cartesian_prod(*[torch.arange(-1, 3)] * 2).to(corner)
+
     def at(self, codes: Tensor) -> Tensor:
         """codes [E, K, 2] -> steps to the goal [E, K], between the nodes that a way leads from, none of which counts
         for more than a risk above the cheapest; straight to the goal where it is nearer than the next node."""
@@ -191,8 +196,9 @@ class CostToGoAgent(Agent):
         missed = ((code - after).norm(dim=-1) > 0.5 * (after - before).norm(dim=-1) + slack) | self.idle
         self.failed[:, self.steps % MEMORY] = torch.where(missed[:, None], self.expected, NOWHERE)
         self.steps += 1
-        straight = self.actions.clip((self.goal - code) @ self.map.to_action)
-        tried = torch.cat([self.candidates.expand(len(code), -1, -1), straight[:, None]], dim=1)  # [E, K, 2]
+        aims = torch.cat([self.goal[:, None], self.map.near(code)], dim=1) - code[:, None]
+        aimed = self.actions.clip(aims @ self.map.to_action)
+        tried = torch.cat([self.candidates.expand(len(code), -1, -1), aimed], dim=1)  # [E, K, 2]
         ends = self.model.step(code[:, None], tried, self.context[:, None])
         costs, aims = self.map.at(ends), code[:, None] + tried @ torch.linalg.pinv(self.map.to_action)
         lost = costs.amin(dim=1) >= NOWHERE

@@ -1,5 +1,6 @@
 """The losses of a model: a prober for each group of sets, and the run over all of them."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -54,7 +55,7 @@ def evaluators(
             config = replace(config, epochs=max(config.epochs, -(-STEPS // len(train))))
         if config.epochs * len(train) < STEPS // 4:
             few = f"{len(train.dataset):,} trajectories, too few to train a prober"
-            print(f"warning: {group.train} has {few}: its errors say little of the model")
+            print(f"warning: {group.train} has {few}: its errors say little of the model", file=sys.stderr)
         found.append(ProbingEvaluator(device, model, train, scored, config))
     if not any(found):
         raise UserError(f"{source.describe()}: no probing set to score, or none to train a prober on")

@@ -71,7 +71,8 @@ def asked(what: str, call: Callable[[], Any], form: Callable[[tuple], tuple], dt
     makes of its own."""
     with of_others(what):
         found = call()
-    found = as_finite(found, f"what {what} returns", dtype).detach()
+        found = found.detach() if isinstance(found, Tensor) else found
+    found = as_finite(found, f"what {what} returns", dtype)
     if found.shape != (wanted := form(found.shape)):
         raise UserError(f"what {what} returns must be of the form {[*wanted]}, not {[*found.shape]}")
     return found

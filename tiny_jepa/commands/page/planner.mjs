@@ -72,6 +72,13 @@ export class CostToGo {
     Object.assign(this, solution);
   }
 
+  /** The 16 nodes around a code: in a narrow way, only they may be safe to step on. */
+  near(code) {
+    const [x, y] = code.map((value) => Math.floor((value - this.first) / this.spacing) - 1);
+    return Array.from({ length: 16 }, (_, at) =>
+      [x + (at >> 2), y + (at & 3)].map((index) => this.first + this.spacing * index));
+  }
+
   /** Steps to the goal from a code: between the nodes that a way leads from; straight where the goal is next. */
   at(code) {
     const straight = [this.goal[0] - code[0], this.goal[1] - code[1]];
@@ -145,9 +152,12 @@ export class Walker {
   choose(code) {
     this.#remember(code);
     const { settings, spacing } = this.map;
-    const straight = this.model.action([this.map.goal[0] - code[0], this.map.goal[1] - code[1]]);
-    const length = Math.max(Math.hypot(...straight) / settings.limit, 1);
-    const tried = [...this.candidates, straight.map((value) => value / length)].map((action) => {
+    const aimed = [this.map.goal, ...this.map.near(code)].map((aim) => {
+      const action = this.model.action([aim[0] - code[0], aim[1] - code[1]]);
+      const length = Math.max(Math.hypot(...action) / settings.limit, 1);
+      return action.map((value) => value / length);
+    });
+    const tried = [...this.candidates, ...aimed].map((action) => {
       const end = this.model.predict(code, action, this.context);
       return { action, end, steps: this.map.at(end) };
     });
