@@ -59,7 +59,6 @@ def by_count(world: World, suffix: str) -> dict[int, Path]:
 
 
 def list_budgets(world: World) -> list[str]:
-    """Names of the presets, smallest first."""
     return [path.stem for path in by_count(world, ".ini").values()]
 
 

@@ -91,7 +91,6 @@ def main(argv: list[str]) -> None:
 
 
 def score(args: Options, command: str) -> Result:
-    """Measures, prints and stores what the options ask for."""
     writes = (args.store, METRICS if args.write_metrics else None)
     subject, world = choose(args.weights, args.budget, args.world, args.model, not args.no_lift, writes)
     device, source = get_device(args.device), open_source(args.data, world)

@@ -22,7 +22,6 @@ def elements(inputs: list[Any], outputs: list[Any]) -> int:
 
 
 def operations(model: JEPA, method: str, *inputs: Tensor) -> dict[str, int]:
-    """What a method does with these inputs."""
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)  # it warns of what is no arithmetic
     traced = copy.copy(model)
     traced.forward = getattr(model, method)  # type: ignore[method-assign]

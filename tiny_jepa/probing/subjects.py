@@ -37,8 +37,6 @@ class DeadReckoning(nn.Module):
 
 @dataclass(frozen=True)
 class Subject:
-    """A model with all that is known of it."""
-
     model: nn.Module
     name: str  # what a table calls it
     kind: Kind
