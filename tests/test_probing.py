@@ -210,7 +210,6 @@ MODELS = {
     "no width": (Model(repr_dim=None), "repr_dim is the width"),
     "a width of 0": (Model(repr_dim=0), "repr_dim is the width"),
     "another width": (Model(repr_dim=7), r"returns must be of the form \[8, 4, 7\], not \[8, 4, 6\]"),
-    "nothing": (Model(lambda b: None), "finite real numbers, not None"),
     "not finite": (Model(lambda b: torch.full((b, 4, 6), float("nan"))), "must be finite"),
 }
 

@@ -12,7 +12,7 @@ class UserError(Exception):
     """Bad input. Scripts print its message, one line, on stderr and exit with status 2."""
 
     def __init__(self, says: str) -> None:
-        super().__init__(" ".join(says.split()))
+        super().__init__(" ".join(line.strip() for line in says.splitlines()))
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def run_cli(main: Callable[[], int | None]) -> None:
         if out.error and not isinstance(out.error, BrokenPipeError):
             status, reason = status or 2, reason or f"what was printed is lost ({out.error.strerror}); its work is done"
         if reason:
-            print("error:", *reason.split(), file=err)
+            print("error:", *reason.splitlines(), file=err)
     sys.exit(status)
 
 

@@ -49,7 +49,6 @@ def write_together(*writes: tuple[Path, Callable[[Path], Any]]) -> None:
 
 
 def cannot_write(path: Path, error: Exception) -> UserError:
-    """The sentence for a file that cannot be written."""
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
     if isinstance(error, FileExistsError | NotADirectoryError):
         reason = "what should be its folder is a file"

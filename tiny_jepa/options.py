@@ -102,7 +102,8 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
     except SystemExit as end:
         if not end.code:
             raise
-        text = " ".join(line.strip("│╭╮╰╯─ ") for line in said.getvalue().splitlines()[1:])  # of a frame
+        lines = said.getvalue().splitlines()[1:]  # of a frame, which is of - where a console knows no other
+        text = " ".join(line.strip("│╭╮╰╯─ ") if line.strip(" -") else "" for line in lines)
         message, _, rest = re.sub(r"Error parsing (--[\w-]+):.*?('.*')\]?", r"\1 cannot be \2", text).partition("  ")
         near = re.search(r"Perhaps you meant:\s+(--[\w-]+)", rest)
         hint = f"; did you mean {near[1]}?" if near else ""
@@ -117,7 +118,8 @@ def imported(path: str, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # a module of somebody's own raises whatever it likes
-        raise UserError(f"{what} {path!r} ({type(error).__name__}: {error}); write it as package.module:NAME") from None
+        why = f" ({type(error).__name__}: {error})" if module.strip(".") and name else ""
+        raise UserError(f"{what} {path!r}{why}; write it as package.module:NAME") from None
 
 
 def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str:

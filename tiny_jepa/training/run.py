@@ -43,8 +43,8 @@ class RunConfig:
 def read_config(folder: Path) -> RunConfig:
     """config.json of a run; a `UserError` where there is none, or another file of that name."""
     path = folder / "config.json"
-    runs = sorted(path.parent.name for path in folder.parent.glob("*/config.json"))
-    advice = f"start the run anew, or resume one of {', '.join(runs) or 'none'}"
+    others = sorted(other.parent.name for other in folder.parent.glob("*/config.json") if other != path)
+    advice = f"start the run anew; other runs here: {', '.join(others) or 'none'}"
     return read(RunConfig, read_json(path, advice), f"{path} is of no run that can go on")
 
 
@@ -108,7 +108,6 @@ class Run(ExitStack):
             write_atomically(log, lambda path: path.write_bytes(kept))
 
     def log(self, step: int, phase: str, **figures: float) -> None:
-        """Appends a row to log.csv."""
         row = {"step": step, "phase": phase, "seconds": round(self.seconds, 2), **figures}
         path = self.folder / "log.csv"
         try:
