@@ -7,8 +7,8 @@ from typing import Annotated
 from tiny_jepa.budgets import find_budget, list_budgets
 from tiny_jepa.commands import DEFAULT
 from tiny_jepa.errors import UserError
+from tiny_jepa.models import count_parameters
 from tiny_jepa.models.cost import cost_report
-from tiny_jepa.models.size import count_parameters
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.tables import markdown
 from tiny_jepa.weights import ROOT_WEIGHTS, read_weights

@@ -19,7 +19,7 @@ from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.course.metrics import METRICS, differences, read_metrics
 from tiny_jepa.data.source import ENVIRONMENT
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.size import count_parameters
+from tiny_jepa.models import count_parameters
 from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
 
 TOP = "DL_Final_Proj"  # the folder that the zip unpacks to

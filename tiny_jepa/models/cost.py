@@ -17,16 +17,12 @@ OTHERS = (*SUMS, "mul", "mul_", "div", "square", "pow", "clamp_min", "relu", "si
 """Operators that fvcore does not count: one operation an element of their larger side."""
 
 
-def elements(inputs: list[Any], outputs: list[Any]) -> int:
-    return max(math.prod(get_shape(side) or ()) for side in (inputs[0], outputs[0]))
-
-
 def operations(model: JEPA, method: str, *inputs: Tensor) -> dict[str, int]:
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)  # it warns of what is no arithmetic
     traced = copy.copy(model)
     traced.forward = getattr(model, method)  # type: ignore[method-assign]
-    handles = {f"aten::{name}": elements for name in OTHERS}
-    counted = FlopCountAnalysis(traced, inputs).set_op_handle(**handles).by_operator()
+    sides = {f"aten::{name}": lambda *of: max(math.prod(get_shape(side[0]) or ()) for side in of) for name in OTHERS}
+    counted = FlopCountAnalysis(traced, inputs).set_op_handle(**sides).by_operator()
     others = int(sum(counted[name] for name in OTHERS))
     return {"multiply-adds by fvcore": int(sum(counted.values())) - others, "other operations": others}
 

@@ -112,3 +112,8 @@ class JEPA(nn.Module):
         first = states[:, 0]
         codes = self.unroll(self.encode_agent(first), actions, self.encode_context(first))
         return lift(codes, self.architecture.repr_dim) if self.architecture.repr_dim else codes
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Parameters of a module; all of ours are trained."""
+    return sum(p.numel() for p in model.parameters())

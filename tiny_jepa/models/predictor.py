@@ -35,7 +35,7 @@ class GatedCell(nn.Module):
     def __init__(self, architecture: Architecture, frame: Frame) -> None:
         super().__init__()
         if architecture.gate_widths is None:
-            raise UserError("gate_widths are not given; models.size.solve finds those of a budget")
+            raise UserError("gate_widths are not given; build_model finds those of a budget")
         widths, self.frame, self.crossings = architecture.gate_widths, frame, architecture.crossings or 2
         beside = [at for k in range(1, architecture.reach + 1) for at in ((-k, 0), (0, -k), (1 + k, 0), (0, 1 + k))]
         self.patch, self.corners = (*CORNERS, *beside), CORNERS[: architecture.corners]
