@@ -45,6 +45,7 @@ VARIED = {
 def main(
     budget: str = "500",
     world: str = "tworoom",
+    on: str | None = None,  # of tworoom and pointmaze, the one to plan in, where it is not the --world
     protocol: Literal["25/50", "100/150"] = "25/50",  # goal 25 steps ahead and 50 allowed, or 100 and 150
     planners: tuple[str, ...] = ("cost-to-go", "straight", "random"),
     episodes: int = 200,
@@ -66,21 +67,24 @@ def main(
         pyplot()  # says at once where matplotlib is missing
     subject, _ = choose(None, budget, world)
     model: Any = subject.model
+    env = harness.ENVS[on or world]
+    if env.side % (model.frame.side or 1):
+        env = env._replace(side=2 * model.frame.side)
     offset = int(protocol.split("/")[0])
-    dataset = swm.data.HDF5Dataset(path=harness.record(swm, recordings, recorded, protocol == "100/150", vary))
+    dataset = swm.data.HDF5Dataset(path=harness.record(swm, recordings, recorded, env, protocol == "100/150", vary))
     chosen, steps = harness.draw(dataset, episodes, offset, rooms)
     successes, shares, cpu = {}, {}, {}
     for name in planners:
         torch.manual_seed(0)
         policy = harness.Policy(model, name)
-        found = harness.evaluate(swm, dataset, policy, chosen, steps, protocol)
+        found = harness.evaluate(swm, env, dataset, policy, chosen, steps, protocol)
         successes[name], share = found.astype(int).tolist(), float(found.mean())
         shares[name], cpu[name] = (share, *wilson(share, episodes)), policy.seconds / episodes
     rows = [[name, percent(*shares[name]), f"{cpu[name]:.2f}"] for name in planners]
     print(markdown([f"planner, {protocol}", f"success, {episodes} episodes", "CPU s an episode"], rows))
     if record:
         policy, (few, first) = harness.Policy(model, "cost-to-go"), (each[:SHOWN] for each in (chosen, steps))
-        harness.evaluate(swm, dataset, policy, few, first, protocol)
+        harness.evaluate(swm, env, dataset, policy, few, first, protocol)
         shown = dataset.load_chunk(np.array(few), np.array(first), np.array(first) + offset + 1)
         who = f"tiny_jepa, {subject.parameters:,} parameters, goals {offset} steps ahead"
         print("wrote", animate(policy, shown, who, record))
@@ -101,9 +105,9 @@ def main(
 def animate(policy: harness.Policy, recorded: list[dict[str, Any]], who: str, path: Path) -> Path:
     """Draws where a policy that plans by cost-to-go led its agents."""
     rooms = np.stack([np.asarray(each["pixels"][0]).transpose(1, 2, 0) for each in recorded])
-    goals = np.stack([np.asarray(each["state"][-1]) for each in recorded])
+    goals = np.stack([np.asarray(each.get("state", each.get("observation"))[-1]) for each in recorded])
     frame, costs = policy.model.frame, policy.agent.map  # type: ignore[union-attr]
-    unit = frame.unit * harness.SIDE / (frame.side or harness.SIDE)
+    unit = frame.unit * rooms.shape[1] / (frame.side or rooms.shape[1])
     return record_ways(rooms, costs, np.stack(policy.ways, axis=1), goals, unit, who, path)
 
 

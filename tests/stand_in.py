@@ -24,7 +24,7 @@ class StandIn(gymnasium.Env):
 
     def step(self, action):
         end = np.clip(self.place + STEP * np.clip(action, -1, 1), 4, SIZE - 5)
-        near = 12.5 if self.place[0] < 15.5 else 18.5
+        near = 13.5 if self.place[0] < 15.5 else 17.5
         if (end[0] - near) * (15.5 - self.place[0]) > 0 and abs(end[1] - self.door) > self.half + 1:
             end[0] = near
         self.place = end
@@ -39,7 +39,7 @@ def drawn(door=10, half=2):
     walls = np.zeros((SIZE, SIZE), bool)
     walls[:, 15:17] = True
     walls[max(door - half, 0) : door + half + 1, 15:17] = False
-    walls[[1, -2]], walls[:, [1, -2]] = True, True
+    walls[[2, -3]], walls[:, [2, -3]] = True, True
     return walls
 
 

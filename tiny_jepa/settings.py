@@ -20,6 +20,7 @@ class Architecture:
     agent_kernel: Annotated[int, within(1, 63)] = 5  # taps of the agent encoder's filter, an odd number
     crossings: Annotated[int, within(1, 32)] | None = None  # pixel centres that one move can pass along an axis
     radius: Annotated[int, within(0, 32)] | None = None  # px by which what the map shows is widened on all sides
+    up: bool = False  # whether actions count rows upwards; in worlds of colours, the data say
     reach: Annotated[int, within(0, 32)] = 1  # pixels before and behind each cell that the gate is told of
     corners: Annotated[int, within(0, 4)] = 4  # of the cell that a move starts in: how many the gate is told of
     gate_widths: Annotated[Numbers, Field(min_length=1, max_length=100)] | None = None  # hidden; None: to be solved for

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import AfterValidator, with_config
+from pydantic import AfterValidator, ConfigDict, with_config
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
@@ -28,7 +28,7 @@ FORMAT = 3
 Text = Annotated[str, AfterValidator(printable)]
 
 
-@with_config(extra="allow", strict=True, allow_inf_nan=False)
+@with_config(ConfigDict(extra="allow", strict=True, allow_inf_nan=False))
 class Metadata(TypedDict, total=False):
     """What programs read of a model's metadata; any other plain value may stand beside it."""
 

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 from einops import reduce
 
-from tiny_jepa.data.episodes import Collection, Episodes, Moment, of_others, open_episodes
+from tiny_jepa.data.episodes import Collection, Episodes, Moment, open_episodes
 from tiny_jepa.data.writing import Draft, Rows, write_sets
-from tiny_jepa.errors import UserError
+from tiny_jepa.errors import UserError, of_others
 from tiny_jepa.worlds.pixels import SETS
 
 SHARES = dict(zip(SETS, (1.0, 0.2, 0.1), strict=True))
 """The sets, and how many trajectories each has for one of the training set."""
 BLOCK = 100  # trajectories
-LARGEST = 257  # px
+LARGEST = 257  # px, once they are averaged
 PATIENCE = 100  # episodes in a row that may be too short for a trajectory
+EVEN = 8  # of 255: rows, or columns, that differ by less look the same
 LOOKED_AT = 32 * 2**20  # bytes of frames
 
 
@@ -66,17 +67,19 @@ def trajectories(episodes: Episodes, what: Collection, rng: np.random.Generator)
 
 def trajectory(moments: list[Moment], side: int, rng: np.random.Generator) -> Rows:
     """Frames [T, S', S', C] and locations [T, 2], if any, are averaged down to `side` px -> states [1, T, C, S, S].
-    Before that, all are moved by a random part of the new pixels: what stands still shows all its edges."""
+    Before that, all are moved by a random part of the new pixels, so that what stands still shows all its edges, where
+    nothing but a margin leaves the frame on one side to come in again on the other."""
     seen, places, (*moves, _) = zip(*moments, strict=True)
     frames, found = np.stack(seen), {"actions": np.stack(moves)}
-    square = frames.ndim == 4 and frames.size and frames.shape[1] == frames.shape[2] <= LARGEST
-    if frames.dtype != np.uint8 or not square:
+    square = frames.ndim == 4 and frames.size and frames.shape[1] == frames.shape[2]
+    if frames.dtype != np.uint8 or not square or (side or frames.shape[1]) > LARGEST:
         wanted = f"uint8 [S, S, C], square and up to {LARGEST} px"
         raise UserError(f"frames must be {wanted}, not {frames.dtype} {list(frames.shape[1:])}")
     times, rest = divmod(frames.shape[1], side or frames.shape[1])
     if rest or not times:
         raise UserError(f"--side {side} does not divide the side of these frames, {frames.shape[1]} px")
-    right, down = rng.integers(0, times, 2)
+    margins = [np.ptp(frames[:, :, -times:], axis=2).max() < EVEN, np.ptp(frames[:, -times:], axis=1).max() < EVEN]
+    right, down = rng.integers(0, times, 2) * margins
     if places[0] is not None:
         found["locations"] = np.stack(places)
     for name, values in found.items():
@@ -102,7 +105,7 @@ def shown_by(folder: Path) -> str:
     size *= np.median(moved[made] / size[made])
     worth = f"{np.median(size):.2f} px (median), {size.max():.2f} px at most"
     still = (moved == 0)[size > 0].mean()
-    return f"actions are worth {worth}; {still:.1%} of the steps were blocked or without effect"
+    return f"actions are worth about {worth}; {still:.1%} of the steps were blocked or without effect"
 
 
 def motion(frames: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ import numpy as np
 import tyro
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.errors import of_others as of_others  # for those that play
 from tiny_jepa.options import Count, Seed, imported, settings, within
 
 LONGEST = 64  # actions after which an episode that does not end is left, unless trajectories are longer

@@ -1,10 +1,12 @@
 """Colour frames, taken apart into walls and agent, whatever their colours: nothing here is learned.
 
 Most pixels are floor, and most of the others wall. Two small things may be left that these do not explain: the agent,
-a blurred dot or a disc, and a door that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door and
-agent, by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone.
-Where the agent's colour is in line with those of floor and wall, as greys are, what is not of walls is the agent's.
+which is blurred, and a door or a mark that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door
+and agent, by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone,
+if that explains it.
 """
+
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -17,6 +19,8 @@ CHUNK = 32
 """Frames taken apart at once: what is computed of them stays in cache."""
 FAINT = 0.05
 """Of the wall's contrast: what differs less from a colour is of that colour."""
+COLOURED = 0.2
+"""The same: what differs more from all mixtures of floor and wall is of another colour."""
 SAME = 1e-3
 """The same, of neighbours."""
 FLAT = 1e-3
@@ -46,34 +50,45 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     floor, wall = palette(frames)
     off = rearrange(frames, "n c h w -> n c (h w)") - floor
     seen, contrast = off.square().sum(1), wall.norm(dim=1)  # [N, P], [N, 1]
-    other = rearrange((seen > (FAINT * contrast) ** 2).float(), "n (h w) -> n h w", h=side)
+    faint = (FAINT * contrast) ** 2
+    other = rearrange((seen > faint).float(), "n (h w) -> n h w", h=side)
     lines = (other.mean(1, keepdim=True) > 0.5) | (other.mean(2, keepdim=True) > 0.5)
     apart = (off - wall).square().sum(1)
     is_wall = rearrange(apart < (SAME * contrast) ** 2, "n (h w) -> n h w", h=side)
     solid = is_wall & (around(is_wall.float(), 3) > 2.5)  # a dot of the wall's colour is smaller
-    flat = least_step(frames) < SAME * contrast[..., None]
+    alike, flat = (step < SAME * contrast[..., None] for step in steps(frames))
     beside = around(solid.float(), 3) > 0
-    near = lines | solid | (flat & beside)  # averaged walls have edges, straight ones
-    near, beside, flat = (rearrange(each, "n h w -> n (h w)") for each in (near, beside, flat))
+    edge = alike & beside  # averaged walls have edges, straight ones
+    tint = (off - shares(off, wall) * wall).square().sum(1)  # what no mixture of floor and wall has
+    spot = around(rearrange(tint, "n (h w) -> n h w", h=side) * flat, 5, torch.maximum)  # about a thing of one colour
+    near, flat, spot, beside, alike = (
+        rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat, spot, beside, alike)
+    )
+    counts, spot = torch.where(flat, FLAT, 1.0), torch.where(flat | (tint.clamp_min(faint) < 1.01 * spot), FLAT, 1.0)
+    # where there is another colour, what mixes those of floor and wall is wall, and its corners
+    coloured = tint * counts > (COLOURED * contrast) ** 2
+    near = near | ((tint < APART * seen) & coloured.any(1, keepdim=True))
 
     wall_alone = torch.where(near, shares(off, wall)[:, 0].clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
-    agent = colour_at(off, left * torch.where(flat, FLAT, 1.0) * torch.where(near, BESIDE, 1.0), left, side)
+    agent = colour_at(off, left * spot * torch.where(near & ~coloured, BESIDE, 1.0), left, side)
+    alone = shares(off, agent)[:, 0]
+    over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
+    past = (off - alone[:, None] * agent).square().sum(1)
+    on_wall = (off - wall - over[:, None] * (agent - wall)).square().sum(1) + faint
+    near = near | (torch.minimum(past, on_wall) > 2 * faint + APART * seen)
     of_wall, of_agent = shares(off, wall, agent).unbind(1)
     left = near * (off - of_wall[:, None] * wall - of_agent[:, None] * agent).square().sum(1)
-    left = left * (left > torch.maximum(APART * seen, (FAINT * contrast) ** 2))
+    left = left * (left > torch.maximum(APART * seen, faint))
     door = colour_at(off * (left > 0)[:, None], left, left, side)
-    mixed, alone = shares(off, wall, agent, door), shares(off, agent)[:, 0]
-    over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
-    on_wall = (off - wall - over[:, None] * (agent - wall)).square().sum(1) + (FAINT * contrast) ** 2
-    on_wall = on_wall < (off - alone[:, None] * agent).square().sum(1)
+    mixed, on_wall = shares(off, wall, agent, door), on_wall < past
     agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0)
     walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
 
     ahead = shares(agent, wall)[:, 0]  # where the agent's colour is on the line from floor, 0, to wall, 1
     in_line = (agent - ahead[:, None] * wall).square().sum(1) < APART * agent.square().sum(1)
     in_line = in_line & ((ahead < SIMILAR[0]) | (ahead > SIMILAR[1]))
-    greys = in_greys(shares(off, wall)[:, 0], ahead, near | beside, flat)
+    greys = in_greys(shares(off, wall)[:, 0], ahead, near | beside, alike)
     walls, agents = (torch.where(in_line, *each) for each in zip(greys, (walls, agents), strict=True))
     return tuple(rearrange(each, "n (h w) -> n h w", h=side) for each in (walls, agents.square()))  # type: ignore[return-value]
 
@@ -132,18 +147,29 @@ def shares(off: Tensor, *colours: Tensor) -> Tensor:
     return torch.linalg.pinv(torch.triu(basis.mT @ torch.cat(known, 2))) @ (basis.mT @ off)
 
 
-def least_step(frames: Tensor) -> Tensor:
-    """How far each pixel's colour [N, C, S, S] is from that of the nearest of its neighbours -> [N, S, S]."""
-    x, y = pad(frames.diff(dim=3).abs().amax(1), (1, 1)), pad(frames.diff(dim=2).abs().amax(1), (0, 0, 1, 1))
-    return torch.minimum(torch.minimum(x[..., 1:], x[..., :-1]), torch.minimum(y[..., 1:, :], y[..., :-1, :]))
+def steps(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """How far each pixel's colour [N, C, S, S] is from that of the nearest of its four neighbours, and of the second
+    nearest -> [N, S, S] each."""
+    x, y = (
+        pad(frames.diff(dim=dim).abs().amax(1), sides, value=torch.inf)
+        for dim, sides in ((3, (1, 1)), (2, (0, 0, 1, 1)))
+    )
+    both = (x[..., 1:], x[..., :-1]), (y[..., 1:, :], y[..., :-1, :])
+    near, far = ([function(*each) for each in both] for function in (torch.minimum, torch.maximum))
+    return torch.minimum(*near), torch.minimum(torch.maximum(*near), torch.minimum(*far))
 
 
 def colour_at(off: Tensor, much: Tensor, left: Tensor, side: int) -> Tensor:
-    """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] about: of the pixel there or the one near
-    it that has most of `left` [N, P], whichever is less like the floor -> [N, C, 1]."""
-    middle = around(rearrange(much, "n (h w) -> n h w", h=side), 5).flatten(1).argmax(1)
-    about = around(rearrange(one_hot(middle, side**2), "n (h w) -> n h w", h=side), 5).flatten(1)
-    places = torch.stack([middle, (left * about).argmax(1)], dim=1)
-    colours = off.gather(2, places[:, None].expand(-1, off.shape[1], -1))  # [N, C, 2]
-    farther = colours.square().sum(1).argmax(1)
-    return colours.gather(2, farther[:, None, None].expand(-1, off.shape[1], 1))
+    """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] -> [N, C, 1]; where it is the same and
+    stronger, that of the middle of what there is about, or of the pixel near by that has most of `left` [N, P]."""
+    square = partial(rearrange, pattern="n (h w) -> n h w", h=side)
+    about = around(square(much), 5).flatten(1)
+    place = (about * much).argmax(1)  # there, not beside it
+    near_by = around(square(one_hot(place, side**2)), 5).flatten(1)
+    places = torch.stack([place, about.argmax(1), (left * near_by).argmax(1)], dim=1)
+    found, *others = off.gather(2, places[:, None].expand(-1, off.shape[1], -1)).split(1, dim=2)
+    for other in others:
+        size, along = found.square().sum(1, keepdim=True), (found * other).sum(1, keepdim=True)
+        same = (along > size) & (along**2 > (1 - APART) * size * other.square().sum(1, keepdim=True))
+        found = torch.where(same, other, found)
+    return found

@@ -42,10 +42,11 @@ class JEPA(nn.Module):
             torch.manual_seed(seed)
             return GatedCell(self.architecture, self.frame)
 
-    def set_scales(self, crossings: int | None, radius: int | None) -> None:
-        """How far moves go, and how near an agent comes to what stops it; neither changes a parameter."""
-        self.architecture = replace(self.architecture, crossings=crossings, radius=radius)
-        self.predictor.crossings = crossings or 2
+    def set_scales(self, crossings: int | None, radius: int | None, up: bool) -> None:
+        """How far moves go, how near an agent comes to what stops it, and whether actions count rows upwards; none
+        changes a parameter."""
+        self.architecture = replace(self.architecture, crossings=crossings, radius=radius, up=up)
+        self.predictor.crossings, self.predictor.up = crossings or 2, up
 
     def as_frames(self, frames: Tensor | np.ndarray) -> tuple[Tensor, Any]:
         """frames [..., C, H, W] -> the same on the model's device [N, C, S, S], and what `unpack` needs. Frames that

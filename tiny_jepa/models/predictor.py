@@ -37,6 +37,7 @@ class GatedCell(nn.Module):
         if architecture.gate_widths is None:
             raise UserError("gate_widths are not given; build_model finds those of a budget")
         widths, self.frame, self.crossings = architecture.gate_widths, frame, architecture.crossings or 2
+        self.up = architecture.up
         beside = [at for k in range(1, architecture.reach + 1) for at in ((-k, 0), (0, -k), (1 + k, 0), (0, 1 + k))]
         self.patch, self.corners = (*CORNERS, *beside), CORNERS[: architecture.corners]
         self.parts = frame.gates > 1 or frame.agent is None  # walls may lie between pixel centres
@@ -64,8 +65,12 @@ class GatedCell(nn.Module):
 
     def forward(self, code: Tensor, action: Tensor, maps: Maps) -> Tensor:
         """code [..., 2], action [..., 2] px, maps for [...], which broadcast -> next code [..., 2]."""
-        move = self.action * action
+        move = self.action * self.turned(action)
         return code + torch.sigmoid(self.gate_logit(self.view(code, move, maps))) * move
+
+    def turned(self, action: Tensor) -> Tensor:
+        """Actions [..., 2] of the world's as the frame counts, and back."""
+        return action * action.new_tensor([1, -1]) if self.up else action
 
     def view(self, code: Tensor, move: Tensor, maps: Maps) -> Tensor:
         """What the gate sees of moves [..., 2] from codes [..., 2], in code units -> [..., sum of `inputs`]: cell by

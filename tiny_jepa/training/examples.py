@@ -20,14 +20,15 @@ from tiny_jepa.progress import bar
 
 TRAJECTORIES, MOVES = 64, 8_192
 """Encoded, or looked at, at once: activations that stay in the cache."""
-SURE = 6.0
-"""Standard deviations."""
+SURE, UNSURE = 6.0, 0.2
+"""Standard deviations; px: what is farther from pixel centres is looked at, however far codes err."""
 NEARER = {1: 0.5, 2: 0.9}
 """By the number of gates: the share of the median move from which on one counts as made."""
 
 
 class Codes(NamedTuple):
-    """Of N trajectories: agent [N, T, 2], actions [N, T-1, 2] px, maps for [N], each map that there is once."""
+    """Of N trajectories: agent [N, T, 2], actions [N, T-1, 2] px, turned as the frame counts, maps for [N], each map
+    that there is once."""
 
     agent: Tensor
     actions: Tensor
@@ -51,7 +52,7 @@ def encode_trajectories(model: JEPA, dataset: TrajectorySet, indices: np.ndarray
             part = slice(start, start + TRAJECTORIES)
             chunk = np.sort(indices[part])  # the kindest order for a memory-mapped file
             states = dataset.frames(chunk).to(device)
-            agent[part], actions[part] = model.encode_agent(states), dataset.actions(chunk).to(device)
+            agent[part], actions[part] = model.encode_agent(states), model.predictor.turned(dataset.actions(chunk))
             drawn = model.encode_context(states[:, 0]).cpu()
             index += [pixels.setdefault(each.numpy().tobytes(), (len(pixels), each))[0] for each in drawn]
             shown.update(len(chunk))
@@ -117,7 +118,7 @@ def clear(cell: GatedCell, before: Tensor, moves: Tensor, moved: Tensor) -> Tens
     made = was_made(before, before + moved, moves)
     error = (moved - moves)[made].abs().median() / 0.6745 / 2**0.5  # of a code: a standard deviation
     places = cell.frame.unit * torch.stack([before, before + moves], dim=1)
-    far = (places - places.round()).abs() > SURE * cell.frame.unit * error
+    far = (places - places.round()).abs() > (SURE * cell.frame.unit * error).clamp(max=UNSURE)
     return far.all(dim=2).all(dim=1)
 
 

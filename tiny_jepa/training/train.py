@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tiny_jepa.data import TrajectorySet
 from tiny_jepa.errors import UserError
+from tiny_jepa.models.encoder import centroid
 from tiny_jepa.models.jepa import JEPA
 from tiny_jepa.models.map import widened
 from tiny_jepa.objectives import OBJECTIVES
@@ -94,6 +95,9 @@ class Trainer:
             count = min(PROFILED, count)
             parts = [model.take_apart(self.dataset.frames(np.array([i]))[0]) for i in range(count)]
             kept, drawn = (torch.stack(each) for each in zip(*((p, maps[0]) for p, maps in parts), strict=True))
+            rows = centroid(kept[:, :, 1], 1.0)  # [N, T]
+            against = (rows.diff(dim=1) * self.dataset.actions(np.arange(count))[..., 1].to(rows)).sum() < 0
+            model.set_scales(model.architecture.crossings, model.architecture.radius, bool(against))
         for step in range(done, c.encode_steps):
             rng = self.randomness(step)
             indices = np.sort(rng.integers(0, count, c.encode_batch))
@@ -115,7 +119,8 @@ class Trainer:
         model = self.model
         for profiles, actions, maps in self.profiles(done):
             codes = rearrange(model.agent_encoder(profiles), "(b t) d -> b t d", b=len(actions))
-            free = model.predictor.action * actions.cumsum(dim=1)  # the unroll of a predictor whose gate is open
+            # the unroll of a predictor whose gate is open
+            free = model.predictor.action * model.predictor.turned(actions).cumsum(dim=1)
             predicted = torch.cat([codes[:, :1], codes[:, :1] + free], dim=1)
             terms = OBJECTIVES[self.config.objective](predicted, codes, self.config.variance_weight)
             yield terms, Seen(codes.detach(), actions, maps)
@@ -137,16 +142,16 @@ class Trainer:
         if colours:
             if form.radius is None:
                 radii = sorted({max(self.verdict.radius - less, 0) for less in (0, 1, 2, FAR)})
-            self.model.set_scales(form.crossings or 1 + int(self.verdict.largest), form.radius)
+            self.model.set_scales(form.crossings or 1 + int(self.verdict.largest), form.radius, form.up)
         shown = codes.maps.pixels[codes.maps.whose[:SHOWN]]
         draws = {radius: Draws(Examples.of(cell, codes.widened(radius)), c.predict_batch) for radius in radii}
-        agent, actions, radius = codes.agent[:SHOWN], codes.actions[:SHOWN], 0
+        agent, actions, radius = codes.agent[:SHOWN], cell.turned(codes.actions[:SHOWN]), 0
         del codes  # a map for each of tens of thousands of trajectories
         if done == 0 and c.auditions * len(radii) > 1:
             radius, gate = best_gate(self.model, draws, c)
             cell.load_state_dict(gate)
         if len(radii) > 1:
-            self.model.set_scales(cell.crossings, radius)
+            self.model.set_scales(cell.crossings, radius, form.up)
         shown = widened(shown, radius)
         seen = Seen(agent, actions, lambda: shown)
         for step in range(c.encode_steps + done, self.total_steps):
@@ -162,11 +167,11 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on to the same end, bit for bit."""
-        fresh = self.at(self.step)[1] == 0  # the next step builds its optimizer anew
+        form, fresh = self.model.architecture, self.at(self.step)[1] == 0  # the next step builds its optimizer anew
         return {
             "step": self.step,
             "start": self.start,
-            "scales": (self.model.architecture.crossings, self.model.architecture.radius),
+            "scales": (form.crossings, form.radius, form.up),
             "verdict": self.verdict and self.verdict._asdict(),
             "model": self.model.state_dict(),
             "optimizer": None if fresh else self.optimizer.state_dict(),

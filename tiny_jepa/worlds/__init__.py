@@ -6,7 +6,11 @@ from tiny_jepa.errors import UserError
 from tiny_jepa.options import imported
 from tiny_jepa.worlds.contract import World
 
-WORLDS = {"two_rooms": "tiny_jepa.worlds.two_rooms:TWO_ROOMS", "tworoom": "tiny_jepa.worlds.pixels:TWOROOM"}
+WORLDS = {
+    "two_rooms": "tiny_jepa.worlds.two_rooms:TWO_ROOMS",
+    "tworoom": "tiny_jepa.worlds.pixels:TWOROOM",
+    "pointmaze": "tiny_jepa.worlds.pixels:POINTMAZE",
+}
 
 
 def find_world(name: str) -> World:
