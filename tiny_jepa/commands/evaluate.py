@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from tiny_jepa.commands import DEFAULT, choose
-from tiny_jepa.course import COURSE_SETS
-from tiny_jepa.course.metrics import METRICS, Metrics, shown, write_metrics
+from tiny_jepa.course import COURSE_SETS, METRICS, Metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
