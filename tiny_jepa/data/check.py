@@ -1,32 +1,16 @@
-"""Reads a folder's sets and says what their world finds in them."""
+"""Reads sets of a folder and says what their world finds in them."""
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
 from tiny_jepa.data.folder import CourseSet
 from tiny_jepa.errors import UserError
 from tiny_jepa.progress import bar
-from tiny_jepa.worlds.contract import UNUSUAL, TrajectorySet, World
+from tiny_jepa.worlds.contract import UNUSUAL, TrajectorySet
 
 BATCH_BYTES = 4 * 2**20  # read at a time
 FEW = 16  # trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them
-
-
-def check_set(folder: Path, name: str, world: World, limit: int) -> tuple[dict[str, str], list[str]]:
-    """What a table says of one set, by column; and what is wrong or unusual, a sentence each."""
-    row, faults = {"set": name}, list[str]()
-    try:
-        dataset = CourseSet(folder, name, world)
-        count, frames, _, px, _ = map(str, dataset.states_file.shape)
-        row |= {"trajectories": count, "frames": frames, "px": px, "dtype": str(dataset.states_file.dtype)}
-        found, read = inspect(dataset, limit)
-        faults = [f"{fault} ({bad:,} of {read:,} trajectories read)" for fault, bad in found.items()]
-    except UserError as error:  # whatever stops the reading is a fault, too
-        faults.append(str(error))
-    wrong = sum(not fault.startswith(UNUSUAL) for fault in faults)
-    return row | {"faults": str(wrong or "none")}, faults
 
 
 def inspect(dataset: CourseSet, limit: int) -> tuple[Counter[str], int]:

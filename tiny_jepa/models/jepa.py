@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import pack, reduce, unpack
+from einops import pack, reduce, repeat, unpack
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
-from tiny_jepa.models.lift import lift
 from tiny_jepa.models.map import Maps, channel_map, widened
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.settings import Architecture
 from tiny_jepa.worlds.contract import Frame, as_finite, as_tensor
+
+CENTRE = 2.0  # code units (32 px): about the middle of a room, whatever the image size
+CODE_SCALE = 0.25
+CONSTANT, SHARE = 16.0, 4  # one in `SHARE` of the lifted numbers is `CONSTANT`
 
 
 class JEPA(nn.Module):
@@ -113,6 +117,15 @@ class JEPA(nn.Module):
         first = states[:, 0]
         codes = self.unroll(self.encode_agent(first), actions, self.encode_context(first))
         return lift(codes, self.architecture.repr_dim) if self.architecture.repr_dim else codes
+
+
+def lift(code: Tensor, repr_dim: int) -> Tensor:
+    """code [..., d] -> representation [..., repr_dim]: a fixed map that adds nothing to what the code holds. A prober
+    learns too slowly to read a narrow one out in time (docs/model.md), so the centred code is scaled and tiled; then
+    come constants, which keep the prober's hidden units on the linear side of their kink."""
+    copies = (repr_dim - repr_dim // SHARE) // code.shape[-1]
+    tiled = repeat((code - CENTRE) * CODE_SCALE, "... d -> ... (copies d)", copies=copies)
+    return pad(tiled, (0, repr_dim - tiled.shape[-1]), value=CONSTANT)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -19,9 +19,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from tiny_jepa.device import in_float32
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.precision import in_float32
 from tiny_jepa.settings import Architecture
 from tiny_jepa.worlds.contract import Frame
 

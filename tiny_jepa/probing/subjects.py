@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tiny_jepa.models import JEPA, count_parameters
 from tiny_jepa.models.encoder import centroid, marginals
-from tiny_jepa.models.lift import lift
+from tiny_jepa.models.jepa import lift
 from tiny_jepa.probing.results import Kind
 from tiny_jepa.weights import fingerprint
 from tiny_jepa.worlds.contract import Frame
