@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from tiny_jepa.commands import DEFAULT
-from tiny_jepa.data.check import inspect
 from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection
-from tiny_jepa.data.folder import CourseSet
+from tiny_jepa.data.folder import CourseSet, inspect
 from tiny_jepa.data.source import open_source
 from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError

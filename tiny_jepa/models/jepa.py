@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
-from tiny_jepa.models.map import Maps, channel_map, widened
+from tiny_jepa.models.map import Maps, widened
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.settings import Architecture
 from tiny_jepa.worlds.contract import Frame, as_finite, as_tensor
@@ -87,7 +87,9 @@ class JEPA(nn.Module):
         if self.frame.map is None:
             maps = (255 * unmixed(flat)[0]).round().byte()
         else:
-            maps = channel_map(flat[:, self.frame.map])
+            channel = flat[:, self.frame.map].float()  # of any scale: its minimum is 0, its maximum 255
+            low, high = channel.amin(dim=(1, 2), keepdim=True), channel.amax(dim=(1, 2), keepdim=True)
+            maps = (255 * (channel - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)
         return unpack(widened(maps, self.architecture.radius or 0), shape, "* h w")[0]
 
     def code_range(self, frames: Tensor | np.ndarray) -> tuple[float, float]:
