@@ -1,7 +1,7 @@
-"""Headless Chromium, driven over its DevTools pipe: for the page's tests and its pictures. Needs no further package.
+"""Pictures of the page, on a desktop by day and on a phone by night, by headless Chromium, which tests drive as well.
 
-The protocol (chromedevtools.github.io/devtools-protocol) is JSON, each message ended by a zero byte. The browser reads
-from file descriptor 3 and writes to 4.
+Chromium is driven over its DevTools pipe, without a further package. The protocol, chromedevtools.github.io/devtools-
+protocol, is JSON, each message ended by a zero byte; the browser reads from file descriptor 3 and writes to 4.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.shared import run
+from tiny_jepa.commands import page
+from tiny_jepa.errors import UserError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, " ": 32, "Tab": 9, "Escape": 27}
@@ -132,3 +136,27 @@ class Browser:
         """Writes a PNG of what is seen, or of the whole page."""
         data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
+
+
+def main(budget: str = "250", out: Path = Path("docs/images")) -> None:
+    """The visitor drives the dot into the wall, then clicks a goal in the other room, and the model walks there."""
+    if find_chromium() is None:
+        raise UserError("no Chromium here; on Debian: apt-get install chromium")
+    screens = {"page.png": Browser(1160, 985), "page_phone.png": Browser(390, 844, scale=2, dark=True, touch=True)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.html"
+        page.main(["--budget", budget, "--out", str(path)])
+        for name, screen in screens.items():
+            with screen as browser:
+                browser.open(path)
+                browser.key("ArrowRight", hold=1.2)
+                browser.wait("tinyJepa.session.blocked")
+                box = browser.evaluate("document.getElementById('room').getBoundingClientRect().toJSON()")
+                browser.drag([(box["left"] + 0.77 * box["width"], box["top"] + 0.74 * box["height"])])
+                browser.wait("document.getElementById('status').textContent.startsWith('There')")
+                browser.screenshot(out / name)
+                print(f"wrote {out / name}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,20 +1,14 @@
-"""How large the project is, in lines and words: `python -m benchmarks.size`.
-
-The training path is what leads from a command line to a weights file: the room that trains, and its command.
-"""
+"""How large the project is, in lines and words: `python -m benchmarks.size`."""
 
 from pathlib import Path
 
 from tiny_jepa.tables import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAINING = ("tiny_jepa/training", "tiny_jepa/commands/train.py")
 ROOMS = sorted({path.parent.name for path in (ROOT / "tiny_jepa").glob("*/*.py")})
 PARTS = {
     "package": ("tiny_jepa",),
     **{f"  {room}/": (f"tiny_jepa/{room}",) for room in ROOMS},
-    "training path": TRAINING,
-    "  with models and objectives": (*TRAINING, "tiny_jepa/models", "tiny_jepa/objectives"),
     "root scripts": ("main.py", "evaluator.py", "train.py", "count_params.py"),
     "tests": ("tests",),
     "benchmarks": ("benchmarks",),

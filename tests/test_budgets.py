@@ -8,10 +8,10 @@ import torch
 
 import tiny_jepa
 from tiny_jepa import budgets
-from tiny_jepa.budgets import find_budget, find_weights, list_budgets, parse_count
+from tiny_jepa.budgets import find_budget, find_weights, list_budgets, parameter_count, parse_count
 from tiny_jepa.commands.count import main as count_params
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.size import count_parameters, parameter_count
+from tiny_jepa.models import count_parameters
 from tiny_jepa.weights import save_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
 

@@ -14,7 +14,7 @@ from benchmarks.ranking import Entry, our_entries, points, ranks, read_peers, sc
 from benchmarks.shared import RECORDS
 from tiny_jepa import tables
 from tiny_jepa.commands.submit import main as submit
-from tiny_jepa.course.metrics import Metrics, differences, read_metrics, write_metrics
+from tiny_jepa.course import Metrics, differences, read_metrics, write_metrics
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
 from tiny_jepa.probing.results import Result, read_result, read_results, write_result

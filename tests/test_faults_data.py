@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tiny_jepa.commands import train as cli
 from tiny_jepa.commands.data import main
-from tiny_jepa.course.metrics import read_metrics
+from tiny_jepa.course import read_metrics
 from tiny_jepa.data import CourseSet, look_at
 from tiny_jepa.data.folder import NpyFile
 from tiny_jepa.errors import UserError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tiny_jepa
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.models.lift import CONSTANT, lift
+from tiny_jepa.models.jepa import CONSTANT, lift
 from tiny_jepa.models.map import Maps
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, UNIT, Geometry, explore, render_states, sample_layouts
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet

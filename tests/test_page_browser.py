@@ -10,7 +10,7 @@ from benchmarks.browser import Browser, find_chromium
 from benchmarks.parity import MENU
 from tiny_jepa import load_model
 from tiny_jepa.commands import page
-from tiny_jepa.models.size import count_parameters
+from tiny_jepa.models import count_parameters
 
 pytestmark = [
     pytest.mark.browser,

@@ -19,11 +19,10 @@ from tiny_jepa.data import open_source
 from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection, to_vary
 from tiny_jepa.errors import UserError
-from tiny_jepa.models import JEPA, Architecture
+from tiny_jepa.models import JEPA, Architecture, count_parameters
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.size import count_parameters
 from tiny_jepa.planning import plan
 from tiny_jepa.probing.measure import measure
 from tiny_jepa.settings import TrainingConfig

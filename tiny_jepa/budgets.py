@@ -1,16 +1,18 @@
-"""Budgets: presets in `budgets/`, and any other count solved for."""
+"""Budgets: presets in `budgets/`, and any other count solved for: the encoder is the same at every budget, all the rest
+goes to the predictor's gate."""
 
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_ini
-from tiny_jepa.models import JEPA
-from tiny_jepa.models.size import parameter_count, solve
+from tiny_jepa.models import JEPA, count_parameters
 from tiny_jepa.options import read, settings
 from tiny_jepa.settings import Architecture, TrainingConfig
-from tiny_jepa.worlds.contract import World
+from tiny_jepa.worlds.contract import Frame, World
 
 _HERE = Path(__file__).resolve().parent
 FOLDER = next(path for path in (_HERE / "presets", _HERE.parent / "budgets") if path.is_dir())
@@ -36,10 +38,15 @@ class Budget:
     world: World
 
     def solved(self) -> "Budget":
-        """The same with the widest gate that the ceiling allows, where its widths are not given."""
+        """The same with the widest gate of one hidden layer that the ceiling allows, where its widths are not given."""
         form, frame = self.architecture, self.world.frame
         if form.gate_widths is None:
-            form = solve(self.limit, form, frame)
+            least, next_one = (parameter_count(replace(form, gate_widths=(width,)), frame) for width in (1, 2))
+            if self.limit < least:
+                says = f"no model fits a budget of {self.limit} parameters; the smallest buildable one has {least}"
+                raise UserError(says)
+            width = (self.limit - least) // (next_one - least) + 1  # each unit costs the same
+            form = replace(form, gate_widths=(width,))
         elif (count := parameter_count(form, frame)) > self.limit:
             raise UserError(f"this architecture has {count:,} trainable parameters, the budget allows {self.limit:,}")
         return replace(self, architecture=form)
@@ -47,6 +54,12 @@ class Budget:
     def build(self) -> JEPA:
         """An untrained model, of no more parameters than the ceiling."""
         return JEPA(self.solved().architecture, self.world.frame)
+
+
+def parameter_count(architecture: Architecture, frame: Frame) -> int:
+    """Trainable parameters that a model of this architecture has; nothing is allocated."""
+    with torch.device("meta"):
+        return count_parameters(JEPA(architecture, frame))
 
 
 def by_count(world: World, suffix: str) -> dict[int, Path]:
@@ -59,7 +72,6 @@ def by_count(world: World, suffix: str) -> dict[int, Path]:
 
 
 def list_budgets(world: World) -> list[str]:
-    """Names of the presets, smallest first."""
     return [path.stem for path in by_count(world, ".ini").values()]
 
 

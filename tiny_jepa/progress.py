@@ -19,7 +19,6 @@ class _Lines:
 
 
 def bar(steps: Iterable | None = None, **options: Any) -> tqdm:
-    """tqdm with its own options."""
     options["file"] = terminal = getattr(sys.stderr, "stream", sys.stderr)
     if not terminal.isatty():
         options |= {"bar_format": "{desc}: {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}", "file": _Lines()}

@@ -53,8 +53,6 @@ def numbers(tensor: Tensor) -> Tensor:
 
 @settings
 class WeightsFile:
-    """What a weights file holds."""
-
     format: int
     architecture: Architecture
     frame: Frame

@@ -7,15 +7,16 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from tiny_jepa.commands import DEFAULT
-from tiny_jepa.data.check import check_set
 from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection
+from tiny_jepa.data.folder import CourseSet, inspect
 from tiny_jepa.data.source import open_source
 from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Numbers, Seed, choose_verb, parse, settings, within
 from tiny_jepa.tables import markdown
 from tiny_jepa.worlds import find_world
+from tiny_jepa.worlds.contract import UNUSUAL
 from tiny_jepa.worlds.two_rooms import Geometry
 from tiny_jepa.worlds.two_rooms.plans import PLANS
 from tiny_jepa.worlds.two_rooms.sets import COURSE, RECIPES, SETS_VERSION, SIZES, ProceduralSet
@@ -81,14 +82,22 @@ def _check(args: Check) -> int:
     if (world := find_world(args.world)).inspect is None:
         raise UserError(f"the world {args.world} does not say what to look for")
     open_source(str(args.folder), world)
-    names = [name for name in world.sets if (args.folder / name).is_dir()]
-    checked = [check_set(args.folder / name, name, world, args.limit) for name in names]
-    columns = max((list(row) for row, _ in checked), key=len)  # a set that cannot be opened has fewer
-    print(markdown(columns, [[row.get(column, "-") for column in columns] for row, _ in checked]))
-    for row, faults in checked:
-        for each in faults:
-            print(f"fault in {row['set']}: {each}")
-    return int(any(row["faults"] != "none" for row, _ in checked))
+    rows, faults = list[list[str]](), list[str]()
+    for name in (name for name in world.sets if (args.folder / name).is_dir()):
+        form, found = ["-"] * 4, list[str]()
+        try:
+            dataset = CourseSet(args.folder / name, name, world)
+            count, frames, _, px, _ = map(str, dataset.states_file.shape)
+            form = [count, frames, px, str(dataset.states_file.dtype)]
+            counts, read = inspect(dataset, args.limit)
+            found = [f"{fault} ({bad:,} of {read:,} trajectories read)" for fault, bad in counts.items()]
+        except UserError as error:  # whatever stops the reading is a fault, too
+            found.append(str(error))
+        wrong = sum(not fault.startswith(UNUSUAL) for fault in found)
+        rows.append([name, *form, str(wrong or "none")])
+        faults += [f"fault in {name}: {each}" for each in found]
+    print(markdown(["set", "trajectories", "frames", "px", "dtype", "faults"], rows), *faults, sep="\n")
+    return int(any(row[-1] != "none" for row in rows))
 
 
 VERBS: dict[str, tuple[Any, Any, str]] = {

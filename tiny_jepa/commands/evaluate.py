@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from tiny_jepa.commands import DEFAULT, choose
-from tiny_jepa.course import COURSE_SETS
-from tiny_jepa.course.metrics import METRICS, Metrics, shown, write_metrics
+from tiny_jepa.course import COURSE_SETS, METRICS, Metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
@@ -91,7 +90,6 @@ def main(argv: list[str]) -> None:
 
 
 def score(args: Options, command: str) -> Result:
-    """Measures, prints and stores what the options ask for."""
     writes = (args.store, METRICS if args.write_metrics else None)
     subject, world = choose(args.weights, args.budget, args.world, args.model, not args.no_lift, writes)
     device, source = get_device(args.device), open_source(args.data, world)

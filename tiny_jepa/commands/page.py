@@ -15,8 +15,7 @@ from tiny_jepa.budgets import parse_count
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_text
-from tiny_jepa.models.jepa import JEPA
-from tiny_jepa.models.size import count_parameters
+from tiny_jepa.models import JEPA, count_parameters
 from tiny_jepa.options import parse, settings
 from tiny_jepa.planning import costtogo
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry, boxes_of, render_layouts

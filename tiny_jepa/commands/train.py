@@ -18,7 +18,7 @@ from tiny_jepa.data import look_at, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_name, require_writable, write_atomically, write_text
-from tiny_jepa.models.size import count_parameters
+from tiny_jepa.models import count_parameters
 from tiny_jepa.options import flag, parse, settings, within
 from tiny_jepa.progress import bar
 from tiny_jepa.settings import Architecture, TrainingConfig

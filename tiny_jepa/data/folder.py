@@ -1,7 +1,8 @@
 """Reader of the course's folder layout: `states.npy`, `actions.npy` and, in probing sets, `locations.npy`. Resident
-memory is what is asked for, never the file."""
+memory is what is asked for, never the file. What is in a set, its world says."""
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from torch import Tensor
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import require_file
-from tiny_jepa.worlds.contract import World, as_tensor
+from tiny_jepa.progress import bar
+from tiny_jepa.worlds.contract import UNUSUAL, TrajectorySet, World, as_tensor
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 NOISE = 1e-3  # share of the largest value, by which frames may be below black
 METADATA = "metadata.json"  # beside the arrays: what `data generate` and `data collect` were asked for
 AGAIN = "copy it again, or save it with np.save(path, np.ascontiguousarray(array)), an array of numbers"
+BATCH_BYTES = 4 * 2**20  # read at a time
+FEW = 16  # trajectories that `look_at` reads: what is wrong with most of a set is wrong with a few of them
 
 
 class NpyFile:
@@ -105,3 +109,28 @@ def read_within(file: NpyFile, lowest: float, highest: float, *rows: Any) -> Ten
         says = "at least 0, black being 0" if highest == FLOAT_MAX else f"from {lowest:g} to {highest:g} px"
         raise UserError(f"{file.path} holds values from {low:.3g} to {high:.3g}, which must be {says}; write it again")
     return values
+
+
+def inspect(dataset: CourseSet, limit: int) -> tuple[Counter[str], int]:
+    """How many of up to `limit` trajectories (0: all), from first to last, have which fault; and how many were read."""
+    count, faults = min(limit or len(dataset), len(dataset)), Counter[str]()
+    chosen = np.linspace(0, len(dataset) - 1, count).astype(np.int64)
+    size = max(1, BATCH_BYTES // dataset.states_file.row_bytes)
+    for i in bar(range(0, count, size), desc=dataset.name, unit="batch", leave=False, delay=1):
+        some = chosen[i : i + size]
+        locations = dataset.locations(some).numpy() if dataset.locations_file else None
+        seen = dataset.world.inspect(dataset.frames(some).numpy(), dataset.actions(some).numpy(), locations)  # type: ignore[misc]
+        faults.update({fault: int(bad.sum()) for fault, bad in seen.items()})
+    return +faults, count
+
+
+def look_at(dataset: TrajectorySet) -> None:
+    """Raises a `UserError` that names what most of a few trajectories of a folder suffer from, as far as a model minds
+    it: before hours are spent on them."""
+    if not isinstance(dataset, CourseSet) or dataset.world.inspect is None:
+        return
+    faults, read = inspect(dataset, FEW)
+    for fault, count in faults.items():
+        if 2 * count > read and not fault.startswith(UNUSUAL):
+            advice = "mend it, and see all with: python -m tiny_jepa data check FOLDER"
+            raise UserError(f"{dataset.folder}: {fault} ({count} of {read} trajectories looked at); {advice}")

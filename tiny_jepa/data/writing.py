@@ -69,7 +69,6 @@ def write_sets(drafts: Sequence[Draft]) -> int:
 
 
 def write_arrays(folder: Path, count: int, draw: Callable[[], Iterator[Rows]]) -> None:
-    """The .npy files of a set."""
     with ExitStack() as stack:
         shown = stack.enter_context(bar(total=count, desc=folder.stem, unit="traj"))
         files = {}

@@ -10,7 +10,7 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 from torch.nn.functional import conv1d
 
-from tiny_jepa.models.precision import in_float32
+from tiny_jepa.device import in_float32
 from tiny_jepa.worlds.contract import Frame
 
 

@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import pack, reduce, unpack
+from einops import pack, reduce, repeat, unpack
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.colours import unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
-from tiny_jepa.models.lift import lift
-from tiny_jepa.models.map import Maps, channel_map, widened
+from tiny_jepa.models.map import Maps, widened
 from tiny_jepa.models.predictor import GatedCell
 from tiny_jepa.settings import Architecture
 from tiny_jepa.worlds.contract import Frame, as_finite, as_tensor
+
+CENTRE = 2.0  # code units (32 px): about the middle of a room, whatever the image size
+CODE_SCALE = 0.25
+CONSTANT, SHARE = 16.0, 4  # one in `SHARE` of the lifted numbers is `CONSTANT`
 
 
 class JEPA(nn.Module):
@@ -83,7 +87,9 @@ class JEPA(nn.Module):
         if self.frame.map is None:
             maps = (255 * unmixed(flat)[0]).round().byte()
         else:
-            maps = channel_map(flat[:, self.frame.map])
+            channel = flat[:, self.frame.map].float()  # of any scale: its minimum is 0, its maximum 255
+            low, high = channel.amin(dim=(1, 2), keepdim=True), channel.amax(dim=(1, 2), keepdim=True)
+            maps = (255 * (channel - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)
         return unpack(widened(maps, self.architecture.radius or 0), shape, "* h w")[0]
 
     def code_range(self, frames: Tensor | np.ndarray) -> tuple[float, float]:
@@ -113,3 +119,17 @@ class JEPA(nn.Module):
         first = states[:, 0]
         codes = self.unroll(self.encode_agent(first), actions, self.encode_context(first))
         return lift(codes, self.architecture.repr_dim) if self.architecture.repr_dim else codes
+
+
+def lift(code: Tensor, repr_dim: int) -> Tensor:
+    """code [..., d] -> representation [..., repr_dim]: a fixed map that adds nothing to what the code holds. A prober
+    learns too slowly to read a narrow one out in time (docs/model.md), so the centred code is scaled and tiled; then
+    come constants, which keep the prober's hidden units on the linear side of their kink."""
+    copies = (repr_dim - repr_dim // SHARE) // code.shape[-1]
+    tiled = repeat((code - CENTRE) * CODE_SCALE, "... d -> ... (copies d)", copies=copies)
+    return pad(tiled, (0, repr_dim - tiled.shape[-1]), value=CONSTANT)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Parameters of a module; all of ours are trained."""
+    return sum(p.numel() for p in model.parameters())

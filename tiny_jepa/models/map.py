@@ -45,11 +45,3 @@ def around(pixels: Tensor, size: int, join: Callable[[Tensor, Tensor], Tensor] =
         padded = pad(pixels, edge)
         pixels = reduce(join, (padded.narrow(axis, first, pixels.shape[axis]) for first in range(size)))
     return pixels
-
-
-def channel_map(channel: Tensor) -> Tensor:
-    """A layout channel [N, S, S], uint8 or float of any scale -> maps [N, S, S] uint8: its minimum is 0, its maximum
-    255; empty where it has one value."""
-    channel = channel.float()
-    low, high = channel.amin(dim=(1, 2), keepdim=True), channel.amax(dim=(1, 2), keepdim=True)
-    return (255 * (channel - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)

@@ -19,9 +19,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from tiny_jepa.device import in_float32
 from tiny_jepa.errors import UserError
 from tiny_jepa.models.map import Maps
-from tiny_jepa.models.precision import in_float32
 from tiny_jepa.settings import Architecture
 from tiny_jepa.worlds.contract import Frame
 
@@ -35,7 +35,7 @@ class GatedCell(nn.Module):
     def __init__(self, architecture: Architecture, frame: Frame) -> None:
         super().__init__()
         if architecture.gate_widths is None:
-            raise UserError("gate_widths are not given; models.size.solve finds those of a budget")
+            raise UserError("gate_widths are not given; build_model finds those of a budget")
         widths, self.frame, self.crossings = architecture.gate_widths, frame, architecture.crossings or 2
         self.up = architecture.up
         beside = [at for k in range(1, architecture.reach + 1) for at in ((-k, 0), (0, -k), (1 + k, 0), (0, 1 + k))]

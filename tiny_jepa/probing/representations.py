@@ -22,8 +22,6 @@ CALLED = "model(states=[B, 1, C, H, W], actions=[B, T-1, 2]) -> [B, T, repr_dim]
 
 
 class Represented(NamedTuple):
-    """A set after the model."""
-
     columns: Tensor  # [N, T, U]: the distinct ones
     groups: Tensor  # [D]: which of them each column is
     locations: Tensor  # [N, T, 2] px: the truth

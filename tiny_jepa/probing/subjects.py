@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tiny_jepa.models import JEPA
+from tiny_jepa.models import JEPA, count_parameters
 from tiny_jepa.models.encoder import centroid, marginals
-from tiny_jepa.models.lift import lift
-from tiny_jepa.models.size import count_parameters
+from tiny_jepa.models.jepa import lift
 from tiny_jepa.probing.results import Kind
 from tiny_jepa.weights import fingerprint
 from tiny_jepa.worlds.contract import Frame
@@ -37,8 +36,6 @@ class DeadReckoning(nn.Module):
 
 @dataclass(frozen=True)
 class Subject:
-    """A model with all that is known of it."""
-
     model: nn.Module
     name: str  # what a table calls it
     kind: Kind

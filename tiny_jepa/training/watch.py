@@ -10,8 +10,6 @@ from tiny_jepa.models.jepa import JEPA
 
 
 class Seen(NamedTuple):
-    """What a step looked at."""
-
     codes: Tensor  # of agents [B, T, 2]
     actions: Tensor  # [B, T-1, 2] px
     contexts: Callable[[], Tensor]  # maps [B, S, S]: few steps are looked at

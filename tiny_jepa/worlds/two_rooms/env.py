@@ -41,8 +41,6 @@ Pair = Annotated[Any, AfterValidator(lambda value, info: pair(value, info.field_
 
 @settings
 class Options(Rooms):
-    """Of the environment."""
-
     render_mode: Literal["rgb_array"] | None = None
     max_norm: Length | None = None  # px: longer actions are cut to this norm, instead of `LONGEST` along each axis
 

@@ -27,8 +27,6 @@ BLOCK, COURSE = 2000, Geometry()  # trajectories drawn at a time; the course's r
 
 @dataclass(frozen=True)
 class SetRecipe:
-    """How one set is drawn."""
-
     kind: str  # explore, wall or expert; or a floor plan: rooms, doors or maze
     count: int = 12_000  # trajectories
     steps: int = 16  # actions of each

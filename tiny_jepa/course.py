@@ -1,13 +1,15 @@
-"""`metrics.txt`: four losses, the number of trainable parameters and the training command, one a line."""
+"""The course's sets, and its `metrics.txt`: four losses, the number of parameters, the training command, one a line."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import read_text, write_text
 
+COURSE_SETS = ("normal", "wall", "wall_other", "expert")
+SETS = (*COURSE_SETS, "long", "rooms", "doors", "maze")
+"""Names of the losses; from `long` on, the sets are ours."""
 METRICS = Path("metrics.txt")  # in the working folder, as model_weights.pth is
 NOT_AVAILABLE = "not available"
 LOSS = rf"([0-9]{{1,18}}(?:\.[0-9]{{1,18}})?|{NOT_AVAILABLE})"
