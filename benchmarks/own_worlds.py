@@ -195,18 +195,15 @@ def main(
         for seed in range(seeds):
             stored = page.with_suffix("") / f"{name}-{seed}.json"
             if name in worlds and not stored.is_file():
-                if not (data / "probe_normal/val/states.npy").is_file():
-                    command(
-                        "-m", "tiny_jepa", "data", "collect", "--env", f"{__spec__.name}:Own-{name}-v0", "--out", data
-                    )
-                run_name = f"{name}-{seed}"
+                val, run_name = data / "probe_normal/val", f"{name}-{seed}"
+                if not val.is_dir():
+                    env = f"{__spec__.name}:Own-{name}-v0"
+                    command("-m", "tiny_jepa", "data", "collect", "--env", env, "--out", data)
                 words = ["--world", f"{__spec__.name}:{name}", "--data", data, "--seed", seed, "--name", run_name]
                 shutil.rmtree(out / "runs" / run_name, ignore_errors=True)  # of a run that was killed
-                seconds, refused = command("train.py", *words, "--runs", out / "runs", "--no-install")
+                seconds, says = command("train.py", *words, "--runs", out / "runs", "--no-install")
                 weights = out / "runs" / run_name / "weights.pth"
-                figures = (
-                    {"refused": refused} if refused else score(weights, SCENES[name], data / "probe_normal/val", goals)
-                )
+                figures = {"refused": says} if says else score(weights, SCENES[name], val, goals)
                 write_text(stored, json.dumps({"minutes": seconds / 60} | figures) + "\n")
                 print(name, seed, stored.read_text().strip(), flush=True)
             found += [json.loads(stored.read_text())] if stored.is_file() else []
@@ -215,13 +212,9 @@ def main(
         figures = [[each[key] for each in whole] or [np.nan] for key in ("px", "px95", "reached")]
         minutes = np.mean([each["minutes"] for each in found or [{"minutes": np.nan}]])
         side, speed, palette, slides, plan_name = SCENES[name]
-        rows.append([name, f"{side}", f"{speed}", f"{palette}, {plan_name}", "slides" if slides else "stays"])
-        rows[-1] += [
-            f"{good} of {len(found)}",
-            f"{max(figures[0]):.3f} / {max(figures[1]):.3f}",
-            f"{min(figures[2]):.0%}",
-        ]
-        rows[-1].append(f"{minutes:.1f}")
+        codes, reached = f"{max(figures[0]):.3f} / {max(figures[1]):.3f}", f"{min(figures[2]):.0%}"
+        like = [f"{side}", f"{speed}", f"{palette}, {plan_name}", "slides" if slides else "stays"]
+        rows.append([name, *like, f"{good} of {len(found)}", codes, reached, f"{minutes:.1f}"])
     head = [
         "world",
         "px",
