@@ -223,6 +223,10 @@ def test_trajectories_may_be_longer_than_episodes_usually_are(tmp_path):
     assert collect(collected(tmp_path, episodes=2, steps=70)) == 0
 
 
+SHORT = {"encode_steps": 200, "encode_frames": 2, "encode_lr": 0.02, "auditions": 2, "audition_steps": 200}
+SHORT |= {"predict_steps": 700, "predict_batch": 512}
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A model of 300 parameters, trained for some seconds on the stand-in with drawn doors, and its data."""
@@ -230,14 +234,9 @@ def trained(tmp_path_factory):
     collect(collected(out, env="stand_in:StandInDoors-v0", episodes=600, policy="mixed", expert="stand_in:Expert"))
     source = open_source(str(out), STAND_IN)
     torch.manual_seed(0)
-    budget = find_budget("300", STAND_IN)
-    # the dot stops far from the wall, and goes into doors as if it were a point
-    model = replace(budget, architecture=replace(budget.architecture, crossings=2, radius=0)).build()
-    config = replace(
-        TrainingConfig(), encode_steps=200, encode_frames=2, encode_lr=0.02, predict_steps=1200, predict_batch=512
-    )
+    model, config = find_budget("300", STAND_IN).build(), replace(TrainingConfig(), **SHORT)
     trainer = Trainer(model, source.require("train"), config, torch.device("cpu"))
-    assert len(list(trainer.run())) == 1400
+    assert len(list(trainer.run())) == 900
     return model.eval().requires_grad_(False), source
 
 
