@@ -57,7 +57,7 @@ def as_finite(given: Any, what: str, dtype: torch.dtype | None = torch.float32) 
             values = torch.from_numpy(array.astype(np.uint8 if array.dtype == np.uint8 else np.float64, "C"))
         if values.is_complex():
             raise TypeError
-        values = values if values.dtype == torch.uint8 else values.to(dtype=dtype)
+        values = values if values.dtype in (torch.uint8, dtype or values.dtype) else values.to(dtype=dtype)
         fine = bool(values.isfinite().all())
     except Exception:  # a stranger's object raises whatever it likes
         fine = False
