@@ -18,7 +18,7 @@ def pixel_world(size: int, *, gates: int = 2, channels: int = 3) -> World:
     return World(frame, middle, spread, SETS, 1, range(size, size + 1), size, groups, None, presets="pixels")
 
 
-POINTMAZE = pixel_world(50)
+POINTMAZE = replace(pixel_world(50), presets="pointmaze")
 """Its SimplePointMaze (`swm/SimplePointMaze-v0`): a dot among rectangles in 500 px of RGB, a tenth of that to us."""
 TWOROOM = replace(pixel_world(56), presets="tworoom")
 """stable-worldmodel's TwoRoom (`swm/TwoRoom-v1`): a dot, walls and doors in 224 px of RGB, a quarter of that to us."""
