@@ -150,9 +150,6 @@ def test_reading_does_not_keep_the_file_in_memory(tmp_path):
     assert int(done.stdout) < 60_000
 
 
-# the command
-
-
 def generate(out: Path, *arguments: str) -> int | None:
     return main(["generate", "--out", str(out), *arguments])
 

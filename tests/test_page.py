@@ -121,9 +121,6 @@ def test_the_cost_to_go_is_the_planners(monkeypatch, budget):
     assert (np.abs(ours - theirs) < 1e-4 * theirs).mean() > 0.99  # at a node or two, rounding decides
 
 
-# ONNX
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("budget", ["50", "250", "2k"])
 def test_onnxruntime_gives_what_torch_does(budget, tmp_path, capsys):

@@ -86,9 +86,6 @@ def act_out(world, agent, code, steps):
     return torch.stack(codes)
 
 
-# actions
-
-
 @pytest.mark.parametrize("box", [False, True])
 def test_actions_are_bounded_by_norm_or_by_number(box):
     actions = Actions(2.0, box)
@@ -99,9 +96,6 @@ def test_actions_are_bounded_by_norm_or_by_number(box):
     assert spread.shape == (25, 2) and torch.equal(spread[0], torch.zeros(2))
     sizes = actions.size(spread[1:]).reshape(3, 8)
     assert torch.allclose(sizes, torch.tensor([[1 / 3], [2 / 3], [1.0]]).expand(3, 8))
-
-
-# cost-to-go
 
 
 @pytest.mark.parametrize("pixels", [10, 20, 40])  # an action is shorter than one, as long, longer
@@ -148,9 +142,6 @@ def test_an_agent_goes_straight_at_a_goal_that_the_model_knows_no_way_to():
     world, start, goal = Sliding(), [[0.2, 0.3], [0.8, 0.1]], [[0.5, 0.5]] * 2
     agent = plan(world, as_frames(start), as_frames(goal), Actions(1.0, box=True))
     assert (act_out(world, agent, start, 20)[-1] - torch.tensor(goal)).norm(dim=-1).max() < 0.12
-
-
-# the two rooms
 
 
 @pytest.mark.parametrize("size", [64, 65])
@@ -252,9 +243,6 @@ def test_with_a_model_of_anybodys_there_is_a_plan_or_a_sentence(name, answer):
         assert found.shape == (2, 2) and np.isfinite(found).all()
 
 
-# what planning is measured against
-
-
 def test_the_interval_is_wilsons():
     assert wilson(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert wilson(1.0, 1000) == pytest.approx((0.9962, 1.0), abs=1e-4)
@@ -268,9 +256,6 @@ def test_the_last_step_and_any_step_are_two_rules():
     assert found["last"]["1"][0] == pytest.approx(1 / 3)
     assert found["median_steps"] == 1.5 and found["median_way"] == 1.0
     assert score((1.0,), np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1))["median_way"] == 1.0  # there before
-
-
-# the command
 
 
 def test_the_command_says_and_stores_how_episodes_end(tmp_path, capsys):
