@@ -136,7 +136,7 @@ def test_dark_pixels_of_a_dropped_picture_are_walls(visitor, width, height, size
         return canvas.convertToBlob();
     }})()""")
     at = 5 + min(width, 128) // 2  # where the picture turns from dark to light
-    visitor.wait(f"tinyJepa.session.world.size === {size} && {DRAWN.format(at - 2, 20)}")
+    visitor.wait(f"tinyJepa.session.world.size === {size} && {DRAWN.format(at - 6, 20)}")
     assert not visitor.evaluate(DRAWN.format(at + 1, 20)) and visitor.ask("location")[0] >= at - 1
     visitor.drop("'text'")
     visitor.wait("document.getElementById('status').textContent.startsWith('map.png is no picture')")

@@ -104,7 +104,8 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
             raise
         lines = said.getvalue().splitlines()[1:]  # of a frame, which is of - where a console knows no other
         text = " ".join(line.strip("│╭╮╰╯─ ") if line.strip(" -") else "" for line in lines)
-        message, _, rest = re.sub(r"Error parsing (--[\w-]+):.*?(['\"].*['\"])\]?", r"\1 cannot be \2", text).partition("  ")
+        text = re.sub(r"Error parsing (--[\w-]+):.*?(['\"].*['\"])\]?", r"\1 cannot be \2", text)
+        message, _, rest = text.partition("  ")
         near = re.search(r"Perhaps you meant:\s+(--[\w-]+)", rest)
         hint = f"; did you mean {near[1]}?" if near else ""
         raise UserError(f"{message.strip(' .')}{hint}; see {prog} --help") from None
