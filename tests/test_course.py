@@ -155,8 +155,6 @@ def test_results_table_says_what_was_measured_where():
     assert json.dumps(result().to_json())  # plain values only
 
 
-# a submission
-
 COMMAND = "python train.py --budget 2k"
 GRADED = {"normal": 0.05, "wall": 0.2, "wall_other": None, "expert": 0.03}
 MAIN = """

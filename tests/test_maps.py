@@ -142,7 +142,13 @@ def test_a_quarter_of_a_thousand_parameters_walk_through_every_map_that_ships(pa
     assert found["last"]["1.5"][0] == 1.0 and found["cpu_plan"] < 2.0
 
 
-# two rooms
+def test_a_passage_one_node_wide_is_walked_through():
+    """Between its nodes, costs have hollows in which an agent walked to and fro."""
+    drawn = np.zeros((40, 40), bool)
+    drawn[:, 14:26], drawn[18:21, 14:26] = True, False
+    found = run(command.MAPS, partial(plan, tiny_jepa.load_model("250")), 25, 120, {"map": drawn})
+    assert found["last"]["1.5"][0] == 1.0
+
 
 SCENE = {"layout": (30, 32), "location": (25.0, 32.0), "goal": (36.0, 32.0)}
 

@@ -25,6 +25,7 @@ from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.map import Maps
 from tiny_jepa.planning import plan
 from tiny_jepa.probing.measure import measure
+from tiny_jepa.probing.subjects import DeadReckoning
 from tiny_jepa.settings import TrainingConfig
 from tiny_jepa.training.examples import expressible
 from tiny_jepa.training.train import Trainer
@@ -255,6 +256,22 @@ def test_a_pixel_world_trains_with_the_same_loop(trained):
     reckoned = (where[:, 0] + dataset.actions(everyone).sum(1) - where[:, -1]).square().mean()
     assert error < 0.3 * reckoned
     assert next(measure(model, source, groups=STAND_IN.groups))[1][0] < 2 * reckoned
+
+
+def test_actions_may_count_rows_upwards(tmp_path, monkeypatch):
+    step = stand_in.StandIn.step
+    monkeypatch.setattr(stand_in.StandIn, "step", lambda self, action: step(self, action * np.array([1, -1])))
+    collect(collected(tmp_path))
+    source, config = open_source(str(tmp_path), STAND_IN), replace(TrainingConfig(), **SHORT | {"predict_steps": 1})
+    model = find_budget("300", STAND_IN).build()
+    list(Trainer(model, source.require("train"), config, torch.device("cpu")).run())
+    assert model.predictor.up and model.predictor.action > 0.1
+    reckoned = DeadReckoning(0, STAND_IN.frame, model)(
+        source.require("train").frames(np.arange(1)), torch.ones(1, 1, 2)
+    )
+    assert torch.allclose(
+        reckoned[:, 1] - reckoned[:, 0], model.predictor.action * torch.tensor([[1.0, -1.0]]), atol=1e-6
+    )
 
 
 MISFITS = {

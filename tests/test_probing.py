@@ -189,8 +189,6 @@ def test_our_model_under_the_starters_evaluator():
     assert scored(starter) == pytest.approx(our_loss(model, train, val, 3), rel=0.05)
 
 
-# what cannot be probed is said before anything is fitted
-
 TRAIN, VAL = (ProceduralSet(name, SetRecipe("explore", 8, steps=3)) for name in ("train", "val"))
 
 

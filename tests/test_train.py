@@ -208,8 +208,6 @@ def test_options_override_the_budget_and_name_the_command_that_trains_the_same_w
     assert read_options(shlex.split(command)[2:])[1] == budget
 
 
-# what can go wrong: files of another run, NaN, full disks, broken pictures
-
 TINY = [*SHORT, "--encode-steps", "4", "--encode-batch", "4", "--cached", "40", "--predict-steps", "6"]
 TINY += ["--predict-batch", "16"]
 
