@@ -67,7 +67,9 @@ def main(
         pyplot()  # says at once where matplotlib is missing
     subject, _ = choose(None, budget, world)
     model: Any = subject.model
-    env = harness.ENVS[on or world]
+    if (where := on or world) not in harness.ENVS:
+        raise UserError(f"{where} is no environment of the package; give --on {' or '.join(harness.ENVS)}")
+    env = harness.ENVS[where]
     if env.side % (model.frame.side or 1):
         env = env._replace(side=2 * model.frame.side)
     offset = int(protocol.split("/")[0])
@@ -105,7 +107,7 @@ def main(
 def animate(policy: harness.Policy, recorded: list[dict[str, Any]], who: str, path: Path) -> Path:
     """Draws where a policy that plans by cost-to-go led its agents."""
     rooms = np.stack([np.asarray(each["pixels"][0]).transpose(1, 2, 0) for each in recorded])
-    goals = np.stack([np.asarray(each.get("state", each.get("observation"))[-1]) for each in recorded])
+    goals = np.stack([np.asarray(harness.places(each)[-1]) for each in recorded])
     frame, costs = policy.model.frame, policy.agent.map  # type: ignore[union-attr]
     unit = frame.unit * rooms.shape[1] / (frame.side or rooms.shape[1])
     return record_ways(rooms, costs, np.stack(policy.ways, axis=1), goals, unit, who, path)

@@ -42,6 +42,11 @@ def last_frames(pixels: Any) -> np.ndarray:
     return rearrange(np.asarray(pixels)[:, -1], "e h w c -> e c h w")
 
 
+def places(seen: dict[str, Any]) -> Any:
+    """Where agents are, by what either environment tells or a recording of it holds."""
+    return seen["state"] if "state" in seen else seen["observation"]
+
+
 class Policy:
     """One of our planners, as the harness wants a policy; keeps where its agents were."""
 
@@ -55,7 +60,7 @@ class Policy:
 
     def get_action(self, info: dict[str, Any], **_: Any) -> np.ndarray:
         """info of E episodes -> actions [E, 2]."""
-        self.ways.append(np.array(info.get("state", info.get("observation"))[:, -1]))
+        self.ways.append(np.array(places(info)[:, -1]))
         start = time.process_time()
         frames = last_frames(info["pixels"])
         if self.agent is None:
@@ -149,9 +154,8 @@ def draw(dataset: Any, count: int, offset: int, rooms: bool) -> tuple[list[int],
         level = np.zeros(len(starts), int)
         if axis in dataset.column_names:
             level = (dataset.get_col_data(axis)[starts].ravel() == 0).astype(int)
-        first = (
-            dataset.get_col_data("state") < ENVS["tworoom"].side / 2
-        )  # whether in the first room, were the wall upright, or level
+        # whether in the first room, were the wall upright, or level
+        first = dataset.get_col_data("state") < ENVS["tworoom"].side / 2
         room = [first[starts[e] :, level[e]] for e in range(len(starts))]
         pairs = [(e, s) for e, s in pairs if room[e][s] != room[e][s + offset]]
     if len(pairs) < count:

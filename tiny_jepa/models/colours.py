@@ -1,11 +1,13 @@
 """Colour frames, taken apart into walls and agent, whatever their colours: nothing here is learned.
 
-Most pixels are floor, and most of the others wall. Two small things may be left that these do not explain: the agent,
-which is blurred, and a door or a mark that is drawn, which is flat. Each pixel is then a mixture of floor, wall, door
-and agent, by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent alone,
-if that explains it.
+Most pixels are floor, and most of the others wall. Two small things may be left that these do not explain: the agent, a
+blurred dot or a disc, and a door or a mark that is drawn, which is flat. Each pixel is then a mixture of floor, wall,
+door and agent, by least squares; on edges and under a blurred agent, too. Far from walls it is one of floor and agent
+alone, if that explains it. Where the agent's colour is in line with those of floor and wall, as greys are, what is
+neither of them nor an edge is the agent's.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -24,7 +26,7 @@ COLOURED = 0.2
 SAME = 1e-3
 """The same, of neighbours."""
 FLAT = 1e-3
-"""What a pixel of a neighbour's colour counts as the agent's."""
+"""What a pixel of its neighbours' colour counts when the agent's is looked for."""
 OFTEN = 0.25
 """Of a frame's side: pixels of one colour that are frequent."""
 BESIDE = 0.05
@@ -51,16 +53,18 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     off = rearrange(frames, "n c h w -> n c (h w)") - floor
     seen, contrast = off.square().sum(1), wall.norm(dim=1)  # [N, P], [N, 1]
     faint = (FAINT * contrast) ** 2
-    other = rearrange((seen > faint).float(), "n (h w) -> n h w", h=side)
+    square = partial(rearrange, pattern="n (h w) -> n h w", h=side)
+    other = square((seen > faint).float())
     lines = (other.mean(1, keepdim=True) > 0.5) | (other.mean(2, keepdim=True) > 0.5)
     apart = (off - wall).square().sum(1)
-    is_wall = rearrange(apart < (SAME * contrast) ** 2, "n (h w) -> n h w", h=side)
+    is_wall = square(apart < (SAME * contrast) ** 2)
     solid = is_wall & (around(is_wall.float(), 3) > 2.5)  # a dot of the wall's colour is smaller
     alike, flat = (step < SAME * contrast[..., None] for step in steps(frames))
     beside = around(solid.float(), 3) > 0
     edge = alike & beside  # averaged walls have edges, straight ones
-    tint = (off - shares(off, wall) * wall).square().sum(1)  # what no mixture of floor and wall has
-    spot = around(rearrange(tint, "n (h w) -> n h w", h=side) * flat, 5, torch.maximum)  # about a thing of one colour
+    along = shares(off, wall)[:, 0]  # where pixels are on the line from floor, 0, to wall, 1
+    tint = (off - along[:, None] * wall).square().sum(1)  # what no mixture of floor and wall has
+    spot = around(square(tint) * flat, 5, torch.maximum)  # about a thing of one colour
     near, flat, spot, beside, alike = (
         rearrange(each, "n h w -> n (h w)") for each in (lines | solid | edge, flat, spot, beside, alike)
     )
@@ -69,9 +73,9 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     coloured = tint * counts > (COLOURED * contrast) ** 2
     near = near | ((tint < APART * seen) & coloured.any(1, keepdim=True))
 
-    wall_alone = torch.where(near, shares(off, wall)[:, 0].clamp(0, 1), (apart < seen).float())
+    wall_alone = torch.where(near, along.clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
-    agent = colour_at(off, left * spot * torch.where(near & ~coloured, BESIDE, 1.0), left, side)
+    agent = colour_at(off, left * spot * torch.where(near & ~coloured, BESIDE, 1.0), left, square)
     alone = shares(off, agent)[:, 0]
     over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
     past = (off - alone[:, None] * agent).square().sum(1)
@@ -80,17 +84,18 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
     of_wall, of_agent = shares(off, wall, agent).unbind(1)
     left = near * (off - of_wall[:, None] * wall - of_agent[:, None] * agent).square().sum(1)
     left = left * (left > torch.maximum(APART * seen, faint))
-    door = colour_at(off * (left > 0)[:, None], left, left, side)
+    door = colour_at(off * (left > 0)[:, None], left, left, square)
     mixed, on_wall = shares(off, wall, agent, door), on_wall < past
     agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0)
     walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
 
-    ahead = shares(agent, wall)[:, 0]  # where the agent's colour is on the line from floor, 0, to wall, 1
+    ahead = shares(agent, wall)[:, 0]  # where the agent's colour is on that line
     in_line = (agent - ahead[:, None] * wall).square().sum(1) < APART * agent.square().sum(1)
     in_line = in_line & ((ahead < SIMILAR[0]) | (ahead > SIMILAR[1]))
-    greys = in_greys(shares(off, wall)[:, 0], ahead, near | beside, alike)
-    walls, agents = (torch.where(in_line, *each) for each in zip(greys, (walls, agents), strict=True))
-    return tuple(rearrange(each, "n (h w) -> n h w", h=side) for each in (walls, agents.square()))  # type: ignore[return-value]
+    if in_line.any():
+        greys = in_greys(along, ahead, near | beside, alike)
+        walls, agents = (torch.where(in_line, *each) for each in zip(greys, (walls, agents), strict=True))
+    return square(walls), square(agents.square())
 
 
 def in_greys(along: Tensor, ahead: Tensor, near: Tensor, flat: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,13 +164,13 @@ def steps(frames: Tensor) -> tuple[Tensor, Tensor]:
     return torch.minimum(*near), torch.minimum(torch.maximum(*near), torch.minimum(*far))
 
 
-def colour_at(off: Tensor, much: Tensor, left: Tensor, side: int) -> Tensor:
-    """The colour of pixels [N, C, P] of S rows, where there is most of [N, P] -> [N, C, 1]; where it is the same and
-    stronger, that of the middle of what there is about, or of the pixel near by that has most of `left` [N, P]."""
-    square = partial(rearrange, pattern="n (h w) -> n h w", h=side)
+def colour_at(off: Tensor, much: Tensor, left: Tensor, square: Callable[[Tensor], Tensor]) -> Tensor:
+    """The colour of pixels [N, C, P], `square` of which makes rows, where there is most of `much` [N, P] -> [N, C, 1].
+    If the same colour is stronger in the middle of what there is about, or at the pixel near by that has most of `left`
+    [N, P], it is taken from there."""
     about = around(square(much), 5).flatten(1)
     place = (about * much).argmax(1)  # there, not beside it
-    near_by = around(square(one_hot(place, side**2)), 5).flatten(1)
+    near_by = around(square(one_hot(place, much.shape[1])), 5).flatten(1)
     places = torch.stack([place, about.argmax(1), (left * near_by).argmax(1)], dim=1)
     found, *others = off.gather(2, places[:, None].expand(-1, off.shape[1], -1)).split(1, dim=2)
     for other in others:

@@ -65,8 +65,12 @@ class GatedCell(nn.Module):
 
     def forward(self, code: Tensor, action: Tensor, maps: Maps) -> Tensor:
         """code [..., 2], action [..., 2] px, maps for [...], which broadcast -> next code [..., 2]."""
-        move = self.action * self.turned(action)
+        move = self.move(action)
         return code + torch.sigmoid(self.gate_logit(self.view(code, move, maps))) * move
+
+    def move(self, action: Tensor) -> Tensor:
+        """How far an action [..., 2] px takes a code where nothing is in the way [..., 2]."""
+        return self.action * self.turned(action)
 
     def turned(self, action: Tensor) -> Tensor:
         """Actions [..., 2] of the world's as the frame counts, and back."""

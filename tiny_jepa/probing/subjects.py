@@ -24,12 +24,11 @@ class DeadReckoning(nn.Module):
         self.lifted, self.repr_dim, self.frame, self.model = repr_dim > 0, repr_dim or 2, frame, model
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        scale: Tensor | float
+        total = actions.float().cumsum(dim=1)
         if self.model is None:
-            start, scale = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit), 1 / self.frame.unit
+            start, moved = centroid(marginals(states[:, 0, self.frame.agent]), self.frame.unit), total / self.frame.unit
         else:
-            start, scale = self.model.encode_agent(states[:, 0]), self.model.predictor.action
-        moved = scale * actions.float().cumsum(dim=1)
+            start, moved = self.model.encode_agent(states[:, 0]), self.model.predictor.move(total)
         codes = torch.cat([start[:, None], start[:, None] + moved], dim=1)
         return lift(codes, self.repr_dim) if self.lifted else codes
 

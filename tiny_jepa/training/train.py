@@ -119,8 +119,7 @@ class Trainer:
         model = self.model
         for profiles, actions, maps in self.profiles(done):
             codes = rearrange(model.agent_encoder(profiles), "(b t) d -> b t d", b=len(actions))
-            # the unroll of a predictor whose gate is open
-            free = model.predictor.action * model.predictor.turned(actions).cumsum(dim=1)
+            free = model.predictor.move(actions.cumsum(dim=1))  # the unroll of a predictor whose gate is open
             predicted = torch.cat([codes[:, :1], codes[:, :1] + free], dim=1)
             terms = OBJECTIVES[self.config.objective](predicted, codes, self.config.variance_weight)
             yield terms, Seen(codes.detach(), actions, maps)

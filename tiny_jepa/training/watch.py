@@ -23,7 +23,7 @@ def look(model: JEPA, seen: Seen) -> dict[str, float]:
     guesses = {
         "one_step": model.step(before, seen.actions, seen.contexts()[:, None]),
         "still": before,
-        "reckoned": before + model.predictor.action * model.predictor.turned(seen.actions),
+        "reckoned": before + model.predictor.move(seen.actions),
     }
     errors = {name: float((guess - after).square().mean()) * model.frame.unit**2 for name, guess in guesses.items()}
     std_x, std_y = seen.codes.flatten(0, 1).std(dim=0).tolist()
