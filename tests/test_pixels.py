@@ -20,7 +20,7 @@ from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection, to_vary
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture, count_parameters
-from tiny_jepa.models.colours import unmixed
+from tiny_jepa.models.colours import moving_hue, unmixed
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.map import Maps
 from tiny_jepa.planning import plan
@@ -49,9 +49,9 @@ def collected(out, **settings):
     return Collection(**{"out": out, "env": ENV, "episodes": 120, "steps": 8, **settings})
 
 
-def told_apart(frames, places):
+def told_apart(frames, places, hue=None):
     """Which share of each pixel [N, H, W] is wall, once the dot is read where it is."""
-    share, rest = unmixed(torch.from_numpy(frames.transpose(0, 3, 1, 2)))
+    share, rest = unmixed(torch.from_numpy(frames.transpose(0, 3, 1, 2)), hue)
     read = torch.stack([centroid(profile, 1.0) for profile in marginals(rest).unbind(1)], dim=-1)
     assert (read - torch.from_numpy(places)).abs().max() < 0.5
     return share
@@ -79,6 +79,20 @@ def test_a_drawn_door_is_neither_a_wall_nor_the_dot():
     frame = stand_in.draw([8, 20], room=(90, 30, 160))
     frame[8:13, 15:17] = 255
     assert told_apart(frame[None], np.array([[8.0, 20.0]]))[0, 8:13, 15:17].max() < 1e-6
+
+
+def test_what_moves_tells_the_dot_from_a_mark():
+    """As in SimplePointMaze, whose goal is a pale disc, and whose agent is four equal pixels now and then."""
+    places = np.random.default_rng(0).integers([5, 5], [11, 27], (40, 2)) + 0.5
+    frames = np.stack([stand_in.draw(place, solid=True) for place in places])
+    frames = np.minimum(frames, stand_in.draw((24.2, 16.4), dot=(127, 255, 127)))
+    told = torch.from_numpy(frames.transpose(0, 3, 1, 2)).float()
+    hue = moving_hue(told.split(10))
+    assert torch.allclose(hue, torch.tensor([0.0, -1.0, -1.0]) / 2**0.5, atol=1e-3)
+    assert not moving_hue(told.roll(k, 1) for k in range(3)).any()  # as many agents as colours
+    with pytest.raises(AssertionError):
+        told_apart(frames, places)
+    told_apart(frames, places, hue)
 
 
 def test_larger_frames_are_averaged_down():

@@ -1,4 +1,5 @@
-"""Colour frames, taken apart into walls and agent, whatever their colours: nothing here is learned.
+"""Colour frames, taken apart into walls and agent, whatever their colours. The agent's is learned from what moves;
+a frame that has nothing of it is read all the same.
 
 Most pixels are floor, and most of the others wall. Two small things may be left that these do not explain: the agent, a
 blurred dot or a disc, and a door or a mark that is drawn, which is flat. Each pixel is then a mixture of floor, wall,
@@ -7,13 +8,13 @@ alone, if that explains it. Where the agent's colour is in line with those of fl
 neither of them nor an edge is the agent's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
 from einops import rearrange
 from torch import Tensor
-from torch.nn.functional import one_hot, pad
+from torch.nn.functional import normalize, one_hot, pad
 
 from tiny_jepa.models.map import around
 
@@ -29,6 +30,8 @@ FLAT = 1e-3
 """What a pixel of its neighbours' colour counts when the agent's is looked for."""
 OFTEN = 0.25
 """Of a frame's side: pixels of one colour that are frequent."""
+KNOWN = 0.95
+"""A cosine: what is more alike to the agent's colour than that is of it."""
 BESIDE = 0.05
 """What a pixel in a wall, or in line with one, counts when the agent's colour is looked for."""
 APART = 0.01
@@ -39,14 +42,28 @@ HASH = 257
 """Makes one number of a pixel's channels."""
 
 
-def unmixed(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """frames [N, C, S, S] -> how much of each pixel is wall, from 0 to 1, and how likely it is the agent's, from 0;
+def moving_hue(trajectories: Iterable[Tensor]) -> Tensor:
+    """Frames [T, C, S, S] of trajectories -> in which direction the colour of what moves is seen from that of what it
+    moves over: a unit vector [C], or 0 where most differ from that."""
+    found = []
+    for frames in trajectories:
+        off = rearrange(frames - frames.median(dim=0).values, "t c h w -> t c (h w)")
+        strongest = off.square().sum(1).argmax(1)  # [T]
+        found.append(off[torch.arange(len(off)), :, strongest])
+    ways = normalize(torch.cat(found), dim=1)
+    hue = normalize(ways.median(dim=0).values, dim=0)
+    return hue * ((ways @ hue > KNOWN).float().median() > 0)
+
+
+def unmixed(frames: Tensor, hue: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """frames [N, C, S, S], and the direction in which the agent's colour is seen from the floor's [C], 0 where that is
+    not known -> how much of each pixel is wall, from 0 to 1, and how likely it is the agent's, from 0;
     both [N, S, S]."""
-    walls, agents = zip(*(unmix(part.float()) for part in frames.split(CHUNK)), strict=True)
+    walls, agents = zip(*(unmix(part.float(), hue) for part in frames.split(CHUNK)), strict=True)
     return torch.cat(walls), torch.cat(agents)
 
 
-def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
+def unmix(frames: Tensor, hue: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """`unmixed`, of some frames. Colours [N, C, 1] are differences from the floor's."""
     side = frames.shape[-1]
     floor, wall = palette(frames)
@@ -75,7 +92,10 @@ def unmix(frames: Tensor) -> tuple[Tensor, Tensor]:
 
     wall_alone = torch.where(near, along.clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
-    agent = colour_at(off, left * spot * torch.where(near & ~coloured, BESIDE, 1.0), left, square)
+    much = left * spot * torch.where(near & ~coloured, BESIDE, 1.0)
+    if hue is not None:
+        much = torch.where(hue @ off > KNOWN * hue.norm() * seen.sqrt(), much / FLAT**2, much)
+    agent = colour_at(off, much, left, square)
     alone = shares(off, agent)[:, 0]
     over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall
     past = (off - alone[:, None] * agent).square().sum(1)

@@ -1,6 +1,7 @@
 """The JEPA that joins encoder, map and predictor: one frame and a sequence of actions in, a representation of every
 future frame out (LeCun 2022, "A path towards autonomous machine intelligence")."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.colours import unmixed
+from tiny_jepa.models.colours import moving_hue, unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.map import Maps, widened
 from tiny_jepa.models.predictor import GatedCell
@@ -67,13 +68,21 @@ class JEPA(nn.Module):
             flat = reduce(flat.float(), "n c (h a) (w b) -> n c h w", "mean", a=times, b=times)
         return flat, shape
 
+    def unmixed(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Colour frames [N, C, S, S] -> how much of each pixel is wall, and how likely the agent's [N, S, S] each."""
+        return unmixed(frames, self.agent_encoder.hue)
+
     def agent_profiles(self, frames: Tensor) -> Tensor:
         """frames [N, C, S, S] -> what the agent encoder takes: [N, 2, S] of its channel, or of what it alone can be."""
-        return marginals(unmixed(frames)[1] if self.frame.agent is None else frames[:, self.frame.agent])
+        return marginals(self.unmixed(frames)[1] if self.frame.agent is None else frames[:, self.frame.agent])
+
+    def learn_hue(self, trajectories: Iterable[Tensor]) -> None:
+        """Frames [T, C, H, W] of each: from what moves in them, the agent's colour."""
+        self.agent_encoder.hue = nn.Parameter(moving_hue(self.as_frames(each)[0].float() for each in trajectories))
 
     def take_apart(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Colour frames [T, C, H, W] -> agent profiles [T, 2, S] and maps [T, S, S] uint8, not widened."""
-        walls, agents = unmixed(self.as_frames(frames)[0])
+        walls, agents = self.unmixed(self.as_frames(frames)[0])
         return marginals(agents), (255 * walls).round().byte()
 
     def encode_agent(self, frames: Tensor | np.ndarray) -> Tensor:
@@ -85,7 +94,7 @@ class JEPA(nn.Module):
         """frames [..., C, H, W] -> what does not move, for the predictor: maps [..., S, S] uint8."""
         flat, shape = self.as_frames(frames)
         if self.frame.map is None:
-            maps = (255 * unmixed(flat)[0]).round().byte()
+            maps = (255 * self.unmixed(flat)[0]).round().byte()
         else:
             channel = flat[:, self.frame.map].float()  # of any scale: its minimum is 0, its maximum 255
             low, high = channel.amin(dim=(1, 2), keepdim=True), channel.amax(dim=(1, 2), keepdim=True)

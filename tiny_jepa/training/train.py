@@ -51,7 +51,7 @@ class Trainer:
 
     def __init__(self, model: JEPA, dataset: TrajectorySet, config: TrainingConfig, device: torch.device) -> None:
         self.model, self.dataset, self.config, self.device = model.to(device), dataset, config, device
-        encoder, gate = [*model.agent_encoder.parameters(), model.predictor.action], model.predictor.gate_parameters()
+        encoder, gate = [model.agent_encoder.conv["taps"], model.predictor.action], model.predictor.gate_parameters()
         self.phases = (
             Phase("encode", config.encode_steps, config.encode_lr, encoder, self.encode),
             Phase("predict", config.predict_steps, config.predict_lr, gate, self.predict),
@@ -93,6 +93,7 @@ class Trainer:
         frames, kept, drawn = min(c.encode_frames, longest), torch.empty(0), torch.empty(0)
         if model.frame.agent is None:
             count = min(PROFILED, count)
+            model.learn_hue(self.dataset.frames(np.array([i]))[0] for i in range(count))
             parts = [model.take_apart(self.dataset.frames(np.array([i]))[0]) for i in range(count)]
             kept, drawn = (torch.stack(each) for each in zip(*((p, maps[0]) for p, maps in parts), strict=True))
             rows = centroid(kept[:, :, 1], 1.0)  # [N, T]
