@@ -20,7 +20,7 @@ from tiny_jepa.data.collect import collect
 from tiny_jepa.data.episodes import Collection, to_vary
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture, count_parameters
-from tiny_jepa.models.colours import moving_hue, unmixed
+from tiny_jepa.models.colours import moving_colour, unmixed
 from tiny_jepa.models.encoder import centroid, marginals
 from tiny_jepa.models.map import Maps
 from tiny_jepa.planning import plan
@@ -49,9 +49,9 @@ def collected(out, **settings):
     return Collection(**{"out": out, "env": ENV, "episodes": 120, "steps": 8, **settings})
 
 
-def told_apart(frames, places, hue=None):
+def told_apart(frames, places, colour=None):
     """Which share of each pixel [N, H, W] is wall, once the dot is read where it is."""
-    share, rest = unmixed(torch.from_numpy(frames.transpose(0, 3, 1, 2)), hue)
+    share, rest = unmixed(torch.from_numpy(frames.transpose(0, 3, 1, 2)), colour)
     read = torch.stack([centroid(profile, 1.0) for profile in marginals(rest).unbind(1)], dim=-1)
     assert (read - torch.from_numpy(places)).abs().max() < 0.5
     return share
@@ -87,12 +87,12 @@ def test_what_moves_tells_the_dot_from_a_mark():
     frames = np.stack([stand_in.draw(place, solid=True) for place in places])
     frames = np.minimum(frames, stand_in.draw((24.2, 16.4), dot=(127, 255, 127)))
     told = torch.from_numpy(frames.transpose(0, 3, 1, 2)).float()
-    hue = moving_hue(told.split(10))
-    assert torch.allclose(hue, torch.tensor([0.0, -1.0, -1.0]) / 2**0.5, atol=1e-3)
-    assert not moving_hue(told.roll(k, 1) for k in range(3)).any()  # as many agents as colours
+    colour = moving_colour(told.split(10))
+    assert torch.allclose(colour, torch.tensor([255.0, 0.0, 0.0]))
+    assert not moving_colour(told.roll(k, 1) for k in range(3)).any()  # as many agents as colours
     with pytest.raises(AssertionError):
         told_apart(frames, places)
-    told_apart(frames, places, hue)
+    told_apart(frames, places, colour)
 
 
 def test_larger_frames_are_averaged_down():

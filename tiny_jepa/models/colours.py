@@ -31,7 +31,9 @@ FLAT = 1e-3
 OFTEN = 0.25
 """Of a frame's side: pixels of one colour that are frequent."""
 KNOWN = 0.95
-"""A cosine: what is more alike to the agent's colour than that is of it."""
+"""A cosine: what differs from the floor as the agent's known colour does."""
+ALIKE = 0.5
+"""Of the contrast to what is behind: colours that differ by less are one."""
 BESIDE = 0.05
 """What a pixel in a wall, or in line with one, counts when the agent's colour is looked for."""
 APART = 0.01
@@ -42,28 +44,27 @@ HASH = 257
 """Makes one number of a pixel's channels."""
 
 
-def moving_hue(trajectories: Iterable[Tensor]) -> Tensor:
-    """Frames [T, C, S, S] of trajectories -> in which direction the colour of what moves is seen from that of what it
-    moves over: a unit vector [C], or 0 where most differ from that."""
-    found = []
+def moving_colour(trajectories: Iterable[Tensor]) -> Tensor:
+    """Frames [T, C, S, S] of trajectories -> the colour [C] of what moves; black where that is not one colour."""
+    found, contrasts = list[Tensor](), list[Tensor]()
     for frames in trajectories:
-        off = rearrange(frames - frames.median(dim=0).values, "t c h w -> t c (h w)")
-        strongest = off.square().sum(1).argmax(1)  # [T]
-        found.append(off[torch.arange(len(off)), :, strongest])
-    ways = normalize(torch.cat(found), dim=1)
-    hue = normalize(ways.median(dim=0).values, dim=0)
-    return hue * ((ways @ hue > KNOWN).float().median() > 0)
+        off = rearrange(frames - frames.median(dim=0).values, "t c h w -> t c (h w)").norm(dim=1)
+        contrast, place = off.max(dim=1)  # [T]
+        found.append(rearrange(frames, "t c h w -> t (h w) c")[torch.arange(len(place)), place])
+        contrasts.append(contrast)
+    colours = torch.cat(found)
+    colour = colours.median(dim=0).values
+    return colour * ((colours - colour).norm(dim=1) < ALIKE * torch.cat(contrasts)).float().median()
 
 
-def unmixed(frames: Tensor, hue: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """frames [N, C, S, S], and the direction in which the agent's colour is seen from the floor's [C], 0 where that is
-    not known -> how much of each pixel is wall, from 0 to 1, and how likely it is the agent's, from 0;
-    both [N, S, S]."""
-    walls, agents = zip(*(unmix(part.float(), hue) for part in frames.split(CHUNK)), strict=True)
+def unmixed(frames: Tensor, colour: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """frames [N, C, S, S], and the agent's colour [C] if it is known, and not black -> how much of each pixel is wall,
+    from 0 to 1, and how likely it is the agent's, from 0; both [N, S, S]."""
+    walls, agents = zip(*(unmix(part.float(), colour) for part in frames.split(CHUNK)), strict=True)
     return torch.cat(walls), torch.cat(agents)
 
 
-def unmix(frames: Tensor, hue: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def unmix(frames: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor]:
     """`unmixed`, of some frames. Colours [N, C, 1] are differences from the floor's."""
     side = frames.shape[-1]
     floor, wall = palette(frames)
@@ -93,8 +94,10 @@ def unmix(frames: Tensor, hue: Tensor | None = None) -> tuple[Tensor, Tensor]:
     wall_alone = torch.where(near, along.clamp(0, 1), (apart < seen).float())
     left = (off - wall_alone[:, None] * wall).square().sum(1)
     much = left * spot * torch.where(near & ~coloured, BESIDE, 1.0)
-    if hue is not None:
-        much = torch.where(hue @ off > KNOWN * hue.norm() * seen.sqrt(), much / FLAT**2, much)
+    if colour is not None and colour.any():
+        known = colour[:, None] - floor
+        of_it = (off * known).sum(1) > KNOWN * (seen * known.square().sum(1)).sqrt()
+        much = torch.where(of_it & (left > faint), much / FLAT**2, much)
     agent = colour_at(off, much, left, square)
     alone = shares(off, agent)[:, 0]
     over = shares(off - wall, agent - wall)[:, 0].clamp(0, 1)  # of an agent over a wall

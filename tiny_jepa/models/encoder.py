@@ -45,7 +45,7 @@ class AgentEncoder(nn.Module):
         self.unit = frame.unit
         taps = torch.empty(kernel // 2 + 1).uniform_(-(kernel**-0.5), kernel**-0.5)  # from the middle outwards
         self.conv = nn.ParameterDict({"taps": taps})
-        self.hue = nn.Parameter(torch.zeros(frame.channels)) if frame.agent is None else None
+        self.colour = nn.Parameter(torch.zeros(frame.channels)) if frame.agent is None else None
 
     @in_float32
     def forward(self, profiles: Tensor) -> Tensor:

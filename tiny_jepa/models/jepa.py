@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.models.colours import moving_hue, unmixed
+from tiny_jepa.models.colours import moving_colour, unmixed
 from tiny_jepa.models.encoder import AgentEncoder, marginals
 from tiny_jepa.models.map import Maps, widened
 from tiny_jepa.models.predictor import GatedCell
@@ -70,15 +70,15 @@ class JEPA(nn.Module):
 
     def unmixed(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Colour frames [N, C, S, S] -> how much of each pixel is wall, and how likely the agent's [N, S, S] each."""
-        return unmixed(frames, self.agent_encoder.hue)
+        return unmixed(frames, self.agent_encoder.colour)
 
     def agent_profiles(self, frames: Tensor) -> Tensor:
         """frames [N, C, S, S] -> what the agent encoder takes: [N, 2, S] of its channel, or of what it alone can be."""
         return marginals(self.unmixed(frames)[1] if self.frame.agent is None else frames[:, self.frame.agent])
 
-    def learn_hue(self, trajectories: Iterable[Tensor]) -> None:
+    def learn_colour(self, trajectories: Iterable[Tensor]) -> None:
         """Frames [T, C, H, W] of each: from what moves in them, the agent's colour."""
-        self.agent_encoder.hue = nn.Parameter(moving_hue(self.as_frames(each)[0].float() for each in trajectories))
+        self.agent_encoder.colour = nn.Parameter(moving_colour(self.as_frames(each)[0].float() for each in trajectories))
 
     def take_apart(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Colour frames [T, C, H, W] -> agent profiles [T, 2, S] and maps [T, S, S] uint8, not widened."""

@@ -93,7 +93,7 @@ class Trainer:
         frames, kept, drawn = min(c.encode_frames, longest), torch.empty(0), torch.empty(0)
         if model.frame.agent is None:
             count = min(PROFILED, count)
-            model.learn_hue(self.dataset.frames(np.array([i]))[0] for i in range(count))
+            model.learn_colour(self.dataset.frames(np.array([i]))[0] for i in range(count))
             parts = [model.take_apart(self.dataset.frames(np.array([i]))[0]) for i in range(count)]
             kept, drawn = (torch.stack(each) for each in zip(*((p, maps[0]) for p, maps in parts), strict=True))
             rows = centroid(kept[:, :, 1], 1.0)  # [N, T]
