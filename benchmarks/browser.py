@@ -132,10 +132,9 @@ class Browser:
             else:
                 self.call("Input.dispatchMouseEvent", type=way, x=x, y=y, button="left", clickCount=1)
 
-    def screenshot(self, path: Path, whole: bool = False) -> None:
-        """Writes a PNG of what is seen, or of the whole page."""
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
-        path.write_bytes(base64.b64decode(data))
+    def screenshot(self, path: Path) -> None:
+        """Writes a PNG of what is seen."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 
 def main(budget: str = "250", out: Path = Path("docs/images")) -> None:

@@ -46,20 +46,14 @@ ROLLOUTS = """(given) => {
 
 def node(function: str, given: dict[str, Any]) -> Any:
     """Calls a JavaScript function in node, where `tinyJepa` is what the page's scripts export."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        data = page_data({name: load_model(name) for name in MENU}, MENU[0], {})
-        (folder / "input.json").write_text(json.dumps({"data": data, "given": given}), encoding="utf-8")
-        (folder / "call.mjs").write_text(
-            f"""import {{ readFileSync }} from "node:fs";
-            const {{ data, given }} = JSON.parse(readFileSync("{folder}/input.json"));
-            const modules = ["world", "model", "planner"].map((name) => import(`{PARTS}/${{name}}.mjs`));
-            const tinyJepa = Object.assign({{ data }}, ...(await Promise.all(modules)));
-            console.log(JSON.stringify(({function})(given)));""",
-            encoding="utf-8",
-        )
-        done = subprocess.run(["node", folder / "call.mjs"], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    script = f"""import {{ readFileSync }} from "node:fs";
+        const {{ data, given }} = JSON.parse(readFileSync(0));
+        const modules = ["world", "model", "planner"].map((name) => import(`{PARTS.as_uri()}/${{name}}.mjs`));
+        const tinyJepa = Object.assign({{ data }}, ...(await Promise.all(modules)));
+        console.log(JSON.stringify(({function})(given)));"""
+    data = page_data({name: load_model(name) for name in MENU}, MENU[0], {})
+    fed, command = json.dumps({"data": data, "given": given}), ["node", "--input-type=module", "--eval", script]
+    return json.loads(subprocess.run(command, input=fed, capture_output=True, text=True, check=True).stdout)
 
 
 def sketch(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
