@@ -44,7 +44,8 @@ class OwnWorld(gymnasium.Env):
         self.palette = [np.array(colour, float) for colour in PALETTES[palette]]
         self.observation_space = gymnasium.spaces.Box(0, side, (2,))
         self.radius = max(1.5, side / 32)
-        self.boxes = np.array([*borders(side), *PLANS[plan](side)], float)  # [K, 4] x_low, x_high, y_low, y_high
+        borders = [(-9, 1, -9, 999), (side - 2, 999, -9, 999), (-9, 999, -9, 1), (-9, 999, side - 2, 999)]
+        self.boxes = np.array([*borders, *PLANS[plan](side)], float)  # [K, 4] x_low, x_high, y_low, y_high
         self.x, self.y = np.meshgrid(np.arange(side), np.arange(side))
         x_low, x_high, y_low, y_high = self.boxes[..., None, None].swapaxes(0, 1)
         wall = (x_low <= self.x) & (self.x <= x_high) & (y_low <= self.y) & (self.y <= y_high)  # [K, S, S]
@@ -80,11 +81,6 @@ class OwnWorld(gymnasium.Env):
         return (self.background * (1 - dot) + self.palette[2] * dot).astype(np.uint8)
 
 
-def borders(side):
-    last = side - 1
-    return [(-9, 1, -9, 999), (last - 1, 999, -9, 999), (-9, 999, -9, 1), (-9, 999, last - 1, 999)]
-
-
 def across(side, middle):
     """From where to where a wall about a line is thick, px."""
     thick = max(1, side // 24)
@@ -97,11 +93,6 @@ def upright(side, column, *doors):
     return [(*across(side, column), *piece) for piece in np.reshape(edges, (-1, 2))]
 
 
-def blocks(side):
-    each = np.array([(7, 12, 8, 11), (18, 24, 6, 12), (9, 11, 18, 26), (17, 25, 19, 22)])
-    return np.round(each * (side / 32))
-
-
 def maze(side):
     """A spiral-like maze of 4 x 4 cells."""
     lines = np.array([(1, 0, 3), (3, 1, 3), (2, 1, 2), (3, 1, 3), (1, 2, 3), (2, 2, 2.5)])  # at, from, to: cells
@@ -111,10 +102,11 @@ def maze(side):
     return boxes
 
 
+BLOCKS = np.array([(7, 12, 8, 11), (18, 24, 6, 12), (9, 11, 18, 26), (17, 25, 19, 22)])  # px of 32
 PLANS = {
     "wall": lambda side: upright(side, side // 2, (0.3, 0.14)),
     "doors": lambda side: upright(side, round(side * 0.45), (0.28, 0.12), (0.75, 0.12)),
-    "blocks": blocks,
+    "blocks": lambda side: np.round(BLOCKS * (side / 32)),
     "maze": maze,
 }
 SCENES = {

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
 
 from benchmarks.shared import run, write_table
 from tiny_jepa import load_model
@@ -93,12 +92,10 @@ def by_torch(budget: str, first: torch.Tensor, actions: torch.Tensor) -> tuple[n
     """Predictions in double and in single precision, [N, 17, 2] px."""
     model = load_model(budget)
     single = model.unroll(model.encode_agent(first), actions.float(), model.encode_context(first))
-
-    sums = [reduce(first[:, 0].double(), f"n h w -> n {axis}", "sum") for axis in "wh"]
-    peak = rearrange(first[:, 0].double().amax((1, 2)), "n -> n 1 1")
-    exact = copy.deepcopy(model).double()
-    code = exact.agent_encoder(torch.stack(sums, dim=1) / peak)  # `marginals`, without its rounding to float32
-    double = exact.unroll(code, actions, model.encode_context(first))
+    agents, exact = first[:, 0].double(), copy.deepcopy(model).double()
+    # `marginals`, without its rounding to float32
+    profiles = torch.stack([agents.sum(1), agents.sum(2)], dim=1) / agents.amax((1, 2))[:, None, None]
+    double = exact.unroll(exact.agent_encoder(profiles), actions, model.encode_context(first))
     return double.numpy() * UNIT, single.numpy() * UNIT
 
 

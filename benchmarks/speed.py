@@ -1,7 +1,7 @@
 """How fast data is made and read, and how much of training waits for it: writes the table of results/speed.md.
 
 What one thread does in a second of its CPU time, so that what else the machine is doing counts little; medians of five
-repeats. A set of --trajectories (5,000: 0.7 GB) is written to a temporary folder in --folder, and read again.
+repeats. A set of --trajectories (5,000: 0.7 GB) is written to a temporary folder (in $TMPDIR), and read again.
 """
 
 import multiprocessing
@@ -9,6 +9,7 @@ import resource
 import statistics
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -33,16 +34,9 @@ Rates = dict[str, float]
 
 def rate(units: int, work: Callable[[], object]) -> float:
     """Units a second of CPU time, where `work` does so many: the median of five repeats of some calls each."""
-
-    def seconds(calls: int) -> float:
-        begin = time.process_time()
-        for _ in range(calls):
-            work()
-        return (time.process_time() - begin) / calls
-
-    work()  # starts things up
-    calls = max(1, round(0.2 / max(seconds(1), 1e-6)))
-    return units / statistics.median(seconds(calls) for _ in range(5))
+    timer = timeit.Timer(work, timer=time.process_time)
+    calls, _ = timer.autorange()  # starts things up, too
+    return units * calls / statistics.median(timer.repeat(number=calls))
 
 
 def simulated_and_rendered(size: int, dtype: str, seed: int = 0) -> float:
@@ -85,19 +79,15 @@ def of_set(budget: str, dataset: TrajectorySet, where: str) -> Rates:
     }
 
 
-def of_data(budget: str, folder: Path | None, trajectories: int) -> Rates:
-    drawn = ProceduralSet("train", replace(RECIPES["train"], count=trajectories))
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        target = Path(name) / "train"
-        write_sets([draft(drawn, target, {})])
-        found = {"peak resident memory so far (Linux): MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
-        found |= of_set(budget, CourseSet(target, "train", TWO_ROOMS), "from disk")
-    return found | of_set(budget, drawn, "procedural")
-
-
-def main(budget: str = "2k", folder: Path | None = None, trajectories: int = 5_000) -> None:
+def main(budget: str = "2k", trajectories: int = 5_000) -> None:
     torch.set_num_threads(1)
-    found = of_simulator() | of_data(budget, folder, trajectories)
+    found, drawn = of_simulator(), ProceduralSet("train", replace(RECIPES["train"], count=trajectories))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "train"
+        write_sets([draft(drawn, target, {})])
+        found["peak resident memory so far (Linux): MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        found |= of_set(budget, CourseSet(target, "train", TWO_ROOMS), "from disk")
+    found |= of_set(budget, drawn, "procedural")
     rows = [[name, f"{float(f'{value:.3g}'):,.0f}"] for name, value in found.items()]
     write_table(PAGE, markdown(["what", "a second"], rows))
 
