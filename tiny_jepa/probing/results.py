@@ -14,8 +14,7 @@ from tiny_jepa.options import Seed, read, settings, within
 
 Loss = Annotated[float, within(0, 1e12)]
 Losses = Annotated[
-    list[Loss],
-    BeforeValidator(lambda stored: stored.get("seeds") if isinstance(stored, dict) else stored),
+    list[Loss], BeforeValidator(lambda stored: stored.get("seeds") if isinstance(stored, dict) else stored)
 ]
 Kind = Literal["trained", "untrained", "dead-reckoning"]
 Minutes = Annotated[float, within(0, 1e9)] | None
