@@ -1,11 +1,10 @@
 """Pictures of where a model of the two rooms errs: over time, over the room, what its gate reads, and rollouts.
 Solid or red is the model, dashed or grey is dead reckoning."""
 
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,8 +31,7 @@ PATHS: tuple[dict[str, Any], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class ReadOut:
+class ReadOut(NamedTuple):
     """What a prober reads of one set, the truth, dead reckoning, all [N, T, 2] px; and the drawings [N, H, W] bool."""
 
     predicted: np.ndarray

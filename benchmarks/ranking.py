@@ -76,7 +76,7 @@ def ranks(entry: Entry, field: Sequence[Entry]) -> dict[str, int | None]:
 
 def points(entry: Entry, field: Sequence[Entry]) -> float:
     """Weighted sum of the shares that the ranks give, 0 to 4.25."""
-    most = len([other for other in field if other is not entry])
+    most = len(field) - (entry in field)
     placed = ranks(entry, field).items()
     return sum(WEIGHTS[criterion] * (most + 1 - rank) / max(most, 1) for criterion, rank in placed if rank is not None)
 
@@ -87,12 +87,12 @@ def score_table(ours: Sequence[Entry], peers: Sequence[Entry]) -> str:
     ranked = sorted([*ours, *fair], key=lambda entry: -points(entry, fair))
     rows = []
     for entry in [*ranked, *(peer for peer in peers if peer not in fair)]:
-        shown, total = [size(entry.parameters), *(number(entry.losses[name]) for name in COURSE_SETS)], "–"
+        shown = {"parameters": size(entry.parameters)} | {name: number(entry.losses[name]) for name in COURSE_SETS}
+        total = "–"
         if entry in ranked:
-            places, total = ranks(entry, fair), f"{points(entry, fair):.2f}"
-            order = ("parameters", *COURSE_SETS)
-            shown = [f"{text} ({places[name] or '–'})" for text, name in zip(shown, order, strict=True)]
-        rows.append([entry.name, *shown, total, entry.mark, entry.source if entry in ours else "course"])
+            total, places = f"{points(entry, fair):.2f}", ranks(entry, fair)
+            shown = {name: f"{text} ({places[name] or '–'})" for name, text in shown.items()}
+        rows.append([entry.name, *shown.values(), total, entry.mark, entry.source if entry in ours else "course"])
     header = ["model", "parameters (rank)", *(f"{name} (rank)" for name in COURSE_SETS), "points", "mark", "data"]
     return markdown(header, rows)
 

@@ -29,7 +29,6 @@ from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BLOCK, AGENTS, FRAMES, PROCESSES = 250, 10_000, 17, 2
 STEPS, PAGE = 40, Path("results/speed.md")
-Rates = dict[str, float]
 
 
 def rate(units: int, work: Callable[[], object]) -> float:
@@ -49,7 +48,7 @@ def simulated_and_rendered(size: int, dtype: str, seed: int = 0) -> float:
     return rate(BLOCK * FRAMES, work)
 
 
-def of_simulator() -> Rates:
+def of_simulator() -> dict[str, float]:
     world, rng = Geometry(), np.random.default_rng(0)
     drawn = explore(world, sample_layouts(world, AGENTS, rng), 8, rng)
     locations, actions = drawn.locations[:, -1].astype(np.float64), rng.uniform(-1.3, 1.3, (AGENTS, 2))
@@ -62,7 +61,7 @@ def of_simulator() -> Rates:
     return found
 
 
-def of_set(budget: str, dataset: TrajectorySet, where: str) -> Rates:
+def of_set(budget: str, dataset: TrajectorySet, where: str) -> dict[str, float]:
     """Random batches; steps of phase 1, without the first, which starts things up; and their frames alone."""
     chosen, rng = find_budget(budget, TWO_ROOMS), np.random.default_rng(0)
     batch, short = chosen.training.encode_batch, chosen.training.encode_frames
