@@ -11,12 +11,12 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from benchmarks.shared import run
+from benchmarks.shared import FLOOR, run
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.data import Source, open_source
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.plotting import FLOOR, MISSED, OURS, TRUE, animate, pyplot, save
+from tiny_jepa.plotting import MISSED, OURS, TRUE, animate, pyplot, save
 from tiny_jepa.probing.measure import evaluators, train_prober
 from tiny_jepa.probing.representations import in_order
 from tiny_jepa.probing.subjects import DeadReckoning

@@ -7,12 +7,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ranking import PEERS, Entry, our_entries, read_peers
-from benchmarks.shared import RECORDS, run, write_table
+from benchmarks.ranking import PEERS, Entry, our_entries, read_peers, read_results
+from benchmarks.shared import FLOOR, RECORDS, run, write_table
 from tiny_jepa.course import COURSE_SETS, SETS
-from tiny_jepa.errors import UserError
-from tiny_jepa.plotting import FLOOR, MISSED, OURS, THEIRS, pyplot, save
-from tiny_jepa.probing.results import Result, read_results
+from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
+from tiny_jepa.probing.results import Result
 from tiny_jepa.tables import markdown, number, size
 
 PICTURE, RECORDS_PAGE = Path("docs/images/pareto.png"), Path("docs/records.md")
@@ -126,8 +125,6 @@ def digest(records: Path) -> str:
 
 def main(root: Path = Path()) -> None:
     records = root / RECORDS
-    if not records.is_dir():
-        raise UserError(f"{root.resolve()} has no {RECORDS}/; run this in the project's root")
     for page, table in tables(records).items():
         write_table(root / page, table)
     print(f"wrote {draw(our_entries(read_results(records)), read_peers(), root / PICTURE, digest(records))}")

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from benchmarks import readme
-from benchmarks.ranking import Entry, our_entries, points, ranks, read_peers, score_table
+from benchmarks.ranking import Entry, our_entries, points, ranks, read_peers, read_results, score_table
 from benchmarks.shared import RECORDS
 from tiny_jepa import tables
 from tiny_jepa.commands.submit import main as submit
 from tiny_jepa.course import Metrics, differences, read_metrics, write_metrics
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.probing.results import Result, read_result, read_results, write_result
+from tiny_jepa.probing.results import Result, read_result, write_result
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import save_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
