@@ -34,7 +34,8 @@ class Browser:
     """One page in a browser of its own; use as a context."""
 
     def __init__(self, width: int = 1200, height: int = 900, scale: float = 1, dark: bool = False, touch: bool = False):
-        self.size, self.scale, self.dark, self.touch = (width, height), scale, dark, touch
+        self.metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": touch}
+        self.dark, self.touch = dark, touch
         self.count, self.loaded = itertools.count(1), False
         self.complaints: list[str] = []
         """Uncaught exceptions and console errors."""
@@ -55,9 +56,7 @@ class Browser:
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
-        width, height = self.size
-        metrics = {"width": width, "height": height, "deviceScaleFactor": self.scale, "mobile": self.touch}
-        self.call("Emulation.setDeviceMetricsOverride", **metrics)
+        self.call("Emulation.setDeviceMetricsOverride", **self.metrics)
         self.call("Emulation.setTouchEmulationEnabled", enabled=self.touch)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if self.dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
@@ -120,22 +119,17 @@ class Browser:
     def drag(self, points: list[tuple[float, float]], hold: float = 0.0) -> None:
         """Presses at the first point (CSS px), moves along the others, holds for some seconds, lets go. A single point
         is a click; with touch, a finger does all this."""
-        ways = ["touchStart", *["touchMove"] * (len(points) - 1), "touchEnd"]
-        if not self.touch:
-            ways = ["mousePressed", *["mouseMoved"] * (len(points) - 1), "mouseReleased"]
-        for way, (x, y) in zip(ways, [*points, points[-1]], strict=True):
-            if way == ways[-1]:
-                time.sleep(hold)
-            if self.touch:
-                fingers = [] if way == "touchEnd" else [{"x": x, "y": y}]
-                self.call("Input.dispatchTouchEvent", type=way, touchPoints=fingers)
-            else:
-                self.call("Input.dispatchMouseEvent", type=way, x=x, y=y, button="left", clickCount=1)
+        kind, verbs = ("touch", ("Start", "Move", "End")) if self.touch else ("mouse", ("Pressed", "Moved", "Released"))
+        start, move, end = (kind + verb for verb in verbs)
+        for way, (x, y) in zip([start, *[move] * (len(points) - 1), end], [*points, points[-1]], strict=True):
+            time.sleep(hold if way == end else 0)
+            mouse = {"x": x, "y": y, "button": "left", "clickCount": 1}
+            finger = {"touchPoints": [] if way == end else [{"x": x, "y": y}]}
+            self.call(f"Input.dispatch{kind.title()}Event", type=way, **(finger if self.touch else mouse))
 
-    def screenshot(self, path: Path, whole: bool = False) -> None:
-        """Writes a PNG of what is seen, or of the whole page."""
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
-        path.write_bytes(base64.b64decode(data))
+    def screenshot(self, path: Path) -> None:
+        """Writes a PNG of what is seen."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 
 def main(budget: str = "250", out: Path = Path("docs/images")) -> None:

@@ -1,25 +1,24 @@
 """Pictures of where a model of the two rooms errs: over time, over the room, what its gate reads, and rollouts.
 Solid or red is the model, dashed or grey is dead reckoning."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from einops import rearrange
 from torch import nn
 
-from benchmarks.shared import run
+from benchmarks.shared import FLOOR, run
 from tiny_jepa.commands import choose, the_course
 from tiny_jepa.data import Source, open_source
 from tiny_jepa.models.map import Maps
 from tiny_jepa.models.predictor import GatedCell
-from tiny_jepa.plotting import FLOOR, MISSED, OURS, TRUE, animate, pyplot, save
+from tiny_jepa.plotting import MISSED, OURS, TRUE, animate, pyplot, save
 from tiny_jepa.probing.measure import evaluators, train_prober
-from tiny_jepa.probing.representations import FrozenModel, in_order
+from tiny_jepa.probing.representations import in_order
 from tiny_jepa.probing.subjects import DeadReckoning
 
 DRAWN: dict[str, Any] = {"interpolation": "nearest", "cmap": "Greys", "vmin": 0, "vmax": 1.3}
@@ -32,8 +31,7 @@ PATHS: tuple[dict[str, Any], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class ReadOut:
+class ReadOut(NamedTuple):
     """What a prober reads of one set, the truth, dead reckoning, all [N, T, 2] px; and the drawings [N, H, W] bool."""
 
     predicted: np.ndarray
@@ -45,24 +43,18 @@ class ReadOut:
         """The model's, or dead reckoning's, at every step: [N, T] px²."""
         return (((self.reckoned if reckoned else self.predicted) - self.true) ** 2).mean(-1)
 
-    @cached_property
-    def distance(self) -> np.ndarray:
-        """From the agent's true place to the nearest drawn pixel: [N, T] px."""
-        pairs = zip(torch.from_numpy(self.true), torch.from_numpy(self.drawn), strict=True)
-        return np.stack([torch.cdist(true, drawn.nonzero().flip(1).float()).amin(1).numpy() for true, drawn in pairs])
-
 
 def read_out_all(model: nn.Module, source: Source) -> dict[str, ReadOut]:
     """Every set that the source has, by the name of its loss, read by one prober a group."""
-    found, frame, reckoning = {}, source.world.frame, FrozenModel(DeadReckoning(0, source.world.frame), "cpu")
+    found, frame, reckoning = {}, source.world.frame, DeadReckoning(0, source.world.frame)
     for evaluator in filter(None, evaluators(model, source, "cpu", source.world.groups)):
         prober = train_prober(evaluator, 0)
         for name, loader in evaluator.val_ds.items():
             predicted = torch.cat([read for read, _ in evaluator.read_out(prober, loader)]).numpy()
-            columns, groups, true = (part.numpy() for part in reckoning.represent(loader))
-            drawn = np.concatenate([batch.states[:, 0, frame.map or 0].numpy() > 0 for batch in in_order(loader)])
-            whole = slice(len(predicted))  # the last batch is left out where it is not full
-            found[name] = ReadOut(predicted, true[whole], columns[whole][..., groups] * frame.unit, drawn[whole])
+            states, true, actions = map(torch.cat, zip(*in_order(loader), strict=True))
+            parts = (true, frame.unit * reckoning(states, actions), states[:, 0, frame.map] > 0)
+            # the last batch was not read where it is not full
+            found[name] = ReadOut(predicted, *(part[: len(predicted)].numpy() for part in parts))
     return found
 
 
@@ -124,9 +116,13 @@ def looks(cell: GatedCell, read: ReadOut) -> list[Any]:
     many drawn pixels as free ones, and the blocked one that saw the fewest drawn."""
     moves, true = np.diff(read.reckoned, axis=1), read.true
     crossed = np.abs(np.floor(true[:, :-1] + moves) - np.floor(true[:, :-1])).sum(-1)
-    which = np.argwhere((crossed >= 3) & (read.distance[:, :-1] < 2))[:300]
+
+    def near(place: np.ndarray, drawn: np.ndarray) -> bool:
+        return np.linalg.norm(np.argwhere(drawn)[:, ::-1] - place, axis=-1).min() < 2
+
+    which = ((i, t) for i, t in np.argwhere(crossed >= 3) if near(true[i, t], read.drawn[i]))
     seen: dict[bool, list[Any]] = {True: [], False: []}
-    for i, t in which:
+    for i, t in islice(which, 300):
         seen[bool((true[i, t + 1] != true[i, t]).any())].append(look(cell, read.drawn[i], true[i, t], moves[i, t]))
     mixed = [min(some, key=lambda each: abs(each.share - 0.5)) for some in seen.values() if some]
     return mixed + sorted(seen[False], key=lambda each: each.share)[:1]

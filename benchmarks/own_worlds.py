@@ -6,17 +6,18 @@ sixteenth of the frame's side, at the last step. What is done is kept, and not d
 """
 
 import json
-import resource
+import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import torch
 
-from benchmarks.shared import run, write_table
+from benchmarks.shared import run, stored, write_table
 from tiny_jepa.files import write_text
 from tiny_jepa.planning import plan
 from tiny_jepa.tables import markdown
@@ -29,8 +30,7 @@ PALETTES = {  # room, wall, agent
     "dark": ((15, 15, 40), (90, 90, 110), (255, 230, 80)),
     "park": ((120, 180, 90), (90, 60, 40), (40, 60, 220)),
 }
-DOTS = 2.0
-"""Of the dot: how many standard deviations fit into the distance at which it is stopped by a wall."""
+PAGE, RUNS, GOALS = Path("results/own_worlds.md"), Path("runs/own_worlds"), 100
 
 
 class OwnWorld(gymnasium.Env):
@@ -44,17 +44,12 @@ class OwnWorld(gymnasium.Env):
         self.palette = [np.array(colour, float) for colour in PALETTES[palette]]
         self.observation_space = gymnasium.spaces.Box(0, side, (2,))
         self.radius = max(1.5, side / 32)
-        self.boxes = np.array([*borders(side), *PLANS[plan](side)], float)  # [K, 4] x_low, x_high, y_low, y_high
-        self.background = self.draw()
-
-    def draw(self):
-        """Walls in the room [S, S, 3], edges on whole pixels."""
-        centres = np.arange(self.side)
-        frame = np.tile(self.palette[0], (self.side, self.side, 1))
-        for x_low, x_high, y_low, y_high in self.boxes:
-            rows, columns = ((low <= centres) & (centres <= high) for low, high in ((y_low, y_high), (x_low, x_high)))
-            frame[np.ix_(rows, columns)] = self.palette[1]
-        return frame
+        borders = [(-9, 1, -9, 999), (side - 2, 999, -9, 999), (-9, 999, -9, 1), (-9, 999, side - 2, 999)]
+        self.boxes = np.array([*borders, *PLANS[plan](side)], float)  # [K, 4] x_low, x_high, y_low, y_high
+        self.x, self.y = np.meshgrid(np.arange(side), np.arange(side))
+        x_low, x_high, y_low, y_high = self.boxes[..., None, None].swapaxes(0, 1)
+        wall = (x_low <= self.x) & (self.x <= x_high) & (y_low <= self.y) & (self.y <= y_high)  # [K, S, S]
+        self.background = np.where(wall.any(0)[..., None], self.palette[1], self.palette[0])  # [S, S, 3]
 
     def free(self, places):
         """places [..., 2] px -> whether all are clear of walls."""
@@ -81,59 +76,39 @@ class OwnWorld(gymnasium.Env):
         return self.place.astype(np.float32), 0.0, False, False, {"state": self.place}
 
     def render(self):
-        x, y = np.meshgrid(np.arange(self.side), np.arange(self.side))
-        square = ((x - self.place[0]) ** 2 + (y - self.place[1]) ** 2) / (2 * (self.radius / DOTS * 1.3) ** 2)
+        square = ((self.x - self.place[0]) ** 2 + (self.y - self.place[1]) ** 2) / (2 * (0.65 * self.radius) ** 2)
         dot = np.exp(-square)[..., None]
         return (self.background * (1 - dot) + self.palette[2] * dot).astype(np.uint8)
 
 
-def borders(side):
-    last = side - 1
-    return [(-9, 1, -9, 999), (last - 1, 999, -9, 999), (-9, 999, -9, 1), (-9, 999, last - 1, 999)]
+def across(side, middle):
+    """From where to where a wall about a line is thick, px."""
+    thick = max(1, side // 24)
+    return middle - thick // 2, middle - thick // 2 + thick - 1
 
 
-def thick(side):
-    return max(1, side // 24)
-
-
-def upright(side, x, doors):
-    """A wall at column x with doors (centre, half) px."""
-    edges = [-9, *(edge for centre, half in doors for edge in (centre - half, centre + half)), 999]
-    return [
-        (x - thick(side) // 2, x - thick(side) // 2 + thick(side) - 1, edges[i], edges[i + 1])
-        for i in range(0, len(edges), 2)
-    ]
-
-
-def one_wall(side):
-    return upright(side, side // 2, [(side * 0.3, side * 0.14)])
-
-
-def two_doors(side):
-    return upright(side, round(side * 0.45), [(side * 0.28, side * 0.12), (side * 0.75, side * 0.12)])
-
-
-def blocks(side):
-    s = side / 32
-    return [
-        tuple(np.round(np.array(b) * s)) for b in ((7, 12, 8, 11), (18, 24, 6, 12), (9, 11, 18, 26), (17, 25, 19, 22))
-    ]
+def upright(side, column, *doors):
+    """A wall with doors (centre, half), shares of the side."""
+    edges = [-9, *(side * centre + side * half for centre, each in doors for half in (-each, each)), 999]
+    return [(*across(side, column), *piece) for piece in np.reshape(edges, (-1, 2))]
 
 
 def maze(side):
     """A spiral-like maze of 4 x 4 cells."""
-    t, q = thick(side), side / 4
-
-    def h(row, a, b):
-        return (round(a * q), round(b * q), round(row * q) - t // 2, round(row * q) - t // 2 + t - 1)
-
-    def v(col, a, b):
-        return (round(col * q) - t // 2, round(col * q) - t // 2 + t - 1, round(a * q), round(b * q))
-
-    return [v(1, 0, 3), h(3, 1, 3), v(3, 1, 3), h(1, 2, 3), v(2, 1, 2), h(2, 2, 2.5)]
+    lines = np.array([(1, 0, 3), (3, 1, 3), (2, 1, 2), (3, 1, 3), (1, 2, 3), (2, 2, 2.5)])  # at, from, to: cells
+    at, start, end = np.round(lines.T * side / 4)
+    boxes = np.stack([*across(side, at), start, end], axis=1)
+    boxes[3:] = boxes[3:, [2, 3, 0, 1]]  # these are level
+    return boxes
 
 
-PLANS = {"wall": one_wall, "doors": two_doors, "blocks": blocks, "maze": maze}
+BLOCKS = np.array([(7, 12, 8, 11), (18, 24, 6, 12), (9, 11, 18, 26), (17, 25, 19, 22)])  # px of 32
+PLANS = {
+    "wall": lambda side: upright(side, side // 2, (0.3, 0.14)),
+    "doors": lambda side: upright(side, round(side * 0.45), (0.28, 0.12), (0.75, 0.12)),
+    "blocks": lambda side: np.round(BLOCKS * (side / 32)),
+    "maze": maze,
+}
 SCENES = {
     "wall32": (32, 0.7, "white", True, "wall"),
     "doors32": (32, 1.0, "dark", False, "doors"),
@@ -149,7 +124,7 @@ for name, scene in SCENES.items():
     globals()[name] = pixel_world(scene[0], gates=2 if scene[3] else 1)
 
 
-def score(weights, scene, val, goals):
+def score(weights, scene, val):
     """Distances of codes from where agents are, px: their mean and 95th percentile; and the share of goals reached."""
     model, side, speed = read_weights(weights)[0], *scene[:2]
     frames, locations = (np.load(val / f"{name}.npy", mmap_mode="r") for name in ("states", "locations"))
@@ -158,7 +133,7 @@ def score(weights, scene, val, goals):
         codes = model.frame.unit * model.encode_agent(np.array(frames[:some])).numpy()
     apart = np.linalg.norm(codes - locations[:some], axis=-1)
 
-    envs, pictures, places = [OwnWorld(*scene) for _ in range(goals)], [], []
+    envs, pictures, places = [OwnWorld(*scene) for _ in range(GOALS)], [], []
     for first in (10_000, 20_000):  # seeds of goals, and of starts
         for number, env in enumerate(envs):
             env.reset(seed=first + number)
@@ -178,55 +153,41 @@ def see(envs):
 
 def command(*words):
     """Runs a script of the root -> CPU seconds, and the last line of what it said."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = sum(os.times()[2:4])  # of children
     done = subprocess.run([sys.executable, *map(str, words)], text=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     said = (done.stderr if done.returncode else done.stdout).strip().splitlines()[-1]
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, said if done.returncode else None
+    return sum(os.times()[2:4]) - before, said if done.returncode else None
 
 
-def main(
-    worlds: tuple[str, ...] = tuple(SCENES), seeds: int = 5, goals: int = 100, out: Path = Path("runs/own_worlds")
-) -> None:
+def measure(name, seed, path):
+    """Stores the CPU minutes of a training, and its score or why it was refused."""
+    data, place = RUNS / name, RUNS / "runs" / f"{name}-{seed}"
+    if not (val := data / "probe_normal/val").is_dir():
+        command("-m", "tiny_jepa", "data", "collect", "--env", f"{__spec__.name}:Own-{name}-v0", "--out", data)
+    shutil.rmtree(place, ignore_errors=True)  # of a run that was killed
+    words = ["--world", f"{__spec__.name}:{name}", "--data", data, "--seed", seed, "--name", place.name]
+    seconds, says = command("train.py", *words, "--runs", place.parent, "--no-install")
+    figures = {"refused": says} if says else score(place / "weights.pth", SCENES[name], val)
+    write_text(path, json.dumps({"minutes": seconds / 60} | figures) + "\n")
+
+
+def main(worlds: tuple[str, ...] = tuple(SCENES), seeds: int = 5) -> None:
     torch.set_num_threads(1)
-    page, rows = Path("results/own_worlds.md"), []
-    for name in SCENES:
-        data, found = out / name, []
-        for seed in range(seeds):
-            stored = page.with_suffix("") / f"{name}-{seed}.json"
-            if name in worlds and not stored.is_file():
-                val, run_name = data / "probe_normal/val", f"{name}-{seed}"
-                if not val.is_dir():
-                    env = f"{__spec__.name}:Own-{name}-v0"
-                    command("-m", "tiny_jepa", "data", "collect", "--env", env, "--out", data)
-                words = ["--world", f"{__spec__.name}:{name}", "--data", data, "--seed", seed, "--name", run_name]
-                shutil.rmtree(out / "runs" / run_name, ignore_errors=True)  # of a run that was killed
-                seconds, says = command("train.py", *words, "--runs", out / "runs", "--no-install")
-                weights = out / "runs" / run_name / "weights.pth"
-                figures = {"refused": says} if says else score(weights, SCENES[name], val, goals)
-                write_text(stored, json.dumps({"minutes": seconds / 60} | figures) + "\n")
-                print(name, seed, stored.read_text().strip(), flush=True)
-            found += [json.loads(stored.read_text())] if stored.is_file() else []
-        whole = [each for each in found if "px" in each]
-        good = sum(each["px"] < 0.3 and each["reached"] >= 0.95 for each in whole)
-        figures = [[each[key] for each in whole] or [np.nan] for key in ("px", "px95", "reached")]
-        minutes = np.mean([each["minutes"] for each in found or [{"minutes": np.nan}]])
-        side, speed, palette, slides, plan_name = SCENES[name]
-        codes, reached = f"{max(figures[0]):.3f} / {max(figures[1]):.3f}", f"{min(figures[2]):.0%}"
+    rows = []
+    for name, (side, speed, palette, slides, plan_name) in SCENES.items():
+        paths = {seed: PAGE.with_suffix("") / f"{name}-{seed}.json" for seed in range(seeds)}
+        each = [stored(path, partial(measure, name, seed), name in worlds) for seed, path in paths.items()]
+        if not (found := [result for result in each if result]):
+            continue
+        whole = [result for result in found if "px" in result]
+        good = sum(result["px"] < 0.3 and result["reached"] >= 0.95 for result in whole)
+        mean, most = (f"{max((result[key] for result in whole), default=np.nan):.3f}" for key in ("px", "px95"))
+        reached = f"{min((result['reached'] for result in whole), default=np.nan):.0%}"
+        minutes = f"{np.mean([result['minutes'] for result in found]):.1f}"
         like = [f"{side}", f"{speed}", f"{palette}, {plan_name}", "slides" if slides else "stays"]
-        rows.append([name, *like, f"{good} of {len(found)}", codes, reached, f"{minutes:.1f}"])
-    head = [
-        "world",
-        "px",
-        "px an action",
-        "colours, plan",
-        "agent",
-        "right",
-        "worst code, px",
-        "least reached",
-        "CPU min",
-    ]
-    write_table(page, markdown(head, rows), "own worlds")
+        rows.append([name, *like, f"{good} of {len(found)}", f"{mean} / {most}", reached, minutes])
+    like = ["world", "px", "px an action", "colours, plan", "agent"]
+    write_table(PAGE, markdown([*like, "right", "worst code, px", "least reached", "CPU min"], rows), "own worlds")
 
 
 if __name__ == "__main__":

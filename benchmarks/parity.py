@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
 
 from benchmarks.shared import run, write_table
 from tiny_jepa import load_model
@@ -46,20 +45,14 @@ ROLLOUTS = """(given) => {
 
 def node(function: str, given: dict[str, Any]) -> Any:
     """Calls a JavaScript function in node, where `tinyJepa` is what the page's scripts export."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        data = page_data({name: load_model(name) for name in MENU}, MENU[0], {})
-        (folder / "input.json").write_text(json.dumps({"data": data, "given": given}), encoding="utf-8")
-        (folder / "call.mjs").write_text(
-            f"""import {{ readFileSync }} from "node:fs";
-            const {{ data, given }} = JSON.parse(readFileSync("{folder}/input.json"));
-            const modules = ["world", "model", "planner"].map((name) => import(`{PARTS}/${{name}}.mjs`));
-            const tinyJepa = Object.assign({{ data }}, ...(await Promise.all(modules)));
-            console.log(JSON.stringify(({function})(given)));""",
-            encoding="utf-8",
-        )
-        done = subprocess.run(["node", folder / "call.mjs"], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    script = f"""import {{ readFileSync }} from "node:fs";
+        const {{ data, given }} = JSON.parse(readFileSync(0));
+        const modules = ["world", "model", "planner"].map((name) => import(`{PARTS.as_uri()}/${{name}}.mjs`));
+        const tinyJepa = Object.assign({{ data }}, ...(await Promise.all(modules)));
+        console.log(JSON.stringify(({function})(given)));"""
+    data = page_data({name: load_model(name) for name in MENU}, MENU[0], {})
+    fed, command = json.dumps({"data": data, "given": given}), ["node", "--input-type=module", "--eval", script]
+    return json.loads(subprocess.run(command, input=fed, capture_output=True, text=True, check=True).stdout)
 
 
 def sketch(world: Geometry, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -99,12 +92,10 @@ def by_torch(budget: str, first: torch.Tensor, actions: torch.Tensor) -> tuple[n
     """Predictions in double and in single precision, [N, 17, 2] px."""
     model = load_model(budget)
     single = model.unroll(model.encode_agent(first), actions.float(), model.encode_context(first))
-
-    sums = [reduce(first[:, 0].double(), f"n h w -> n {axis}", "sum") for axis in "wh"]
-    peak = rearrange(first[:, 0].double().amax((1, 2)), "n -> n 1 1")
-    exact = copy.deepcopy(model).double()
-    code = exact.agent_encoder(torch.stack(sums, dim=1) / peak)  # `marginals`, without its rounding to float32
-    double = exact.unroll(code, actions, model.encode_context(first))
+    agents, exact = first[:, 0].double(), copy.deepcopy(model).double()
+    # `marginals`, without its rounding to float32
+    profiles = torch.stack([agents.sum(1), agents.sum(2)], dim=1) / agents.amax((1, 2))[:, None, None]
+    double = exact.unroll(exact.agent_encoder(profiles), actions, model.encode_context(first))
     return double.numpy() * UNIT, single.numpy() * UNIT
 
 

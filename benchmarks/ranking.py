@@ -12,13 +12,13 @@ can be compared."""
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.shared import RECORDS, run
 from tiny_jepa.course import COURSE_SETS
 from tiny_jepa.errors import UserError
-from tiny_jepa.probing.results import Result, read_results
+from tiny_jepa.probing.results import Result, read_result
 from tiny_jepa.tables import markdown, number, size
 
 WEIGHTS = {**dict.fromkeys(COURSE_SETS, 1.0), "parameters": 0.25}  # of the five criteria
@@ -53,6 +53,26 @@ def read_peers() -> list[Entry]:
     return peers
 
 
+def read_results(folder: Path) -> list[Result]:
+    """All results of a folder, fewest parameters first; those of a model's training seeds are one, with the losses of
+    them all."""
+    if not folder.is_dir():
+        raise UserError(f"no results folder {folder.resolve()}; run this in the project's root")
+    combined: dict[tuple, Result] = {}
+    known: dict[tuple, Path] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = read_result(path)
+        key: tuple = (result.kind, result.model, result.parameters, result.lift, result.data, result.frames)
+        key += (result.trained_on, result.sets_version)
+        if (other := known.setdefault((key, result.fingerprint), path)) is not path:
+            raise UserError(f"{path} and {other.name} are of the same weights; remove one of them")
+        if (first := combined.get(key)) is not None:
+            losses = {name: each and (first.losses.get(name) or []) + each for name, each in result.losses.items()}
+            result = replace(first, losses=losses, seeds=first.seeds + result.seeds, intervals={})
+        combined[key] = result
+    return sorted(combined.values(), key=lambda r: (r.parameters, r.model, not r.lift, r.frames))
+
+
 def our_entries(results: Sequence[Result]) -> list[Entry]:
     """Our rows: every result that is ranked. What was not trained is there for reference."""
     entries = []
@@ -76,7 +96,7 @@ def ranks(entry: Entry, field: Sequence[Entry]) -> dict[str, int | None]:
 
 def points(entry: Entry, field: Sequence[Entry]) -> float:
     """Weighted sum of the shares that the ranks give, 0 to 4.25."""
-    most = len([other for other in field if other is not entry])
+    most = len(field) - (entry in field)
     placed = ranks(entry, field).items()
     return sum(WEIGHTS[criterion] * (most + 1 - rank) / max(most, 1) for criterion, rank in placed if rank is not None)
 
@@ -87,19 +107,17 @@ def score_table(ours: Sequence[Entry], peers: Sequence[Entry]) -> str:
     ranked = sorted([*ours, *fair], key=lambda entry: -points(entry, fair))
     rows = []
     for entry in [*ranked, *(peer for peer in peers if peer not in fair)]:
-        shown, total = [size(entry.parameters), *(number(entry.losses[name]) for name in COURSE_SETS)], "–"
+        shown = {"parameters": size(entry.parameters)} | {name: number(entry.losses[name]) for name in COURSE_SETS}
+        total = "–"
         if entry in ranked:
-            places, total = ranks(entry, fair), f"{points(entry, fair):.2f}"
-            order = ("parameters", *COURSE_SETS)
-            shown = [f"{text} ({places[name] or '–'})" for text, name in zip(shown, order, strict=True)]
-        rows.append([entry.name, *shown, total, entry.mark, entry.source if entry in ours else "course"])
+            total, places = f"{points(entry, fair):.2f}", ranks(entry, fair)
+            shown = {name: f"{text} ({places[name] or '–'})" for name, text in shown.items()}
+        rows.append([entry.name, *shown.values(), total, entry.mark, entry.source if entry in ours else "course"])
     header = ["model", "parameters (rank)", *(f"{name} (rank)" for name in COURSE_SETS), "points", "mark", "data"]
     return markdown(header, rows)
 
 
 def main(results: Path = RECORDS) -> None:
-    if not results.is_dir():
-        raise UserError(f"no results folder {results}; write one with: python main.py --store FILE")
     peers = read_peers()
     print(f"{score_table(our_entries(read_results(results)), peers)}\n\n{__doc__}\n\nSources of the published rows:")
     print(*(f"  {peer.name}: {peer.source}" for peer in peers), sep="\n")

@@ -7,12 +7,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ranking import PEERS, Entry, our_entries, read_peers
-from benchmarks.shared import RECORDS, run, write_table
+from benchmarks.ranking import PEERS, Entry, our_entries, read_peers, read_results
+from benchmarks.shared import FLOOR, RECORDS, run, write_table
 from tiny_jepa.course import COURSE_SETS, SETS
-from tiny_jepa.errors import UserError
-from tiny_jepa.plotting import FLOOR, MISSED, OURS, THEIRS, pyplot, save
-from tiny_jepa.probing.results import Result, read_results
+from tiny_jepa.plotting import MISSED, OURS, THEIRS, pyplot, save
+from tiny_jepa.probing.results import Result
 from tiny_jepa.tables import markdown, number, size
 
 PICTURE, RECORDS_PAGE = Path("docs/images/pareto.png"), Path("docs/records.md")
@@ -34,11 +33,10 @@ def draw(ours: Sequence[Entry], peers: Sequence[Entry], path: Path, note: str = 
     plt = pyplot()
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), sharex=True, layout="constrained")
     for axis, name in zip(axes.flat, COURSE_SETS, strict=True):
-        axis.set(xscale="log", yscale="log", title=TITLES[name])
+        axis.set(xscale="log", yscale="log", title=TITLES[name], ylabel="probing error, px²")
         axis.margins(x=0.07, y=0.18)
         draw_published(axis, peers, name)
         draw_ours(axis, ours, name)
-        axis.set_ylabel("probing error, px²")
     for axis in axes[1]:
         axis.set_xlabel("trainable parameters")
     dot = {"marker": "o", "ls": ""}
@@ -69,7 +67,7 @@ def draw_published(axis: Any, peers: Sequence[Entry], name: str) -> None:
 def draw_ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
     known = [entry for entry in ours if entry.losses[name] is not None]
     trained = [entry for entry in known if entry.mark == "ours"]
-    sizes, heights = [entry.parameters for entry in trained], [height(entry, name) for entry in trained]
+    sizes, heights = [entry.parameters for entry in trained], [max(entry.losses[name], FLOOR) for entry in trained]
     axis.plot(sizes, heights, "o-", ms=8, color=OURS)
     for i, entry in enumerate(trained):  # a label stands where the line does not go
         before, after = heights[max(i - 1, 0)] - heights[i], heights[min(i + 1, len(heights) - 1)] - heights[i]
@@ -77,15 +75,12 @@ def draw_ours(axis: Any, ours: Sequence[Entry], name: str) -> None:
         label(axis, sizes[i], heights[i], entry.name.split()[-1], OURS, va, "right" if before < 0 < after else ha)
     for entry in known:
         if entry.mark == "reference" and not entry.parameters:
-            level, below = height(entry, name), "" if (entry.losses[name] or 0) >= FLOOR else f", below {FLOOR:g}"
+            loss, where = entry.losses[name], ("axes fraction", "data")
+            level = max(loss, FLOOR)
             axis.axhline(level, ls="--", color=MISSED, zorder=0)
-            text, where = f"{entry.name}: {entry.losses[name]:.2g}{below}", ("axes fraction", "data")
+            text = f"{entry.name}: {loss:.2g}" + (f", below {FLOOR:g}" if loss < FLOOR else "")
             across, ha = (0.01, "left") if level > 1 else (0.99, "right")  # where nothing else is
             axis.annotate(text, (across, level), xycoords=where, va="bottom", ha=ha, color=THEIRS, fontsize=9)
-
-
-def height(entry: Entry, name: str) -> float:
-    return max(entry.losses[name] or 0, FLOOR)
 
 
 def label(axis: Any, x: Any, y: Any, text: str, color: str, va: str = "bottom", ha: str = "center") -> None:
@@ -102,10 +97,10 @@ def best_published(peers: Sequence[Entry]) -> dict[str, float]:
 def rows(results: Sequence[Result]) -> list[list[str]]:
     """A row a model, trained ones first, each cell its means on every kind of frames."""
     shown = [result for result in results if result.lift and result.kind != "untrained"]
-    shown.sort(key=lambda result: (result.kind != "trained", result.parameters, result.model))
+    shown.sort(key=lambda result: (result.kind != "trained", result.parameters, result.model, result.frames))
     found = []
     for (kind, model), group in groupby(shown, key=lambda result: (result.kind, result.model)):
-        each = sorted(group, key=lambda result: result.frames)
+        each = list(group)
         cells = [" / ".join(number(result.mean(name)) for result in each) for name in SETS]
         found.append([f"**{model}**" if kind == "trained" else model, size(each[0].parameters), *cells])
     return found
@@ -114,12 +109,11 @@ def rows(results: Sequence[Result]) -> list[list[str]]:
 def tables(records: Path) -> dict[Path, str]:
     """What stands between the marks of each page."""
     every, best = rows(read_results(records)), best_published(read_peers())
-    published = [*(number(best[name]) for name in COURSE_SETS), *["–"] * (len(SETS) - len(COURSE_SETS))]
     some = [row for row in every if row[0].strip("*") in SHOWN]
-    header = ["model", "parameters", *SETS]
+    some.append(["best published, each column", "–", *(number(best.get(name)) for name in SETS)])
     return {
-        Path("README.md"): markdown(header, [*some, ["best published, each column", "–", *published]]) + f"\n{NOTE}",
-        RECORDS_PAGE: markdown(["budget", *header[1:]], every),
+        Path("README.md"): markdown(["model", "parameters", *SETS], some) + f"\n{NOTE}",
+        RECORDS_PAGE: markdown(["budget", "parameters", *SETS], every),
     }
 
 
@@ -131,8 +125,6 @@ def digest(records: Path) -> str:
 
 def main(root: Path = Path()) -> None:
     records = root / RECORDS
-    if not records.is_dir():
-        raise UserError(f"{root.resolve()} has no {RECORDS}/; run this in the project's root")
     for page, table in tables(records).items():
         write_table(root / page, table)
     print(f"wrote {draw(our_entries(read_results(records)), read_peers(), root / PICTURE, digest(records))}")

@@ -12,6 +12,7 @@ from tiny_jepa.files import read_json, read_text, write_text
 from tiny_jepa.tables import replaced
 
 RECORDS = Path("results/records")
+FLOOR = 1e-5  # px²: on a logarithmic axis, errors below are drawn here
 
 
 def run(main: Callable[..., None]) -> None:

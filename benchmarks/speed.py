@@ -1,7 +1,7 @@
 """How fast data is made and read, and how much of training waits for it: writes the table of results/speed.md.
 
 What one thread does in a second of its CPU time, so that what else the machine is doing counts little; medians of five
-repeats. A set of --trajectories (5,000: 0.7 GB) is written to a temporary folder in --folder, and read again.
+repeats. A set of --trajectories (5,000: 0.7 GB) is written to a temporary folder (in $TMPDIR), and read again.
 """
 
 import multiprocessing
@@ -9,6 +9,7 @@ import resource
 import statistics
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -28,21 +29,13 @@ from tiny_jepa.worlds.two_rooms.sets import RECIPES, ProceduralSet
 
 BLOCK, AGENTS, FRAMES, PROCESSES = 250, 10_000, 17, 2
 STEPS, PAGE = 40, Path("results/speed.md")
-Rates = dict[str, float]
 
 
 def rate(units: int, work: Callable[[], object]) -> float:
     """Units a second of CPU time, where `work` does so many: the median of five repeats of some calls each."""
-
-    def seconds(calls: int) -> float:
-        begin = time.process_time()
-        for _ in range(calls):
-            work()
-        return (time.process_time() - begin) / calls
-
-    work()  # starts things up
-    calls = max(1, round(0.2 / max(seconds(1), 1e-6)))
-    return units / statistics.median(seconds(calls) for _ in range(5))
+    timer = timeit.Timer(work, timer=time.process_time)
+    calls, _ = timer.autorange()  # starts things up, too
+    return units * calls / statistics.median(timer.repeat(number=calls))
 
 
 def simulated_and_rendered(size: int, dtype: str, seed: int = 0) -> float:
@@ -55,7 +48,7 @@ def simulated_and_rendered(size: int, dtype: str, seed: int = 0) -> float:
     return rate(BLOCK * FRAMES, work)
 
 
-def of_simulator() -> Rates:
+def of_simulator() -> dict[str, float]:
     world, rng = Geometry(), np.random.default_rng(0)
     drawn = explore(world, sample_layouts(world, AGENTS, rng), 8, rng)
     locations, actions = drawn.locations[:, -1].astype(np.float64), rng.uniform(-1.3, 1.3, (AGENTS, 2))
@@ -68,7 +61,7 @@ def of_simulator() -> Rates:
     return found
 
 
-def of_set(budget: str, dataset: TrajectorySet, where: str) -> Rates:
+def of_set(budget: str, dataset: TrajectorySet, where: str) -> dict[str, float]:
     """Random batches; steps of phase 1, without the first, which starts things up; and their frames alone."""
     chosen, rng = find_budget(budget, TWO_ROOMS), np.random.default_rng(0)
     batch, short = chosen.training.encode_batch, chosen.training.encode_frames
@@ -85,19 +78,15 @@ def of_set(budget: str, dataset: TrajectorySet, where: str) -> Rates:
     }
 
 
-def of_data(budget: str, folder: Path | None, trajectories: int) -> Rates:
-    drawn = ProceduralSet("train", replace(RECIPES["train"], count=trajectories))
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        target = Path(name) / "train"
-        write_sets([draft(drawn, target, {})])
-        found = {"peak resident memory so far (Linux): MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
-        found |= of_set(budget, CourseSet(target, "train", TWO_ROOMS), "from disk")
-    return found | of_set(budget, drawn, "procedural")
-
-
-def main(budget: str = "2k", folder: Path | None = None, trajectories: int = 5_000) -> None:
+def main(budget: str = "2k", trajectories: int = 5_000) -> None:
     torch.set_num_threads(1)
-    found = of_simulator() | of_data(budget, folder, trajectories)
+    found, drawn = of_simulator(), ProceduralSet("train", replace(RECIPES["train"], count=trajectories))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "train"
+        write_sets([draft(drawn, target, {})])
+        found["peak resident memory so far (Linux): MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        found |= of_set(budget, CourseSet(target, "train", TWO_ROOMS), "from disk")
+    found |= of_set(budget, drawn, "procedural")
     rows = [[name, f"{float(f'{value:.3g}'):,.0f}"] for name, value in found.items()]
     write_table(PAGE, markdown(["what", "a second"], rows))
 

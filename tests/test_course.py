@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from benchmarks import readme
-from benchmarks.ranking import Entry, our_entries, points, ranks, read_peers, score_table
+from benchmarks.ranking import Entry, our_entries, points, ranks, read_peers, read_results, score_table
 from benchmarks.shared import RECORDS
 from tiny_jepa import tables
 from tiny_jepa.commands.submit import main as submit
 from tiny_jepa.course import Metrics, differences, read_metrics, write_metrics
 from tiny_jepa.errors import UserError
 from tiny_jepa.models import JEPA, Architecture
-from tiny_jepa.probing.results import Result, read_result, read_results, write_result
+from tiny_jepa.probing.results import Result, read_result, write_result
 from tiny_jepa.tables import markdown, number
 from tiny_jepa.weights import save_weights
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS
@@ -136,11 +136,11 @@ def test_metrics_file(tmp_path: Path):
     path, losses = tmp_path / "metrics.txt", {"normal": 0.05, "wall": 0.2, "wall_other": None, "expert": 0.03}
     metrics = Metrics(losses, 1999, "python train.py")
     write_metrics(path, metrics)
-    assert read_metrics(path) == metrics and differences(metrics, metrics) == []
+    assert read_metrics(path) == metrics and differences(metrics, metrics) == ""
     with pytest.raises(UserError, match="no place for this training command"):
         write_metrics(path, replace(metrics, command="python\ntrain.py"))
     other = Metrics({"normal": 0.052, "wall": float("nan"), "wall_other": 0.05, "expert": 0.03}, 5, "make")
-    assert [text.split(",")[0] for text in differences(metrics, other)] == [
+    assert [text.split(",")[0] for text in differences(metrics, other).split("; ")] == [
         "it says 1",  # 999 parameters
         "its training command is 'python train.py'",
         "wall is 0.2000 there",

@@ -1,4 +1,4 @@
-"""benchmarks/look.py: distances, cells and reckoned paths are right, and every picture is drawn."""
+"""benchmarks/look.py: cells and reckoned paths are right, and every picture is drawn."""
 
 from pathlib import Path
 

@@ -49,8 +49,8 @@ def read_metrics(path: Path) -> Metrics:
     return Metrics(dict(zip(COURSE_SETS, numbers, strict=True)), int(parameters.replace(",", "")), command)
 
 
-def differences(stated: Metrics, found: Metrics) -> list[str]:
-    """What `stated` says otherwise than what was `found` of the weights."""
+def differences(stated: Metrics, found: Metrics) -> str:
+    """What `stated` says otherwise than what was `found` of the weights; nothing, or a sentence."""
     says = []
     if stated.parameters != found.parameters:
         says.append(f"it says {stated.parameters:,} parameters, the weights have {found.parameters:,}")
@@ -63,4 +63,4 @@ def differences(stated: Metrics, found: Metrics) -> list[str]:
             near = abs(there - measured) <= TOLERANCE * max(there, measured) + NOISE
         if not near:
             says.append(f"{name} is {shown(there)} there, {shown(measured)} measured")
-    return says
+    return "; ".join(says)

@@ -13,8 +13,6 @@ from tiny_jepa.files import write_atomically
 
 OURS, THEIRS, TRUE, MISSED = "#c8321e", "#6b7280", "#1f5fa8", "#9aa0a8"
 """Colours: our models, published ones, the truth, dead reckoning."""
-FLOOR = 1e-5
-"""px²: on a logarithmic axis, errors below are drawn here."""
 STYLE: dict[Any, Any] = {
     **{"figure.dpi": 110, "savefig.bbox": "tight", "font.size": 10, "axes.titlesize": 11, "legend.frameon": False},
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25},

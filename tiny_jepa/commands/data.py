@@ -62,14 +62,10 @@ def _generate(args: Generate) -> int:
             raise UserError(f"--door-rate is for explorations; {name} is drawn otherwise")
         if args.set and (args.exclude_walls or args.exclude_doors) and not one_door:
             raise UserError(f"--exclude-walls and --exclude-doors are for two rooms with one door; {name} has others")
-        recipe = replace(
-            recipe,
-            count=args.count or recipe.count,
-            steps=args.steps or recipe.steps,
-            door_rate=recipe.door_rate if args.door_rate is None or not explored else args.door_rate,
-            exclude_walls=args.exclude_walls if one_door else (),
-            exclude_doors=args.exclude_doors if one_door else (),
-        )
+        asked: dict[str, Any] = {"count": args.count, "steps": args.steps}
+        asked |= {"door_rate": args.door_rate} if explored else {}
+        asked |= {"exclude_walls": args.exclude_walls, "exclude_doors": args.exclude_doors} if one_door else {}
+        recipe = replace(recipe, **{option: value for option, value in asked.items() if value is not None})
         if not all(recipe.allowed(world)):
             raise UserError(f"{name} has no wall column or no door row left after --exclude-walls and --exclude-doors")
         drawn = {"set": name, "sets_version": SETS_VERSION, "recipe": asdict(recipe), "world": asdict(world)}

@@ -43,12 +43,7 @@ class Options:
 
 
 def main(argv: list[str]) -> None:
-    args = parse(
-        Options,
-        argv,
-        "python -m tiny_jepa export",
-        (__doc__ or "").split("\n\n")[0],
-    )
+    args = parse(Options, argv, "python -m tiny_jepa export", (__doc__ or "").split("\n\n")[0])
     if args.out.suffix != ".onnx":
         raise UserError(f"--out takes a name that ends in .onnx, such as model.onnx, not '{args.out}'")
     writes = [args.out.with_stem(args.out.stem + name) for name in GRAPHS]

@@ -84,9 +84,7 @@ def check(team: str, netids: Sequence[str], allow_generated: bool) -> None:
     require(allow_generated or metadata.get("data_kind") == "folder", f"{rule}, or say --allow-generated")
     over = f"the weights hold {parameters:,} parameters, over the limit of {limit} that their budget {budget} sets"
     require(limit is not None and parameters <= limit, over)
-    found = "; ".join(
-        differences(metrics, replace(metrics, parameters=parameters, command=metadata.get("command", "")))
-    )
+    found = differences(metrics, replace(metrics, parameters=parameters, command=metadata.get("command", "")))
     require(not found, f"metrics.txt belongs to other weights: {found}; write it with: python main.py --write-metrics")
     require(metrics.losses["normal"] is not None, "metrics.txt has no probe_normal; measure it where that set is")
     says = f"the training command '{command}'"
@@ -126,7 +124,7 @@ def prove(archive: Path, install: bool, data: str | None) -> None:
         output = run([python, "main.py", *(["--data", absolute(data)] if data else [])], top)
         metrics, printed = read_metrics(top / METRICS), dict(re.findall(r"(?m)^(\w+) loss: ([0-9.]+)", output))
         losses = {name: float(printed[name]) if name in printed else None for name in COURSE_SETS}
-        found = "; ".join(differences(metrics, replace(metrics, losses=losses)))
+        found = differences(metrics, replace(metrics, losses=losses))
         require(not found, f"main.py does not give what metrics.txt says: {found}")
         print(f"- python main.py gives the losses of metrics.txt: {losses}", flush=True)
         print(f"- '{metrics.command}' reached step {start_training(python, top, metrics.command)}", flush=True)
@@ -134,10 +132,8 @@ def prove(archive: Path, install: bool, data: str | None) -> None:
 
 def start_training(python: str, top: Path, command: str) -> str:
     """Starts the training command, waits for its first row in a run's log.csv, ends it -> the step it reached."""
-    words = [
-        python,
-        *(absolute(word) if before == "--data" else word for before, word in pairwise(shlex.split(command))),
-    ]
+    asked = shlex.split(command)
+    words = [python, *(absolute(word) if before == "--data" else word for before, word in pairwise(asked))]
     step, until = None, time.monotonic() + TRAINING_WAIT
     with TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(words, cwd=top, env=clean(), stdin=subprocess.DEVNULL, stdout=said, stderr=said)

@@ -128,9 +128,8 @@ def main(argv: list[str]) -> int:
             return 130
         metadata = asdict(config) | {"run": run.folder.name, "steps": trainer.step, "sets_read": ["train"]}
         if (verdict := trainer.verdict) and figures:
-            metadata["verdict"] = verdict._asdict() | {
-                name: figures[name] for name in ("one_step", "still", "reckoned")
-            }
+            last = {name: figures[name] for name in ("one_step", "still", "reckoned")}
+            metadata["verdict"] = verdict._asdict() | last
         save_weights(run.weights, model, metadata | {"minutes": round(run.seconds / 60, 2)})
         print(f"trained in {run.seconds / 60:.1f} minutes: {run.weights}")
         if not options.no_install:

@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,8 +14,7 @@ from tiny_jepa.options import Seed, read, settings, within
 
 Loss = Annotated[float, within(0, 1e12)]
 Losses = Annotated[
-    list[Loss],
-    BeforeValidator(lambda stored: stored.get("seeds") if isinstance(stored, dict) else stored),
+    list[Loss], BeforeValidator(lambda stored: stored.get("seeds") if isinstance(stored, dict) else stored)
 ]
 Kind = Literal["trained", "untrained", "dead-reckoning"]
 Minutes = Annotated[float, within(0, 1e9)] | None
@@ -74,21 +73,3 @@ def read_result(path: Path) -> Result:
     if counts != {len({*result.seeds})}:
         raise UserError(f"{path} has not one loss for each seed, and each seed once ({again})")
     return result
-
-
-def read_results(folder: Path) -> list[Result]:
-    """All results of a folder, fewest parameters first; those of a model's training seeds are one, with the losses of
-    them all."""
-    combined: dict[tuple, Result] = {}
-    known: dict[tuple, Path] = {}
-    for path in sorted(folder.glob("*.json")):
-        result = read_result(path)
-        key: tuple = (result.kind, result.model, result.parameters, result.lift, result.data, result.frames)
-        key += (result.trained_on, result.sets_version)
-        if (other := known.setdefault((key, result.fingerprint), path)) is not path:
-            raise UserError(f"{path} and {other.name} are of the same weights; remove one of them")
-        if (first := combined.get(key)) is not None:
-            losses = {name: each and (first.losses.get(name) or []) + each for name, each in result.losses.items()}
-            result = replace(first, losses=losses, seeds=first.seeds + result.seeds, intervals={})
-        combined[key] = result
-    return sorted(combined.values(), key=lambda r: (r.parameters, r.model, not r.lift, r.frames))
