@@ -104,13 +104,19 @@ def unmix(frames: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor]:
     past = (off - alone[:, None] * agent).square().sum(1)
     on_wall = (off - wall - over[:, None] * (agent - wall)).square().sum(1) + faint
     near = near | (torch.minimum(past, on_wall) > 2 * faint + APART * seen)
-    of_wall, of_agent = shares(off, wall, agent).unbind(1)
+    of_wall, of_agent = shares(off, wall, agent).clamp_min(0).unbind(1)
     left = near * (off - of_wall[:, None] * wall - of_agent[:, None] * agent).square().sum(1)
     left = left * (left > torch.maximum(APART * seen, faint))
     door = colour_at(off * (left > 0)[:, None], left, left, square)
     mixed, on_wall = shares(off, wall, agent, door), on_wall < past
     agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0)
     walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
+    # a door whose colour those of wall and agent give, too, but as no mixture: what it explains has nothing of the agent
+    drawn = shares(off, wall, door)
+    rest = (off - drawn[:, :1] * wall - drawn[:, 1:] * door).square().sum(1)
+    plain = (rest < faint) & (drawn > -FAINT).all(1) & (drawn.sum(1) < 1 + FAINT) & door.any(1)
+    plain = plain & ~mixed[:, 2].any(1, keepdim=True)
+    agents, walls = torch.where(plain, 0.0, agents), torch.where(plain, drawn[:, 0].clamp(0, 1), walls)
 
     ahead = shares(agent, wall)[:, 0]  # where the agent's colour is on that line
     in_line = (agent - ahead[:, None] * wall).square().sum(1) < APART * agent.square().sum(1)
