@@ -21,7 +21,8 @@ SETTINGS = (TrainingConfig, Architecture, Options)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings.__name__)
-def test_every_field_says_what_it_is_for_and_help_lists_it(settings, capsys):
+def test_every_field_says_what_it_is_for_and_help_lists_it(settings, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1")
     with pytest.raises(SystemExit):
         read_options(["--help"])
     source, said = inspect.getsource(settings), capsys.readouterr().out

@@ -16,6 +16,7 @@ from tiny_jepa.data import CourseSet, Loader, open_source, read_batch, writing
 from tiny_jepa.data.source import Drawn
 from tiny_jepa.data.writing import draft, write_sets
 from tiny_jepa.errors import UserError, run_cli
+from tiny_jepa.files import Held, locked
 from tiny_jepa.worlds.two_rooms import TWO_ROOMS, Geometry
 from tiny_jepa.worlds.two_rooms.sets import RECIPES, SETS_VERSION, ProceduralSet
 
@@ -91,6 +92,9 @@ def test_where_data_comes_from(tmp_path, monkeypatch):
     assert open_source(str(mine), TWO_ROOMS).find("probe_expert/val") is None
     with pytest.raises(UserError, match="has no set probe_expert/val"):
         open_source(str(mine), TWO_ROOMS).require("probe_expert/val")
+    for data, says in ((str(tmp_path), "folder of all sets"), ("procedural:size=10", "from 62 to 72 px, not 10")):
+        with pytest.raises(UserError, match=says):
+            open_source(data, TWO_ROOMS)
 
 
 STATES = PROCEDURAL.frames(np.arange(40)).numpy()
@@ -113,18 +117,6 @@ def test_bad_sets_get_one_sentence_that_names_the_file(tmp_path, changes, messag
     with pytest.raises(UserError, match=message) as caught:
         read_batch(open_source(str(write(tmp_path, **changes)), TWO_ROOMS).require("probe_normal/val"), np.arange(40))
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ("{tmp}", "not the folder of all sets; expected train/"),
-        ("procedural:size=10", "size must be from 62 to 72 px, not 10"),
-    ],
-)
-def test_bad_sources_get_one_sentence(tmp_path, data, message):
-    with pytest.raises(UserError, match=message):
-        open_source(data.format(tmp=tmp_path), TWO_ROOMS)
 
 
 READ = """
@@ -228,7 +220,9 @@ def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         generate(tmp_path / "file", "--set", "train", "--count", "5")
-    assert {path.name for path in tmp_path.iterdir()} == {"train", "file"}
+    with locked(tmp_path / "d" / "train.lock", ""), pytest.raises(Held, match="another process writes"):
+        generate(tmp_path / "d", "--set", "train", "--count", "5")
+    assert {path.name for path in tmp_path.iterdir()} == {"train", "file", "d"}
 
 
 def test_a_full_disk_is_said_before_the_work(tmp_path, monkeypatch):

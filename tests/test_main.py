@@ -110,11 +110,13 @@ def test_comparisons(folder, weights, tmp_path, monkeypatch, capsys):
 
 def test_a_prober_from_elsewhere(folder, weights, tmp_path, monkeypatch, capsys):
     """A folder with nothing to train a prober on is scored by a prober that saw another."""
-    only = tmp_path / "only"
+    only, name = tmp_path / "only", "probe_wall/val"
     (only / "probe_wall").mkdir(parents=True)
-    (only / "probe_wall/val").symlink_to(folder / "probe_wall/val")
+    (only / name).symlink_to(folder / name)
     with pytest.raises(UserError, match="--prober-data procedural"):
         run(monkeypatch, tmp_path, "--data", only, "--weights", weights)
+    with pytest.raises(UserError, match="is read itself"):
+        run(monkeypatch, tmp_path, "--data", only, "--weights", weights, "--store", folder / f"{name}/states.npy")
     capsys.readouterr()
     run(monkeypatch, tmp_path, "--data", only, "--weights", weights, "--prober-data", folder)
     out = capsys.readouterr().out

@@ -258,7 +258,9 @@ def test_what_is_scored_is_finite_and_not_nothing():
             evaluate(Model(), val={"val": scored}).evaluate_all(Prober(6))
 
 
-def test_other_forms_that_work_are_taken():
+def test_other_forms_that_work_are_taken(request):
+    request.addfinalizer(lambda: torch.set_default_dtype(torch.float32))
+    torch.set_default_dtype(torch.float64)
     for model in (Model(repr_dim=np.int64(6)), torch.compile(Model(), backend="eager")):
         evaluator = evaluate(model, val={"val": [SimpleNamespace(**batch._asdict()) for batch in Loader(VAL)]})
         assert evaluator.evaluate_all(evaluator.train_pred_prober())["val"] > 0

@@ -69,7 +69,7 @@ def root(tmp_path, monkeypatch):
     Path("main.py").write_text(MAIN, encoding="utf-8")
     write_result(Path("result.json"), stored(0.02, 6.0))
     Path("page.md").write_text("a\n<!-- grid:begin -->\nold\n<!-- grid:end -->\nb\n", encoding="utf-8")
-    text = "[DEFAULT]\npage = page.md\nseeds = 0 1\ncommon = --budget 2k\n[a row]\nfactor = f\ntrain = --clip 2\n"
+    text = "[DEFAULT]\npage = page.md\nseeds = 0 1 01\ncommon = --budget 2k\n[a row]\nfactor = f\ntrain = --clip 2\n"
     Path("grid.ini").write_text(text + "[bare]\nof = a row\nscore = --no-lift\nseeds = 0\n", encoding="utf-8")
     return tmp_path
 
@@ -127,6 +127,8 @@ def test_a_run_begins_or_goes_on_or_begins_anew_and_then_is_scored(root):
     job.run.mkdir(parents=True)
     (job.run / "config.json").write_text("of a run that was killed before its first checkpoint")
     assert job.command() == [*new, *tail] and not job.run.exists()
+    grid = read_grid(Path("grid.ini"), world="my:W")
+    assert Job(grid[0], 0, grid).command() == [*new, "--world", "my:W", *tail]
     job.run.mkdir()
     (job.run / "checkpoint.pth").touch()
     assert job.command() == ["train.py", "--resume", "a-row-seed0", *tail]
@@ -194,14 +196,18 @@ def test_a_script_ends_with_its_sweep_which_goes_on_later(root, sign):
     assert job.done()
 
 
-def test_the_table_is_the_mean_and_spread_of_what_is_stored(root, capsys):
+def test_the_table_is_the_mean_and_spread_of_what_is_stored(root, capsys, monkeypatch):
     (row, bare), (first, _) = small_grid()
     for path, normal, minutes in ((row.result(0), 0.02, 1.0), (row.result(1), 0.04, 2.0)):
         write_result(path, stored(normal, minutes))
-    with locked(first.lock, ""):
+    monkeypatch.setattr(sweep, "WORDLESS", 1)
+    monkeypatch.setattr(time, "sleep", lambda _: 1 / 0)
+    with locked(first.lock, ""), pytest.raises(ZeroDivisionError):
         command.main(["grid.ini", "--status"])
+        work([first], 1)
     running = "running  a row, seed 0 (runs/grid/a-row-seed0.log)"
-    assert capsys.readouterr().out.splitlines() == ["1 of 2 jobs done, 1 running, 0 failed", running]
+    waits = "\nwaits for other processes, which do a row, seed 0\n"
+    assert capsys.readouterr().out == f"1 of 2 jobs done, 1 running, 0 failed\n{running}{waits}"
     write_result(bare.result(0), stored(0.02, 1.0))
     command.main(["grid.ini"])
     text = Path("page.md").read_text(encoding="utf-8")
@@ -218,7 +224,9 @@ def test_the_table_is_the_mean_and_spread_of_what_is_stored(root, capsys):
         ("seeds = 0\n[row]\ntrian = --clip 2\n", "row 'row': unknown key 'trian'"),
         ("seeds = 0\n[row]\nof = nobody\n", "row 'nobody' does not train its weights"),
         ("seeds = 0\n[a]\ntrain =\n[b]\nof = a\nseeds = 0 1\n", "row 'b': row 'a' does not .* of all seeds"),
-        ("seeds = 0\n[a b]\ntrain =\n[A  b]\ntrain =\n", "'A  b': its files would have the names of row 'a b'"),
+        ("seeds = 0\n[é b]\ntrain =\n[E\u0301  b]\ntrain =\n", "its files would have the names of row 'é b'"),
+        ("seeds = 0\n[a]\ntrain = --world=evil:W\n", "row 'a': a sweep says --world itself"),
+        ("seeds = 0\n[a]\ntrain =\nscore = --weights b.pth\n", "a sweep says --weights itself"),
         ("seeds = 0\n", "no rows"),
         ("seeds = 0\n[../row]\ntrain =\n", "a printable name without /"),
         ("seeds", "grid.ini.*such as"),
@@ -231,9 +239,12 @@ def test_bad_grids_are_named(root, text, says):
 
 
 def test_bad_options_are_named(root):
-    for words, says in (("none.ini", "none.ini is missing"), ("grid.ini --common=x", "another --name")):
+    Path("page.md").unlink()
+    bad = {"none.ini": "none.ini is missing", "grid.ini --common=x": "another --name", "grid.ini": "page.md is missing"}
+    for words, says in bad.items():
         with pytest.raises(UserError, match=says):
             command.main(words.split())
+    assert not finished()
     Path("train.py").unlink()
     with pytest.raises(UserError, match="in the project's root"):
         command.main(["grid.ini"])

@@ -135,8 +135,8 @@ def test_a_pickled_object_is_not_run(tmp_path):
 
 def test_what_cannot_be_written_is_said_and_nothing_is_left(tmp_path, model, monkeypatch):
     (tmp_path / "file").write_text("")
-    for path in (tmp_path / "file" / "w.pth", tmp_path, Path("/dev/null")):
-        with pytest.raises(UserError, match=r"cannot write|give the name of a file"):
+    for path in (tmp_path / "file" / "w.pth", tmp_path, Path("/dev/null"), Path("w\0.pth"), tmp_path / ("w" * 256)):
+        with pytest.raises(UserError, match=r"cannot write|give the name of a file|is no name of a file"):
             save_weights(path, model, {})
     full, real = Path("/dev/full"), torch.save
     if full.exists():

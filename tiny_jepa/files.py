@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,11 +20,13 @@ from tiny_jepa.errors import UserError
 
 def write_atomically(path: Path, write: Callable[[Path], Any], only_try: bool = False) -> None:
     """Calls `write(temporary path)` and moves the result into place: whole, or not at all."""
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is a folder or a device; give the name of a file")
+    if "\0" in str(path):  # no system makes a path of that
+        raise UserError(f"{path} is no name of a file; give another")
     name, path = os.fsencode(path.name)[-200:], Path(os.path.realpath(path))  # a link stays one
-    temporary = path.parent / f".{os.getpid()}-{name.decode(errors='ignore')}"
+    temporary = path.parent / f".{threading.get_native_id()}-{name.decode(errors='ignore')}"
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is a folder or a device; give the name of a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         if path.exists():
@@ -67,10 +70,16 @@ def require_writable(*paths: Path | None, reads: Iterable[Path] = ()) -> None:
     """Says now, not after hours of work, which file cannot be written, or has the name of another or of `reads`."""
     known = set(map(os.path.realpath, reads))
     for path in filter(None, paths):
+        write_atomically(path, Path.touch, only_try=True)
         if (real := os.path.realpath(path)) in known:
             raise UserError(f"{path} is read itself, or written twice; give another name to write to")
         known.add(real)
-        write_atomically(path, Path.touch, only_try=True)
+
+
+def clear(folder: Path) -> None:
+    """Removes a folder, as far as it can be; what else has its name stays."""
+    if folder.is_dir():  # rmtree would open a pipe, and wait for ever
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

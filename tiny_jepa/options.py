@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
@@ -94,7 +95,8 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
     unknown option the nearest one is named."""
     if "" in argv:
         raise UserError(f"{argv[argv.index('') - 1]} is given an empty text; see {prog} --help")
-    said = io.StringIO()
+    said, width = io.StringIO(), max(40, shutil.get_terminal_size().columns)
+    os.environ["COLUMNS"] = str(width)  # in a few, help is laid out for ever
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     try:
         with contextlib.redirect_stderr(said):
@@ -131,6 +133,11 @@ def choose_verb(argv: Sequence[str], prog: str, verbs: Mapping[str, str]) -> str
     if argv[0] not in verbs:
         raise UserError(f"unknown verb '{argv[0]}'; there are {', '.join(verbs)}")
     return argv[0]
+
+
+def named(words: Sequence[str]) -> set[str]:
+    """The options that a command line of ours names."""
+    return {re.split("[= ]", word.replace("_", "-"))[0] for word in words}
 
 
 def read(settings: type[Class], values: Mapping[str, Any], where: str) -> Class:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -20,13 +21,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import Held, locked, read_ini, require_name, require_writable, write_atomically, write_text
-from tiny_jepa.options import Seed, read, settings
+from tiny_jepa.files import Held, clear, locked, read_ini, require_name, require_writable, write_atomically, write_text
+from tiny_jepa.options import Seed, named, read, settings
 
 POLL = 0.5  # seconds between two looks at a script that runs, and at jobs of others
+WORDLESS = 20  # looks at what others do without a word
 Name = AfterValidator(lambda name: require_name(name, "a row's name names its files"))
 SPLIT = BeforeValidator(lambda text: shlex.split(text) if isinstance(text, str) else text)
-EACH_ONCE = BeforeValidator(lambda text: tuple(dict.fromkeys(text.split())))
+EACH_ONCE = AfterValidator(lambda seeds: tuple(dict.fromkeys(seeds)))
+TOLD = {"--seed", "--name", "--runs", "--resume", "--store", "--world"}
+"""Options that a sweep gives its scripts itself; a world may be code, which a file must not name."""
 
 
 @settings
@@ -35,33 +39,37 @@ class Row:
 
     name: Annotated[str, Field(max_length=100), Name]
     of: str  # the row whose weights it scores; its own name where it is trained
-    seeds: Annotated[tuple[Seed, ...], EACH_ONCE, Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], BeforeValidator(str.split), EACH_ONCE, Field(min_length=1)]
     train: Annotated[tuple[str, ...] | None, SPLIT] = None  # None: nothing is trained for it
     score: Annotated[tuple[str, ...], SPLIT] = ()
     factor: str = ""  # what differs, for the table
     page: Path | None = None  # the page that has the table of all rows
     grid: str = ""  # the name of the folders in results/ and runs/
+    world: str | None = None  # for both scripts
 
     def result(self, seed: int) -> Path:
         slug = "-".join(self.name.replace("'", "").replace(",", "").split())
         return Path("results", self.grid, f"{slug}-seed{seed}.json")
 
 
-def read_grid(path: Path, name: str | None = None, more: str = "") -> list[Row]:
+def read_grid(path: Path, name: str | None = None, more: str = "", world: str | None = None) -> list[Row]:
     """The rows of a file. Their grid is called `name` (the file's stem), and `more` options are added to each row's
     training. A `UserError` names the row that means nothing."""
     sections = read_ini(path, "give a grid such as benchmarks/ablations.ini")
     shared, rows = sections.pop("DEFAULT", {}), dict[str, Row]()
     for section, own in sections.items():
         values: dict[str, Any] = {"of": section, **shared, **own}
-        if taken := values.keys() & {"name", "grid"}:
+        if taken := values.keys() & {"name", "grid", "world"}:
             raise UserError(f"{path}, row {section!r}: unknown key {min(taken)!r}")
-        values |= {"name": section, "grid": name or path.stem}
+        values |= {"name": section, "grid": name or path.stem, "world": world}
         common = values.pop("common", "")
         if "train" in values:
             values["train"] = f"{common} {values['train']} {more}"
         row = read(Row, values, f"{path}, row {section!r}")
-        if (other := rows.setdefault(str(row.result(0)).casefold(), row)) is not row:
+        told = TOLD if row.train is None and row.of == section else TOLD | {"--weights"}
+        if twice := told & named((*(row.train or ()), *row.score)):
+            raise UserError(f"{path}, row {section!r}: a sweep says {min(twice)} itself; leave it out")
+        if (other := rows.setdefault(unicodedata.normalize("NFC", str(row.result(0))).casefold(), row)) is not row:
             raise UserError(f"{path}, row {section!r}: its files would have the names of row {other.name!r}")
     if not rows:
         raise UserError(f"{path} has no rows; see docs/sweep.md")
@@ -104,19 +112,19 @@ class Job:
         """What is to be done next: the options of a script of the root; None where nothing is left."""
         if not self.left():
             return None
-        made = self.run / "weights.pth"
+        made, world = self.run / "weights.pth", [] if self.row.world is None else ["--world", self.row.world]
         if made.is_file() and not self.weights.is_file():
             write_atomically(self.weights, lambda path: shutil.copyfile(made, path))
         if self.row.train is None or self.weights.is_file():
             result = next(result for result in self.scored if not result.is_file())
             which = [] if self.row.train is None else ["--weights", str(self.weights)]
-            return ["main.py", *which, *self.scored[result], "--store", str(result)]
+            return ["main.py", *which, *self.scored[result], *world, "--store", str(result)]
         if (self.run / "checkpoint.pth").is_file():
             which = ["--resume", self.run.name]
         else:
-            shutil.rmtree(self.run, ignore_errors=True)  # of a run that was killed before its first checkpoint
+            clear(self.run)  # of a run that was killed before its first checkpoint
             which = [*self.row.train, "--seed", str(self.seed), "--name", self.run.name]
-        return ["train.py", *which, "--runs", str(self.run.parent), "--no-install"]
+        return ["train.py", *which, *world, "--runs", str(self.run.parent), "--no-install"]
 
     def fail(self, status: int) -> str:
         """Keeps what the job's last command said before it ended with this status -> how it ended."""
@@ -162,12 +170,15 @@ def of_its_sweep() -> None:
 
 def work(jobs: Sequence[Job], at_once: int) -> None:
     """Does all jobs, `at_once` at a time; those of other processes are looked at again until nothing is left."""
-    stop = threading.Event()
+    stop, looks = threading.Event(), 0
     with ThreadPoolExecutor(at_once) as pool:
         try:
             while left := [job for job in jobs if job.left()]:
                 for done in as_completed([pool.submit(do, job, stop.wait) for job in left]):
                     done.result()
+                looks += 1
+                if looks == WORDLESS:
+                    print("waits for other processes, which do", "; ".join(map(str, left)), flush=True)
                 time.sleep(POLL)
         finally:
             stop.set()

@@ -17,6 +17,7 @@ from tiny_jepa.course import COURSE_SETS, METRICS, Metrics, shown, write_metrics
 from tiny_jepa.data import Loader, Source, open_source
 from tiny_jepa.device import get_device, machine
 from tiny_jepa.errors import UserError
+from tiny_jepa.files import require_writable
 from tiny_jepa.options import parse, settings, within
 from tiny_jepa.probing import ProbingEvaluator
 from tiny_jepa.probing.measure import interval, load_group, measure
@@ -94,6 +95,8 @@ def score(args: Options, command: str) -> Result:
     subject, world = choose(args.weights, args.budget, args.world, args.model, not args.no_lift, writes)
     device, source = get_device(args.device), open_source(args.data, world)
     prober_source = open_source(args.prober_data, world) if args.prober_data else source
+    roots = {each.root for each in (source, prober_source) if each.root}
+    require_writable(*writes, reads=[file for root in roots for name in world.sets for file in (root / name).glob("*")])
     if args.write_metrics and (subject.weights is None or args.no_lift):
         raise UserError("--write-metrics is for trained, lifted weights; leave --model and --no-lift out")
     print(f"{subject.describe()}\nData: {source.describe()}")

@@ -20,7 +20,7 @@ from tiny_jepa.data.source import ENVIRONMENT
 from tiny_jepa.errors import UserError
 from tiny_jepa.files import write_atomically
 from tiny_jepa.models import count_parameters
-from tiny_jepa.options import parse, settings
+from tiny_jepa.options import named, parse, settings
 from tiny_jepa.weights import ROOT_WEIGHTS, read_weights
 
 TOP = "DL_Final_Proj"  # the folder that the zip unpacks to
@@ -90,8 +90,7 @@ def check(team: str, netids: Sequence[str], allow_generated: bool) -> None:
     says = f"the training command '{command}'"
     whole = re.fullmatch(r"""python train\.py ([^'"\\]|'[^']*'|"[^"]*")+""", command)
     require(whole, f"{says} is not python train.py and its options")
-    said = [re.split("[= ]", word.replace("_", "-"))[0] for word in shlex.split(command)]
-    elsewhere = {*said} & {"--resume", "--runs", "--name", "--world", "--no-install"}
+    elsewhere = named(shlex.split(command)) & {"--resume", "--runs", "--name", "--world", "--no-install"}
     require(not elsewhere, f"{says} says where files go or which code to import; drop that")
     for name in re.findall(r"--budget[ =](\S+)", command)[-1:]:
         require(parse_count(name) == limit, f"{says} names the budget {name}, the weights are of budget {budget}")

@@ -27,6 +27,7 @@ class Options:
     retry: bool = False  # try again what failed
     name: str | None = None  # of the folders in results/ and runs/; the file's name unless given
     common: str = ""  # --common="...": options of train.py that every row takes after its own; needs --name
+    world: str | None = None  # of every row, as train.py takes it; needs --name
     partition: str | None = None  # SLURM: partition; the cluster's default unless given
     time: Annotated[int, within(1, 10**7)] = 60  # SLURM: limit of a job in minutes; it goes on in a requeued one
     cpus: Annotated[int, within(1, 1_000)] = 2  # SLURM: cores of a job
@@ -37,9 +38,9 @@ def main(argv: list[str]) -> None:
     args = parse(Options, argv, "python -m tiny_jepa sweep", "Trains and scores a grid, and writes its table.")
     if not Path("train.py").is_file():
         raise UserError("run this in the project's root, where train.py is")
-    if args.common and not args.name:
-        raise UserError("--common makes other runs of the rows; give their results another --name")
-    grid = read_grid(args.file, args.name, args.common)
+    if (args.common or args.world) and not args.name:
+        raise UserError("--common and --world make other runs of the rows; give their results another --name")
+    grid = read_grid(args.file, args.name, args.common, args.world)
     require_name(grid[0].grid, "--name takes the name of a folder in results/")
     jobs = [Job(row, seed, grid) for row in grid if row.of == row.name for seed in row.seeds]
     if args.status:
@@ -48,17 +49,19 @@ def main(argv: list[str]) -> None:
     if args.retry:
         for job in jobs:
             job.failure.unlink(missing_ok=True)
+    advice, page = "make it, or leave `page` out of the grid", None if args.name else grid[0].page
+    if page:
+        replaced(read_text(page, advice), "", page, grid[0].grid)  # says now what would stop it after the work
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     if args.launcher == "local":
         work(jobs, args.jobs)
     elif left := [job for job in jobs if job.left()]:
         submit(left, args)
-    if (page := grid[0].page) is None or args.name:
-        print(table(grid, jobs))
-    else:
-        text = read_text(page, "make it, or leave `page` out of the grid")
-        write_text(page, replaced(text, f"{table(grid, jobs)}\n", page, grid[0].grid))
+    if page:
+        write_text(page, replaced(read_text(page, advice), f"{table(grid, jobs)}\n", page, grid[0].grid))
         print(f"wrote the table of {page}")
+    else:
+        print(table(grid, jobs))
     if not all(job.done() for job in jobs):
         print(status(jobs))
         raise UserError("not every job is done; the same command goes on, with --retry it tries again what failed")

@@ -16,7 +16,7 @@ from tiny_jepa.budgets import Budget, find_budget
 from tiny_jepa.commands import DEFAULT
 from tiny_jepa.data import look_at, open_source
 from tiny_jepa.device import get_device, machine
-from tiny_jepa.errors import UserError
+from tiny_jepa.errors import UserError, of_others
 from tiny_jepa.files import require_name, require_writable, write_atomically, write_text
 from tiny_jepa.models import count_parameters
 from tiny_jepa.options import flag, parse, settings, within
@@ -61,9 +61,11 @@ def read_options(argv: list[str]) -> tuple[Options, Budget, str]:
     says = "Trains a world model to a parameter budget, without labels."
     first = parse(Options, argv, "train.py", says)
     if first.resume:
-        config = read_config(first.runs / first.resume)
-        world = world_of(config.world, first.world, "config.json")
+        config, path = read_config(first.runs / first.resume), str(first.runs / first.resume / "config.json")
+        world = world_of(config.world, first.world, path)
         budget = Budget(config.budget, config.budget_limit, config.architecture, config.training, world)
+        with of_others(path):
+            budget.solved(), open_source(config.data, world)
         own = Options(budget.name, data=config.data, training=budget.training, architecture=budget.architecture)
     else:
         budget = find_budget(first.budget or "2k", find_world(first.world or DEFAULT))
@@ -90,7 +92,8 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     torch.set_num_threads(options.threads)
     if not options.no_install:
-        require_writable(ROOT_WEIGHTS)
+        with of_others("the trained weights are installed, unless --no-install leaves them in --runs"):
+            require_writable(ROOT_WEIGHTS)
     source = open_source(options.data, budget.world)
     torch.manual_seed(budget.training.seed)
     model, dataset = budget.build(), source.require("train")

@@ -72,19 +72,19 @@ def trajectory(moments: list[Moment], side: int, rng: np.random.Generator) -> Ro
     seen, places, (*moves, _) = zip(*moments, strict=True)
     frames, found = np.stack(seen), {"actions": np.stack(moves)}
     square = frames.ndim == 4 and frames.size and frames.shape[1] == frames.shape[2]
-    if frames.dtype != np.uint8 or not square or (side or frames.shape[1]) > LARGEST:
-        wanted = f"uint8 [S, S, C], square and up to {LARGEST} px"
+    if frames.dtype != np.uint8 or not square or not 2 <= (side := side or frames.shape[1]) <= LARGEST:
+        wanted = f"uint8 [S, S, C], square and of 2 to {LARGEST} px"
         raise UserError(f"frames must be {wanted}, not {frames.dtype} {list(frames.shape[1:])}")
-    times, rest = divmod(frames.shape[1], side or frames.shape[1])
+    times, rest = divmod(frames.shape[1], side)
     if rest or not times:
         raise UserError(f"--side {side} does not divide the side of these frames, {frames.shape[1]} px")
     margins = [np.ptp(frames[:, :, -times:], axis=2).max() < EVEN, np.ptp(frames[:, -times:], axis=1).max() < EVEN]
     right, down = rng.integers(0, times, 2) * margins
     if places[0] is not None:
         found["locations"] = np.stack(places)
-    for name, values in found.items():
-        if values.shape[1:] != (2,) or not (np.abs(values) <= frames.shape[1]).all():
-            some = f"two finite numbers up to {frames.shape[1]} px each, not such as {values[0].tolist()}"
+    for (name, values), (least, most) in zip(found.items(), ((-side, side), (0, len(frames[0]))), strict=False):
+        if values.shape[1:] != (2,) or not ((least <= values) & (values <= most)).all():
+            some = f"two numbers from {least} to {most} px each, not such as {values[0].tolist()}"
             raise UserError(f"{name} must be {some}")
     if "locations" in found:
         found["locations"] = ((found["locations"] + np.array([right, down])) / times).astype(np.float32)

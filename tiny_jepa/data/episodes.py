@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 import tyro
 
 from tiny_jepa.errors import UserError
 from tiny_jepa.options import Count, Seed, imported, settings, within
+from tiny_jepa.worlds.contract import as_finite
 
 LONGEST = 64  # actions after which an episode that does not end is left, unless trajectories are longer
 PERSISTENCE = 0.8  # how much of a random action goes into the next
@@ -85,8 +87,9 @@ def play(
             yield frame, location, None
             return
         aim, weight = (expert.get_action(info), disturbed) if follows else ((high + low) / 2, 1.0)
+        aim = as_finite(aim, "the expert's action", torch.float64).detach().numpy().reshape(2)
         drawn = PERSISTENCE * drawn + (1 - PERSISTENCE**2) ** 0.5 * rng.normal(0, SPREAD, box.shape)
-        action = np.clip(np.asarray(aim).reshape(2) + weight * ((high - low) / 2 * drawn), low, high).astype(np.float32)
+        action = np.clip(aim + weight * ((high - low) / 2 * drawn), low, high).astype(np.float32)
         action = np.rint(action) if box.dtype.kind in "iu" else action
         yield frame, location, action
         _, _, terminated, truncated, info = env.step(action.astype(box.dtype))

@@ -13,7 +13,7 @@ import numpy as np
 from tiny_jepa import __version__
 from tiny_jepa.data.folder import METADATA
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import cannot_write, write_text
+from tiny_jepa.files import cannot_write, clear, locked, require_writable, write_text
 from tiny_jepa.progress import bar
 from tiny_jepa.worlds.contract import TrajectorySet
 
@@ -43,27 +43,30 @@ def draft(dataset: TrajectorySet, folder: Path, settings: dict[str, Any]) -> Dra
 
 def write_sets(drafts: Sequence[Draft]) -> int:
     """Writes sets into folders that do not exist yet."""
-    needed = 0
-    for folder, count, _, draw in drafts:
+    for folder, *_ in drafts:
         if folder.exists():
             raise UserError(f"{folder} exists; remove it, or give another --out")
-        needed += sum(count * array[:1].nbytes for array in next(draw()).values())
-    above = next(path for path in drafts[0][0].absolute().parents if path.is_dir())
+    above = next(path for path in drafts[0][0].absolute().parents if path.exists())
+    require_writable(above / ".partial")
+    needed = sum(count * array[:1].nbytes for _, count, _, draw in drafts for array in next(draw()).values())
     if needed > (free := shutil.disk_usage(above).free):
         raise UserError(f"{above} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free; write less")
     print(f"{above}: {needed / 1e6:,.0f} MB to write", flush=True)
     for folder, count, settings, draw in drafts:
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        partial, lock = (folder.with_name(folder.name + end) for end in (".partial", ".lock"))
+        recorded = json.dumps({"settings": settings, "version": __version__}, indent=1)
         try:
-            partial.mkdir(parents=True)
-            write_arrays(partial, count, draw)
-            write_text(partial / METADATA, json.dumps({"settings": settings, "version": __version__}, indent=1) + "\n")
-            partial.rename(folder)
+            with ExitStack() as held:
+                held.enter_context(locked(lock, f"another process writes {folder}"))
+                held.callback(lock.unlink)
+                held.callback(clear, partial)
+                clear(partial)  # of a process that was killed
+                partial.mkdir(parents=True)
+                write_arrays(partial, count, draw)
+                write_text(partial / METADATA, recorded + "\n")
+                partial.rename(folder)
         except OSError as error:
             raise cannot_write(folder, error) from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         print(f"{folder}: {count:,} trajectories")
     return 0
 

@@ -37,6 +37,7 @@ class Prober(nn.Module):
     def __init__(self, repr_dim: int, hidden: int = 256) -> None:
         super().__init__()
         self.hidden, self.out = nn.Linear(repr_dim, hidden), nn.Linear(hidden, 2)
+        self.float()  # whatever torch's default is
 
     def forward(self, representations: Tensor) -> Tensor:
         return self.out(relu(self.hidden(representations)))

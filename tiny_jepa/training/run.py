@@ -1,7 +1,6 @@
 """A run's folder: configuration, log and its picture, checkpoints, weights."""
 
 import csv
-import os
 import time
 from contextlib import ExitStack
 from itertools import pairwise
@@ -11,7 +10,7 @@ from typing import Literal
 import torch
 
 from tiny_jepa.errors import UserError
-from tiny_jepa.files import cannot_write, locked, read_json, require_file, write_atomically
+from tiny_jepa.files import cannot_write, locked, read_json, require_file, require_writable, write_atomically
 from tiny_jepa.options import Count, read, settings
 from tiny_jepa.plotting import MISSED, OURS, THEIRS, TRUE, pyplot, save
 from tiny_jepa.settings import Architecture, TrainingConfig
@@ -19,7 +18,7 @@ from tiny_jepa.training.train import Trainer
 from tiny_jepa.weights import numbers, read_archive
 
 FORMAT = 6  # of checkpoints
-CHECKPOINT_SECONDS = float(os.environ.get("TINY_JEPA_CHECKPOINT_SECONDS", "60"))
+CHECKPOINT_SECONDS = 60.0
 
 
 @settings
@@ -59,6 +58,7 @@ class Run(ExitStack):
         self._before, self._began = 0, time.monotonic()  # seconds of earlier processes; when this one began
         self._saved = self._began
         self.enter_context(locked(folder / ".lock", f"another process trains in {folder}; wait until it ends"))
+        require_writable(folder / "log.csv")
 
     @classmethod
     def new(cls, root: Path, name: str) -> "Run":

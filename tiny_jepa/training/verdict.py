@@ -41,10 +41,10 @@ class Verdict(NamedTuple):
             return "codes are not finite; smaller rates may help, or --data has faults"
         if self.spread < COLLAPSED:
             return f"collapsed: codes spread by {self.spread:.3f} units, so they follow nothing that moves"
+        if not self.largest > STILL or self.follows == 0:
+            return "nothing moves in the frames, or nothing that actions lead"
         if not colours:
             return None
-        if not self.largest > STILL:
-            return "nothing moves in the frames, or nothing that actions lead"
         if self.follows < IDLE:
             return (
                 f"actions do not move what the encoder follows: {max(self.follows, 0):.0%} of what they ask for is made"
