@@ -45,7 +45,7 @@ class JEPA(nn.Module):
         """An untrained predictor of this architecture, drawn from `seed` without touching the global generator."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return GatedCell(self.architecture, self.frame)
+            return GatedCell(self.architecture, self.frame).float()
 
     def set_scales(self, crossings: int | None, radius: int | None, up: bool) -> None:
         """How far moves go, how near an agent comes to what stops it, and whether actions count rows upwards; none
