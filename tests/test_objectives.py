@@ -5,14 +5,7 @@ import math
 import pytest
 import torch
 
-from tiny_jepa.objectives import (
-    barlow_twins_loss,
-    covariance_loss,
-    decision_loss,
-    share_made,
-    variance_loss,
-    vicreg,
-)
+from tiny_jepa.objectives import barlow_twins_loss, covariance_loss, decision_loss, share_made, variance_loss, vicreg
 from tiny_jepa.objectives.vicreg import COVARIANCE_WEIGHT, TARGET_STD
 
 

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from einops import rearrange
 from torch import Tensor
-from torch.nn.functional import normalize, one_hot, pad
+from torch.nn.functional import one_hot, pad
 
 from tiny_jepa.models.map import around
 
@@ -38,6 +38,8 @@ BESIDE = 0.05
 """What a pixel in a wall, or in line with one, counts when the agent's colour is looked for."""
 APART = 0.01
 """A squared sine: colours whose directions from the floor's are more alike than that cannot be told apart."""
+IN_LINE = 0.003
+"""The same: the agent's is that of floor or wall, lighter or darker."""
 SIMILAR = 0.75, 1.05
 """Of the wall's contrast: an agent between these may be one of the wall's colour whose centre lies between pixels."""
 HASH = 257
@@ -111,7 +113,7 @@ def unmix(frames: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor]:
     mixed, on_wall = shares(off, wall, agent, door), on_wall < past
     agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0)
     walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
-    # a door whose colour those of wall and agent give, too, but as no mixture: what it explains has nothing of the agent
+    # a door whose colour those of wall and agent give, too, but as no mixture: what it explains has no agent
     drawn = shares(off, wall, door)
     rest = (off - drawn[:, :1] * wall - drawn[:, 1:] * door).square().sum(1)
     plain = (rest < faint) & (drawn > -FAINT).all(1) & (drawn.sum(1) < 1 + FAINT) & door.any(1)
@@ -119,7 +121,7 @@ def unmix(frames: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor]:
     agents, walls = torch.where(plain, 0.0, agents), torch.where(plain, drawn[:, 0].clamp(0, 1), walls)
 
     ahead = shares(agent, wall)[:, 0]  # where the agent's colour is on that line
-    in_line = (agent - ahead[:, None] * wall).square().sum(1) < APART * agent.square().sum(1)
+    in_line = (agent - ahead[:, None] * wall).square().sum(1) < IN_LINE * agent.square().sum(1)
     in_line = in_line & ((ahead < SIMILAR[0]) | (ahead > SIMILAR[1]))
     if in_line.any():
         greys = in_greys(along, ahead, near | beside, alike)

@@ -78,7 +78,8 @@ class JEPA(nn.Module):
 
     def learn_colour(self, trajectories: Iterable[Tensor]) -> None:
         """Frames [T, C, H, W] of each: from what moves in them, the agent's colour."""
-        self.agent_encoder.colour = nn.Parameter(moving_colour(self.as_frames(each)[0].float() for each in trajectories))
+        colour = moving_colour(self.as_frames(frames)[0].float() for frames in trajectories)
+        self.agent_encoder.colour = nn.Parameter(colour)
 
     def take_apart(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Colour frames [T, C, H, W] -> agent profiles [T, 2, S] and maps [T, S, S] uint8, not widened."""
