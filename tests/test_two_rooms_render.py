@@ -56,15 +56,12 @@ def test_real_samples_are_reproduced_frame_by_frame(name):
     column = within.sum(1).argmin(1)  # the first of the wall's three; the door is open for nine rows
     door = np.take_along_axis(within, column[:, None, None], 2)[..., 0].argmax(1)
     walls = boxes_of(world, np.stack([column + 6, door + 9], axis=1))
-
     ours = rollout(world, locations[:, 0], actions, walls).locations
     np.testing.assert_allclose(ours, locations, atol=1e-4, rtol=0)
-
     frames = render_states(world, ours, walls, np.float32)
     peak = 1 / (2 * math.pi * world.dot_std**2)
     np.testing.assert_allclose(frames[:, :, 0], states[:, :, 0], atol=1e-4 * peak, rtol=0)
-    # the layout's one value is the brightest agent pixel of the batch that the file was made in: known to be just
-    # below the dot's peak, and not to be had from three trajectories
+    # the layout's one value is the brightest agent pixel of its file's batch, just below the dot's peak
     value = states[:, :, 1].max()
     assert 0.998 * peak < value <= peak
     np.testing.assert_allclose(frames[:, :, 1] * (value / peak), states[:, :, 1], atol=1e-4 * peak, rtol=0)

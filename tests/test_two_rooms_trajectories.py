@@ -175,7 +175,6 @@ def test_experts_walk_three_straight_legs_and_rest():
     assert changes_room(drawn).all() and (np.sign(end[:, 0] - layouts[:, 0]) == -side).all()
     uniform(start[:, 1], 4, 59)
     uniform(start[:, 0], np.where(side < 0, 4, layouts[:, 0] + 1), np.where(side < 0, layouts[:, 0] - 1, 59))
-
     norm = np.linalg.norm(drawn.actions, axis=-1)
     moves = (norm > 0).sum(1)
     assert moves.max() < 130 and all((norm[i, n:] == 0).all() for i, n in enumerate(moves))
@@ -185,7 +184,6 @@ def test_experts_walk_three_straight_legs_and_rest():
     assert shorter.max() <= 3
     close(shorter, 2 * 0.7 / 0.9)  # at the ends of the first and the last leg, unless below 0.2 px
     assert blocked(drawn).any(1).mean() < 1 / 500  # what was dropped moves the last leg aside, sometimes into a wall
-
     before = (layouts[:, 0] + 1.8 * side)[:, None]
     in_box = (np.abs(start - layouts) <= (1.8, 2)).all(1)
     slope = drawn.actions[:, 0, 1] / drawn.actions[:, 0, 0]

@@ -54,8 +54,7 @@ def test_a_dot_on_a_torus_trains_with_the_same_loop():
     losses = [float(loss) for loss, _ in trainer.run()]
     assert trainer.step == 400 and np.isfinite(losses).all()
     assert abs(float(model.predictor.action.detach()) * FRAME.unit - 1) < 0.1  # what a px of an action is in code units
-    dataset = Torus(seed=1)
-    everyone = np.arange(len(dataset))
+    dataset, everyone = Torus(seed=1), np.arange(200)
     codes = model(dataset.frames(everyone), dataset.actions(everyone)).detach() * FRAME.unit
     inside = ((dataset.places > 2) & (dataset.places < SIZE - 3)).all((1, 2))  # those that never came near the rim
     assert codes.shape == (200, 9, 2) and np.abs(codes.numpy() - dataset.places)[inside].mean() < 2.0
