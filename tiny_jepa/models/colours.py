@@ -38,8 +38,8 @@ BESIDE = 0.05
 """What a pixel in a wall, or in line with one, counts when the agent's colour is looked for."""
 APART = 0.01
 """A squared sine: colours whose directions from the floor's are more alike than that cannot be told apart."""
-IN_LINE = 0.003
-"""The same: the agent's is that of floor or wall, lighter or darker."""
+IN_LINE = 0.001
+"""The same, of colours that are mixed: those more alike than that are in line, as greys are."""
 SIMILAR = 0.75, 1.05
 """Of the wall's contrast: an agent between these may be one of the wall's colour whose centre lies between pixels."""
 HASH = 257
@@ -176,7 +176,7 @@ def shares(off: Tensor, *colours: Tensor) -> Tensor:
         for one in own:
             rest = rest - (rest * one).sum(1, keepdim=True) * one
         size = rest.square().sum(1, keepdim=True)
-        apart = size > APART * colour.square().sum(1, keepdim=True)
+        apart = size > IN_LINE * colour.square().sum(1, keepdim=True)
         own.append(torch.where(apart, rest * size.clamp_min(1e-12).rsqrt(), 0.0))
         known.append(torch.where(apart, colour, 0.0))
     basis = torch.cat(own, 2)  # [N, C, K]
