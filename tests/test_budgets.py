@@ -67,6 +67,7 @@ def test_an_impossible_budget_names_the_smallest_possible():
     [
         (b"[training]\nobjective = VICReg\n", "training.objective must be 'vicreg' or 'barlow', not VICReg"),
         (b"[training]\npredict_stesp = 5\n", "unknown key 'training.predict_stesp'"),
+        (b"[DEFAULT]\nseed = 5\n", "unknown key 'DEFAULT'"),
         (b"[training]\nseed = 5\nseed = 6\n", "already exists"),
         (b"", "is empty"),
         (b"[training] seed = 5\n", "50.ini"),

@@ -81,8 +81,7 @@ def test_nothing_needs_float64_on_the_device():
     train, val = (ProceduralSet(name, SetRecipe("explore", 128)) for name in ("a", "b"))
     with NoDoubles():
         doubles = plain(Loader(val), changes={"locations": torch.from_numpy(np.zeros((64, 17, 2)))})
-        for _ in (training := trainer("cpu")).run():
-            pass
+        list((training := trainer("cpu")).run())
         evaluator = ProbingEvaluator("cpu", training.model, Loader(train), {"val": doubles}, quick_debug=True)
         evaluator.evaluate_all(evaluator.train_pred_prober())
         frames = val.frames(np.arange(2), 0, 1)[:, 0]

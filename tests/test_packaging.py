@@ -36,7 +36,6 @@ def test_wheel_and_source_distribution(tmp_path):
     copy, dist = shutil.copytree(ROOT, tmp_path / "copy", ignore=ignored), tmp_path / "dist"
     run(sys.executable, "-m", "build", "--outdir", dist, copy, cwd=tmp_path)
     (wheel,), (source,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
-
     run(sys.executable, "-m", "venv", "empty", cwd=tmp_path)
     inside = tmp_path / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
     run(inside, "-m", "pip", "install", "-q", wheel, "-c", ROOT / "requirements.txt", cwd=tmp_path)
@@ -44,7 +43,6 @@ def test_wheel_and_source_distribution(tmp_path):
     out = run(inside, "-c", says, cwd=tmp_path)
     assert "'2k'" in out and "512" in out and str(tmp_path) in out
     assert "train and score a grid" in run(inside, "-m", "tiny_jepa", "--help", cwd=tmp_path)
-
     with tarfile.open(source) as archive:
         archive.extractall(tmp_path)
     (unpacked,) = tmp_path.glob("tiny_jepa-*")

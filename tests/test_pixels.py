@@ -180,6 +180,7 @@ def test_what_is_to_vary_is_added_to_what_varies_anyway_and_has_to_be_there(monk
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
+        ({"env": "NoSuch-v0"}, "NoSuch-v0 fails with NameNotFound"),
         ({"env": "no_such:Room-v0"}, "no_such:Room-v0 fails with ModuleNotFoundError"),
         ({"env": "CartPole-v1"}, "a Box of two numbers|fails with"),
         ({"policy": "expert", "expert": "stand_in:Nobody"}, "write it as package"),
@@ -202,6 +203,7 @@ WRONG = [
     ("step", lambda self, action: (None, 0.0, False, False, {"state": np.array([3, np.nan])}), "from 0 to 32 px"),
     ("step", lambda self, action: (None, 0.0, True, False, {"state": self.place}), "shorter than --steps 8"),
     ("step", lambda self, action: (None, 0.0, False, False, {"state": -self.place}), "from 0 to 32 px"),
+    ("step", lambda self, action: (None, 0.0, False, False, {"state": 99 * self.place}), "from 0 to 32 px"),
     ("reset", lambda self, **_: sys.exit(0), "StandIn-v0 fails with SystemExit"),
     ("action_space", gymnasium.spaces.Box(-np.inf, 1, (2,)), "StandIn-v0: its actions are Box.*finite limits"),
     ("get_action", lambda self, info: np.full(2, np.nan), "finite"),

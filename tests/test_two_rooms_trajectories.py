@@ -154,6 +154,7 @@ def test_wall_runs_begin_at_the_stated_distances_and_heights(steps):
     assert (direction == np.sign(wall - x)[:, None]).all()
     close(direction[:, 0] > 0, 0.5)
     uniform(np.abs(x - wall), 2, np.minimum(steps - 1, np.where(x < wall, wall - 4, 59 - wall)))
+    assert (drawn.locations[:, 0] > 4).all() and (drawn.locations[:, 0] < 59).all()
     off_door = np.abs(y - door)
     close(off_door <= 2, 0.25)
     uniform((y - door)[off_door <= 2], -2, 2)

@@ -48,9 +48,8 @@ FRAME = Frame(channels=1, agent=0, map=None, unit=10.0)
 def test_a_dot_on_a_torus_trains_with_the_same_loop():
     torch.manual_seed(0)
     steps = {"encode_steps": 200, "encode_batch": 32, "cached": 200, "predict_steps": 200, "predict_batch": 256}
-    config = replace(TrainingConfig(), **steps)
     model = JEPA(Architecture(gate_widths=(8, 8), repr_dim=0), FRAME)
-    trainer = Trainer(model, Torus(), config, torch.device("cpu"))
+    trainer = Trainer(model, Torus(), replace(TrainingConfig(), **steps), torch.device("cpu"))
     losses = [float(loss) for loss, _ in trainer.run()]
     assert trainer.step == 400 and np.isfinite(losses).all()
     assert abs(float(model.predictor.action.detach()) * FRAME.unit - 1) < 0.1  # what a px of an action is in code units

@@ -20,6 +20,7 @@ from typing_extensions import dataclass_transform
 from tiny_jepa.errors import UserError
 
 Class = TypeVar("Class")
+NARROW = 40  # columns
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
@@ -95,8 +96,9 @@ def parse(options: type[Class], argv: Sequence[str], prog: str, says: str, defau
     unknown option the nearest one is named."""
     if "" in argv:
         raise UserError(f"{argv[argv.index('') - 1]} is given an empty text; see {prog} --help")
-    said, width = io.StringIO(), max(40, shutil.get_terminal_size().columns)
-    os.environ["COLUMNS"] = str(width)  # in a few, help is laid out for ever
+    said = io.StringIO()
+    if shutil.get_terminal_size().columns < NARROW:
+        os.environ["COLUMNS"] = str(NARROW)  # in fewer, help is laid out for ever
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     try:
         with contextlib.redirect_stderr(said):

@@ -113,12 +113,12 @@ def unmix(frames: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor]:
     mixed, on_wall = shares(off, wall, agent, door), on_wall < past
     agents = torch.where(near, mixed[:, 1], torch.where(on_wall, over, alone)).clamp_min(0)
     walls = torch.where(near, mixed[:, 0].clamp(0, 1), torch.where(on_wall, 1 - over, 0.0))
-    # a door whose colour those of wall and agent give, too, but as no mixture: what it explains has no agent
-    drawn = shares(off, wall, door)
-    rest = (off - drawn[:, :1] * wall - drawn[:, 1:] * door).square().sum(1)
-    plain = (rest < faint) & (drawn > -FAINT).all(1) & (drawn.sum(1) < 1 + FAINT) & door.any(1)
-    plain = plain & ~mixed[:, 2].any(1, keepdim=True)
-    agents, walls = torch.where(plain, 0.0, agents), torch.where(plain, drawn[:, 0].clamp(0, 1), walls)
+    dropped = door.any(1) & ~mixed[:, 2].any(1, keepdim=True)  # its colour is in the plane of wall's and agent's
+    if dropped.any():  # what door and wall explain, as a mixture, has no agent
+        drawn = shares(off, wall, door)
+        rest = (off - drawn[:, :1] * wall - drawn[:, 1:] * door).square().sum(1)
+        plain = dropped & (rest < faint) & (drawn > -FAINT).all(1) & (drawn.sum(1) < 1 + FAINT)
+        agents, walls = torch.where(plain, 0.0, agents), torch.where(plain, drawn[:, 0].clamp(0, 1), walls)
 
     ahead = shares(agent, wall)[:, 0]  # where the agent's colour is on that line
     in_line = (agent - ahead[:, None] * wall).square().sum(1) < IN_LINE * agent.square().sum(1)
